@@ -1,0 +1,71 @@
+"""The composition root: puts the layers together for a daemon, and for a restore. One nursery, one shutdown order."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from coopfs.errors import CoopfsError
+
+
+def serve(home: Path) -> None:
+    """Run the daemon of this home until it is told to stop. HomeError, ConfigError, UsageError, StateError."""
+    from coopfs.app.node import run_node
+
+    _run(run_node, home)
+
+
+def restore_mount(
+    text: str,
+    mountpoint: Path,
+    *,
+    accept_older: bool,
+    ask: Callable[[str], bool],
+    say: Callable[[str], None],
+    watch: Callable[[str, int, int], None],
+    ready: Callable[[], None],
+) -> None:
+    """Mount the newest state of the kit's disk, read only, and serve it until it is unmounted.
+
+    accept_older: take what is found even if something newer may have been held; else ask(question) decides.
+    say: one line for the user; watch: step, done, total; ready: called once, when the mount answers.
+    KitError, NotRestorable, MountError.
+    """
+    from coopfs.app.restoring import Dialogue, mount_view
+
+    _run(mount_view, text, mountpoint, Dialogue(accept_older, ask, say, watch), ready)
+
+
+def restore_copy(
+    text: str,
+    directory: Path,
+    *,
+    accept_older: bool,
+    ask: Callable[[str], bool],
+    say: Callable[[str], None],
+    watch: Callable[[str, int, int], None],
+) -> None:
+    """Write the whole tree of the newest state into a directory that is empty or does not exist.
+
+    KitError, NotRestorable, UsageError, ContentUnavailable.
+    """
+    from coopfs.app.restoring import Dialogue, copy_out
+
+    _run(copy_out, text, directory, Dialogue(accept_older, ask, say, watch))
+
+
+def _run(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+    """trio.run; of a group of errors the first that a user can act on is raised alone."""
+    try:
+        trio.run(work, *arguments)
+    except BaseExceptionGroup as group:
+        known = group.subgroup(CoopfsError)
+        if known is None or group.split(CoopfsError)[1] is not None:
+            raise  # a bug is in it: it keeps its traceback
+        raise _leaf(known) from None
+
+
+def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _leaf(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,244 @@
+"""One node: the daemon of one home.
+
+1. lock the home; read configuration and identity; open node.sqlite and what is hosted for others;
+2. listen, call the partners, serve their stores;
+3. open the own disk, if there is one: recover, commit, stream;
+4. answer the control socket until told to stop, or SIGTERM;
+5. unmount, end the tasks, close the files. It may be killed at any of these points.
+"""
+
+import logging
+import random
+import secrets
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from coopfs import config
+from coopfs.app import formatting, status
+from coopfs.app.control import Watch, serve_control
+from coopfs.app.own_disk import OwnDisk
+from coopfs.core import invitation
+from coopfs.core.identity import Identity
+from coopfs.core.kit import Kit, KitDisk, KitPartner, to_text
+from coopfs.core.master import Floor
+from coopfs.core.node_requests import Hello
+from coopfs.errors import MountError, UsageError
+from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, PROTOCOL_VERSION
+from coopfs.local import partners
+from coopfs.local.home import Home
+from coopfs.local.hosting import Hosting
+from coopfs.local.nodedb import NodeDatabase
+from coopfs.local.partners import PartnerEntry
+from coopfs.net.addresses import own_addresses
+from coopfs.net.channel import LocalNode
+from coopfs.net.dialer import Contact, visit
+from coopfs.net.roster import Roster
+from coopfs.net.tcp import dial_tcp, listen_tcp
+from coopfs.tasks.reach import RosterNetwork
+from coopfs.types import Layout, NodeKey
+
+logger = logging.getLogger(__name__)
+
+Arguments = dict[str, Any]
+
+
+class Node:
+    """The daemon's state; its methods named `call_*` are the calls of the control socket."""
+
+    def __init__(self, home: Home, settings: config.Config, database: NodeDatabase, nursery: trio.Nursery) -> None:
+        self._home = home
+        self._settings = settings
+        self._database = database
+        self._nursery = nursery
+        seed = home.read_seed()
+        self._seed = seed
+        self.identity = Identity.from_seed(seed)
+        self.addresses: tuple[str, ...] = settings.advertise
+        self.hosting = Hosting(home, database, time.time, self._know)
+        hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=True)
+        self.local = LocalNode(self.identity, hello, secrets.token_bytes)
+        self.roster = Roster(self.local, self._is_partner, self.hosting.partner, dial_tcp, random.random)
+        self._network = RosterNetwork(self.roster)
+        self.own: OwnDisk | None = None
+        self.stopping = trio.Event()
+        self._proposed: set[NodeKey] = set()  # inviters whose answer is awaited: they may call before it is saved
+
+    def _is_partner(self, key: NodeKey) -> bool:
+        return key in self._proposed or self.hosting.has_agreement(key)
+
+    def _know(self, entry: PartnerEntry) -> None:
+        self.roster.add(Contact(entry.key, entry.addresses))
+
+    # --- running --------------------------------------------------------------------------------------------------
+
+    def open_disk(self) -> None:
+        """Open this node's disk, if it has one, and run it. StateError: its files are lost or damaged."""
+        for entry in partners.all_partners(self._database):
+            self._know(entry)
+        directories = [d for d in self._home.disks.iterdir() if not d.name.startswith(formatting.FORMING)]
+        if directories:
+            self._run_disk(directories[0])
+
+    def _run_disk(self, directory: Path) -> None:
+        self.own = OwnDisk(directory, self.identity.key, self._network, self._nursery)
+        self._nursery.start_soon(self.own.run)
+
+    async def note_who_is_up(self) -> None:
+        """Remember when partners were last seen, for status."""
+        while True:
+            now = int(time.time())
+            for entry in partners.all_partners(self._database):
+                if self.roster.live(entry.key) is not None:
+                    partners.saw(self._database, entry.key, now)
+            await trio.sleep(LAST_SEEN_INTERVAL)
+
+    def _disk(self) -> OwnDisk:
+        if self.own is None:
+            raise UsageError("this node has no disk yet: make one with `coopfs format`")
+        return self.own
+
+    # --- the calls ------------------------------------------------------------------------------------------------
+
+    async def call_status(self, arguments: Arguments, watch: Watch) -> Any:
+        entries = partners.all_partners(self._database)
+        names = {bytes(entry.key): entry.name for entry in entries}
+        return {
+            "node": {
+                "name": self._settings.name,
+                "key": self.identity.key.hex(),
+                "listen": list(self.addresses),
+                "trouble": self.hosting.failure,
+            },
+            "disk": None if self.own is None else status.describe_disk(self.own),
+            "partners": [status.describe_partner(entry, self.roster) for entry in entries],
+            "hosted": status.describe_hosted(self.hosting, names),
+        }
+
+    async def call_partner_list(self, arguments: Arguments, watch: Watch) -> Any:
+        entries = partners.all_partners(self._database)
+        return {"partners": [status.describe_partner(entry, self.roster) for entry in entries]}
+
+    async def call_partner_invite(self, arguments: Arguments, watch: Watch) -> Any:
+        token = secrets.token_bytes(invitation.TOKEN)
+        made = await self.hosting.invite(
+            int(arguments["size"]), int(time.time()), token, self._settings.name, self.addresses
+        )
+        return {"code": made.encode()}
+
+    async def call_partner_accept(self, arguments: Arguments, watch: Watch) -> Any:
+        code = invitation.decode(str(arguments["code"]))
+        if code.inviter == self.identity.key:
+            raise UsageError("this code is this node's own invitation: another node must accept it")
+        proposal = await self.hosting.reserve(code, self._settings.name, self.addresses, int(time.time()))
+        self._proposed.add(code.inviter)
+        try:
+            contact = Contact(code.inviter, code.addresses)
+            answer = self.hosting.partner(code.inviter)
+            signature = await visit(self.local, dial_tcp, contact, answer, lambda partner: partner.agree(proposal))
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await self.hosting.release(code)
+            raise
+        else:
+            entry = await self.hosting.record(code, proposal, signature)
+        finally:
+            self._proposed.discard(code.inviter)
+        self._know(entry)
+        return {"name": entry.name}
+
+    async def call_format(self, arguments: Arguments, watch: Watch) -> Any:
+        if self.own is not None:
+            raise UsageError("this node has a disk already: one home has one")
+        data, redundancy = int(arguments["data"]), int(arguments["redundancy"])
+        if redundancy == 0 and not arguments["no_redundancy"]:
+            raise UsageError("without redundancy the loss of any partner loses the disk: say --no-redundancy if so")
+        layout = Layout(1, data, redundancy, int(arguments["block_size"] or DEFAULT_BLOCK_SIZE))
+        chosen = formatting.choose(partners.all_partners(self._database), arguments["partners"], layout.n)
+        places = formatting.plan(layout, chosen)
+        directory = await trio.to_thread.run_sync(formatting.draft, self._home, self.identity.key, places)
+        finished = await formatting.form(self._home, directory, self.identity.key, self._network, watch)
+        self._run_disk(finished)
+        return {"disk": finished.name, "rows": places.rows}
+
+    async def call_mount(self, arguments: Arguments, watch: Watch) -> Any:
+        await self._disk().mount(Path(arguments["mountpoint"]), [str(option) for option in arguments["options"]])
+
+    async def call_umount(self, arguments: Arguments, watch: Watch) -> Any:
+        await self._disk().unmount()
+
+    async def call_sync(self, arguments: Arguments, watch: Watch) -> Any:
+        path = arguments["path"]
+        await self._disk().sync(None if path is None else Path(path), bool(arguments["complete"]), watch)
+
+    async def call_kit_export(self, arguments: Arguments, watch: Watch) -> Any:
+        own = self._disk()
+        held = own.ledger.progress.barrier
+        floor = Floor(own.log.end_of(held).version, own.log.closed_at(held)) if held else Floor(0, 0)
+        stores = [store for column in own.places.columns for store in column]
+        known = {entry.key: entry for entry in partners.all_partners(self._database)}
+        listed = tuple(
+            KitPartner(s.node, s.name, known[s.node].addresses if s.node in known else s.addresses) for s in stores
+        )
+        kit = Kit(self._settings.name, self._seed, (KitDisk(own.keys, floor),), listed, int(time.time()))
+        return {"text": to_text(kit, time.strftime("%Y-%m-%d"))}
+
+    async def call_stop(self, arguments: Arguments, watch: Watch) -> Any:
+        self.stopping.set()
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Unmount and make the last changes durable; then the tasks may be cancelled."""
+        if self.own is not None and self.own.mountpoint is not None:
+            try:
+                await self.own.unmount()
+            except MountError as busy:
+                logger.warning("%s; it is unmounted all the same", busy)
+
+    def calls(self) -> dict[str, Any]:
+        """Call name -> method."""
+        return {name.removeprefix("call_"): getattr(self, name) for name in dir(self) if name.startswith("call_")}
+
+
+async def run_node(path: Path) -> None:
+    """Run the daemon of a home. HomeError, ConfigError, UsageError (port in use), StateError."""
+    home = Home(path)
+    with home.locked():
+        settings = config.load(path)
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        database = NodeDatabase(home.node_database)
+        listeners = await listen_tcp(settings.listen)
+        async with trio.open_nursery() as nursery:
+            node = Node(home, settings, database, nursery)
+            node.addresses = node.addresses or own_addresses(listeners)
+            await nursery.start(node.roster.run)
+            nursery.start_soon(trio.serve_listeners, node.roster.accept, listeners)
+            node.open_disk()
+            nursery.start_soon(node.note_who_is_up)
+            await nursery.start(serve_control, home.control_socket, node.calls())
+            logger.info("node %s (%s) serves at %s", settings.name, node.identity.key.hex()[:16], node.addresses)
+            await _until_told(node)
+            await node.close()
+            nursery.cancel_scope.cancel()
+        node.hosting.close()
+        if node.own is not None:
+            node.own.close()
+        database.close()
+
+
+async def _until_told(node: Node) -> None:
+    """SIGTERM, SIGINT, or the call `stop`."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def watch_signals() -> None:
+                async for _ in signals:
+                    node.stopping.set()
+
+            nursery.start_soon(watch_signals)
+            await node.stopping.wait()
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,201 @@
+"""This node's own disk while the daemon runs: everything between the mount and the partners, put together.
+
+mount -> fs.Disk -> committer -> writer -> columns -> partners
+             ^                     cleaner --^ |
+             +--- content <- fetcher <---------+
+"""
+
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+
+import trio
+
+from coopfs.core import coding
+from coopfs.core.claims import sign_claim
+from coopfs.core.master import LayoutPlaces
+from coopfs.errors import MountError, NotAuthentic, StateError, UsageError
+from coopfs.fs.disk import Disk
+from coopfs.fs.handlers import Handlers
+from coopfs.fs.mounting import Mount
+from coopfs.limits import ROOT_INO
+from coopfs.local import keyfile
+from coopfs.local.disk import LocalDisk
+from coopfs.local.groups import Group
+from coopfs.local.log import Log, Sealed
+from coopfs.local.mastercopy import read_master
+from coopfs.tasks.cleaner import Cleaner
+from coopfs.tasks.coder import Coder
+from coopfs.tasks.column import Column
+from coopfs.tasks.columns import Columns
+from coopfs.tasks.committer import Committer
+from coopfs.tasks.content import RemoteContent
+from coopfs.tasks.fetcher import Fetcher
+from coopfs.tasks.file_state import StateOfFile
+from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.network import Network
+from coopfs.tasks.space import PartnerSpace
+from coopfs.tasks.writer import Writer
+from coopfs.types import DiskId, NodeKey, Opening, Place
+
+logger = logging.getLogger(__name__)
+
+Watch = Callable[[str, int, int], None]  # step, done, total
+
+
+class OwnDisk:
+    """One disk, opened. trouble: why nothing is sent any more, in words; None while all is well.
+
+    directory: HOME/disks/<disk id>; node: this node's key; network: the way to partners.
+    StateError: its files are missing, damaged, or of another version.
+    """
+
+    def __init__(self, directory: Path, node: NodeKey, network: Network, nursery: trio.Nursery) -> None:
+        self.keys = keyfile.read(directory)
+        self.local = LocalDisk(directory, time.time_ns)
+        self.master = read_master(self.local.database, self.keys, node)
+        self.places: LayoutPlaces = self.master.layouts[-1]
+        layout = self.places.layout
+        self.log = Log(self.local.database, self.local.metadata.stripes.take_id)
+        self.ledger = Ledger(self.log, layout, self.places.rows, self._forget_content)
+        self.committer = Committer(self.local.metadata, self.local.stage, self._on_closed)
+        self.columns = Columns(list(self._make_columns(network)), self.ledger, time.time)
+        self._fetcher = Fetcher(self.keys, layout, self.columns.columns)
+        stores = tuple(column.place for column in self.columns.columns)
+        coder = Coder(self.keys, layout, stores, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)
+        self._writer = Writer(self.keys, layout, self.ledger, coder, self.columns.columns, self.committer.commit)
+        self._cleaner = Cleaner(self.ledger, coder, self._writer.in_hand)
+        self.space = PartnerSpace(self.ledger, self.local.metadata, directory)
+        content = RemoteContent(self.log, self._fetcher, nursery)
+        self.disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
+        self.trouble: str | None = None
+        self.mountpoint: Path | None = None
+        self._mount: Mount | None = None
+        self._nursery = nursery
+
+    def _make_columns(self, network: Network) -> Iterable[Column]:
+        claimer = bytes(self.local.database.fact("claimer"))
+        claim = sign_claim(self._seed(), self.log.epoch, claimer, int(time.time()))
+        for number, (store, *_) in enumerate(self.places.columns):
+            opening = Opening(self.disk_id, store.store, claim)
+            yield Column(number, store, opening, network, self.ledger, self._is_mine)
+
+    def _seed(self) -> bytes:
+        assert self.keys.signing_seed is not None
+        return self.keys.signing_seed
+
+    @property
+    def disk_id(self) -> DiskId:
+        return self.keys.disk
+
+    def _is_mine(self, column: int, place: Place, data: bytes) -> bool:
+        store = self.places.columns[column][0]
+        try:
+            coding.unbox(self.keys, store, self.places.layout.id, column, place, data)
+        except NotAuthentic:
+            return False
+        return True
+
+    async def _fetch(self, stripe: Sealed) -> list[bytes]:
+        return (await self._fetcher.fetch(stripe.place, stripe.tag)).data
+
+    def _forget_content(self, stripes: Sequence[int]) -> None:
+        self._nursery.start_soon(self._remove_content, list(stripes))
+
+    async def _remove_content(self, stripes: list[int]) -> None:
+        await self.committer.commit()  # freed by commit first, unlinked after (R5)
+        self.local.stage.remove(stripes)
+
+    def _on_closed(self, group: Group) -> None:
+        self.ledger.changed.notify()
+
+    # --- running --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Commit and stream until cancelled. What stops either is told in `trouble`; the other goes on."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._until_trouble, self.committer.run)
+            nursery.start_soon(self._until_trouble, self._stream)
+
+    async def _until_trouble(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except* StateError as group:
+            self.trouble = str(group.exceptions[0])
+            logger.error("%s", self.trouble)
+            self.ledger.changed.notify()
+
+    async def _stream(self) -> None:
+        self.disk.bury_orphans()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.columns.run)
+            nursery.start_soon(self._writer.run)
+            for column in self.columns.columns:
+                nursery.start_soon(self._cleaner.run, column)
+
+    async def mount(self, mountpoint: Path, options: Sequence[str]) -> None:
+        """Return when the mount answers. MountError, StateError."""
+        if self.trouble is not None:
+            raise StateError(self.trouble)
+        if self._mount is not None:
+            raise MountError(f"this disk is mounted at {self.mountpoint} already")
+        mount = Mount(Handlers(self.disk, self.committer), mountpoint, options)
+        await self._nursery.start(self._serve, mount, mountpoint)
+
+    async def _serve(self, mount: Mount, mountpoint: Path, task_status: trio.TaskStatus[None]) -> None:
+        self._mount, self.mountpoint = mount, mountpoint
+        try:
+            await mount.run(task_status)
+        finally:
+            self._mount = self.mountpoint = None
+
+    async def unmount(self) -> None:
+        """Unmount, and close the group that holds the last changes. MountError: not mounted, or in use."""
+        if self._mount is None:
+            raise MountError("this disk is not mounted")
+        await self._mount.unmount()
+        if self.trouble is None:
+            await self.committer.close_group()
+
+    # --- waiting ----------------------------------------------------------------------------------------------
+
+    async def sync(self, path: Path | None, complete: bool, watch: Watch) -> None:
+        """Wait until what was written so far, or what is at `path` and below, is held, or complete.
+
+        UsageError: the path is not in the mount. StateError: nothing is sent any more.
+        """
+        metadata = self.local.metadata
+        group = metadata.group if path is None else self._newest_group(path)
+        if group >= metadata.group:
+            group = await self.committer.close_group() or 0
+        progress = self.ledger.progress
+        word = "complete" if complete else "held"
+        first = None
+        while (progress.complete() if complete else progress.barrier) < group:
+            if self.trouble is not None:
+                raise StateError(self.trouble)
+            left = self.log.unsealed() + progress.pending
+            first = max(first or left, left)
+            watch(
+                f"wait until {word} ({self.columns.reached} of {len(self.columns.columns)} partners up)",
+                first - left,
+                first,
+            )
+            await self.ledger.changed.wait()
+
+    def _newest_group(self, path: Path) -> int:
+        if self.mountpoint is None or not path.is_relative_to(self.mountpoint):
+            raise UsageError(f"{path} is not in the mounted disk")
+        ino = ROOT_INO
+        for part in path.relative_to(self.mountpoint).parts:
+            found = self.local.metadata.names.find(ino, os.fsencode(part))
+            if found is None:
+                raise UsageError(f"{path} does not exist")
+            ino = found
+        return self.local.metadata.newest_group(ino)
+
+    def close(self) -> None:
+        """Close the files; what is not committed is lost."""
+        self.local.close()

@@ -1,0 +1,136 @@
+"""Everything back from the kit and the partners alone: the restore view, and the copy (design R11, R14, section 2.4).
+
+1. be the node that the kit names, but serve nothing and call its partners;
+2. master blocks, inventories, T, replay: tasks/recovery;
+3. mount the rebuilt database read only; content comes from the partners on demand;
+   or walk it and write it out.
+"""
+
+import random
+import secrets
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import trio
+
+from coopfs.app.copying import CopyOut
+from coopfs.core import kit
+from coopfs.core.identity import Identity
+from coopfs.core.kit import Kit, KitDisk
+from coopfs.core.node_requests import Hello
+from coopfs.errors import NotRestorable, UsageError
+from coopfs.fs.disk import Disk
+from coopfs.fs.handlers import Handlers
+from coopfs.fs.mounting import Mount, check_mountpoint
+from coopfs.fs.ports import ReadOnlySpace
+from coopfs.limits import PROTOCOL_VERSION
+from coopfs.local.disk import LocalDisk
+from coopfs.local.log import Log
+from coopfs.net.channel import LocalNode
+from coopfs.net.dialer import Contact
+from coopfs.net.roster import Roster
+from coopfs.net.tcp import dial_tcp
+from coopfs.tasks.content import RemoteContent
+from coopfs.tasks.fetcher import Fetcher
+from coopfs.tasks.masters import MasterSearch
+from coopfs.tasks.reach import RosterNetwork
+from coopfs.tasks.reader import Reader
+from coopfs.tasks.recovery import Recovery, State
+from coopfs.tasks.viewing import Nobody, NothingToCommit
+from coopfs.types import NodeKey
+
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """How a restore speaks with its user. accept_older: the answer to the question is yes."""
+
+    accept_older: bool
+    ask: Callable[[str], bool]
+    say: Callable[[str], None]
+    watch: Callable[[str, int, int], None]
+
+
+async def mount_view(text: str, mountpoint: Path, talk: Dialogue, ready: Callable[[], None]) -> None:
+    """Serve the newest state read only until it is unmounted. KitError, MountError, NotRestorable."""
+    taken = kit.from_text(text)
+    await trio.to_thread.run_sync(check_mountpoint, mountpoint)
+    async with opened(taken, talk) as disk:
+        mount = Mount(Handlers(disk, NothingToCommit()), mountpoint, ["ro"])
+        async with trio.open_nursery() as nursery:
+            await nursery.start(mount.run)
+            ready()
+
+
+async def copy_out(text: str, directory: Path, talk: Dialogue) -> None:
+    """Write the newest state into a directory. KitError, UsageError, NotRestorable, ContentUnavailable."""
+    taken = kit.from_text(text)
+    directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        raise UsageError(f"{directory} is not empty: choose another directory")
+    async with opened(taken, talk) as disk:
+        await CopyOut(disk, directory, talk.watch).run()
+
+
+@asynccontextmanager
+async def opened(taken: Kit, talk: Dialogue) -> AsyncIterator[Disk]:
+    """The disk of the kit at its newest state, with content from whoever is up."""
+    if not taken.disks:
+        raise UsageError("this kit is of a node without a disk")
+    wanted = taken.disks[0]
+    hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=False)
+    node = LocalNode(Identity.from_seed(taken.identity), hello, secrets.token_bytes)
+    roster = Roster(node, lambda key: False, lambda key: Nobody(), dial_tcp, random.random)
+    with tempfile.TemporaryDirectory(prefix="coopfs-restore-") as work:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(roster.run)
+            disk = await _recover(taken, wanted, roster, nursery, Path(work), talk)
+            try:
+                yield disk
+            finally:
+                nursery.cancel_scope.cancel()
+                disk.close()
+
+
+async def _recover(
+    taken: Kit, wanted: KitDisk, roster: Roster, nursery: trio.Nursery, work: Path, talk: Dialogue
+) -> Disk:
+    network = RosterNetwork(roster)
+    for partner in taken.partners:
+        roster.add(Contact(partner.node, partner.addresses))
+    search = MasterSearch(wanted.keys, network, lambda node, places: _know(roster, node, places), talk.watch)
+    master = await search.run([partner.node for partner in taken.partners])
+    places = master.layouts[-1]
+    readers = [Reader(number, store, wanted.keys.disk, network) for number, (store, *_) in enumerate(places.columns)]
+    for reader in readers:
+        nursery.start_soon(reader.run)
+    fetcher = Fetcher(wanted.keys, places.layout, readers)
+    recovery = Recovery(wanted.keys, places, readers, fetcher, work, talk.watch)
+    await recovery.gather()
+    state = await recovery.find(max(wanted.floor.version, master.floor.version))
+    _agree(state, talk)
+    local = LocalDisk(state.directory, time.time_ns)
+    log = Log(local.database, local.metadata.stripes.take_id)
+    content = RemoteContent(log, fetcher, nursery)
+    return Disk(local, ReadOnlySpace(log.content_bytes()), content, lambda stripes, group: "held 100%")
+
+
+def _know(roster: Roster, node: NodeKey, addresses: tuple[str, ...]) -> None:
+    if not roster.knows(node):
+        roster.add(Contact(node, addresses))
+
+
+def _agree(state: State, talk: Dialogue) -> None:
+    """Say of which moment the state is; if something newer may have been held, ask."""
+    date = datetime.fromtimestamp(state.time / NS, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    talk.say(f"the newest whole state is of {date}")
+    if state.doubt is None or talk.accept_older:
+        return
+    if not talk.ask(f"{state.doubt}. Take the state of {date} all the same?"):
+        raise NotRestorable(f"a newer state than that of {date} may exist: {state.doubt} (--accept-older takes it)")

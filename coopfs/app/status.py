@@ -1,0 +1,87 @@
+"""What `coopfs status` shows: one answer of plain values, for people and for programs."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from coopfs.app.own_disk import OwnDisk
+from coopfs.local.groups import State
+from coopfs.local.hosting import Hosting
+from coopfs.local.partners import PartnerEntry
+from coopfs.net.roster import Roster
+from coopfs.tasks.column import Column
+
+
+def describe_disk(own: OwnDisk) -> dict[str, Any]:
+    """The own disk: sizes in bytes, times as text, groups and stripes as counts."""
+    ledger, progress = own.ledger, own.ledger.progress
+    layout = ledger.layout
+    complete = progress.complete()
+    groups = {state.name.lower(): len(own.log.groups(state)) for state in State}
+    total, free = own.space.figures()
+    return {
+        "id": own.disk_id.hex(),
+        "k": layout.k,
+        "m": layout.m,
+        "rows": ledger.rows.total,
+        "rows_used": ledger.rows.total - ledger.rows.free,
+        "bytes": total,
+        "bytes_free": free,
+        "mounted": None if own.mountpoint is None else str(own.mountpoint),
+        "epoch": own.log.epoch,
+        "groups": groups,
+        "held_group": progress.barrier,
+        "complete_group": complete,
+        "held_at": _date(own.log.closed_at(progress.barrier)) if progress.barrier else None,
+        "not_held_bytes": own.log.bytes_after(progress.barrier),
+        "below_target": progress.pending,
+        "margin": progress.margin() if progress.barrier else None,
+        "trouble": own.trouble,
+        "columns": [_describe_column(column, own) for column in own.columns.columns],
+    }
+
+
+def _describe_column(column: Column, own: OwnDisk) -> dict[str, Any]:
+    missing = sum(1 for _ in own.ledger.progress.missing(column.number))
+    if column.session is None:
+        state = "away" if column.away else "unreachable"
+    else:
+        state = "catching up" if column.away else "caught up"
+    return {
+        "column": column.number,
+        "partner": column.place.name,
+        "state": state,
+        "missing": missing,
+        "trouble": column.trouble,
+    }
+
+
+def describe_partner(entry: PartnerEntry, roster: Roster) -> dict[str, Any]:
+    """One partner: bytes given and taken, whether it is up, why not."""
+    return {
+        "name": entry.name,
+        "key": entry.key.hex(),
+        "addresses": list(entry.addresses),
+        "up": roster.live(entry.key) is not None,
+        "trouble": roster.trouble.get(entry.key),
+        "given": entry.given,
+        "taken": entry.taken,
+        "last_seen": None if entry.last_seen is None else _date(entry.last_seen),
+    }
+
+
+def describe_hosted(hosting: Hosting, names: dict[bytes, str]) -> list[dict[str, Any]]:
+    """The stores kept for others."""
+    return [
+        {
+            "partner": names.get(store.peer, store.peer.hex()[:12]),
+            "disk": store.disk.hex(),
+            "store": store.store.hex(),
+            "rows": store.rows,
+            "used": store.used,
+        }
+        for store in hosting.hosted()
+    ]
+
+
+def _date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,103 @@
+"""format, mount, umount, sync, status: the own disk."""
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from coopfs.cli import client, progress
+from coopfs.cli.mount_options import parse_options
+from coopfs.cli.params import PATH, SIZE, home_option
+
+WATCH_INTERVAL = 2.0  # seconds between two looks of `status --watch`
+
+
+@click.command("format")
+@click.option("--data", type=click.IntRange(1, 61), required=True, metavar="K", help="Partners needed to restore.")
+@click.option("--redundancy", type=click.IntRange(0, 61), required=True, metavar="M", help="Partners more than that.")
+@click.option("--block-size", type=SIZE, help="Bytes of one partner's part of a stripe, 4K to 1M [default: 256K].")
+@click.option("--partner", "partners", multiple=True, metavar="NAME", help="Use this partner; repeat it K+M times.")
+@click.option("--no-redundancy", is_flag=True, help="Allow M = 0: the loss of any one partner loses the disk.")
+@home_option
+def format_disk(
+    home: Path, data: int, redundancy: int, block_size: int | None, partners: tuple[str, ...], no_redundancy: bool
+) -> None:
+    """Make this node's disk on K+M partners.
+
+    Any K of them restore it.
+
+    With --redundancy 2 or more, what is held survives the loss of M-1 partners besides this machine, what is complete
+    that of M.
+    """
+    arguments = {
+        "data": data,
+        "redundancy": redundancy,
+        "block_size": block_size,
+        "partners": list(partners) or None,
+        "no_redundancy": no_redundancy,
+    }
+    with progress.show() as watch:
+        client.call(home, "format", arguments, watch=watch)
+    click.echo(f"formatted {data}+{redundancy}")
+    click.echo(f"next: export the kit and keep it somewhere else: coopfs --home {home} kit export FILE")
+
+
+@click.command()
+@click.argument("mountpoint", type=PATH)
+@click.option("-o", "options", multiple=True, metavar="OPTIONS", help="Mount options as for mount(8), comma separated.")
+@home_option
+def mount(home: Path, mountpoint: Path, options: tuple[str, ...]) -> None:
+    """Mount this node's disk at MOUNTPOINT.
+
+    MOUNTPOINT is an empty directory. The daemon must run; mount.coopfs(8) starts one if need be.
+    """
+    arguments = {"mountpoint": str(mountpoint.absolute()), "options": parse_options(options)}
+    with progress.show() as watch:
+        client.call(home, "mount", arguments, watch=watch)
+
+
+@click.command()
+@home_option
+def umount(home: Path) -> None:
+    """Unmount this node's disk. The daemon stays and goes on sending."""
+    with progress.show() as watch:
+        client.call(home, "umount", watch=watch)
+
+
+@click.command()
+@click.argument("path", type=PATH, required=False)
+@click.option("--complete", is_flag=True, help="Wait until it is on every partner, not only held.")
+@home_option
+def sync(home: Path, path: Path | None, complete: bool) -> None:
+    """Wait until what has been written is held.
+
+    Waits for everything written so far, or with PATH for that file or directory and all below it.
+    What is held survives the loss of this machine and of the partners promised at format. Exit code 0 means that it
+    has been reached.
+    """
+    arguments = {"path": str(path.absolute()) if path else None, "complete": complete}
+    with progress.show() as watch:
+        client.call(home, "sync", arguments, watch=watch)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; with --watch one line each time.")
+@click.option("--watch", is_flag=True, help="Repeat every 2 seconds until interrupted.")
+@home_option
+def status(home: Path, as_json: bool, watch: bool) -> None:
+    """What is held, what is not, and how the partners are."""
+    # rich takes longer to import than most commands take to run
+    from coopfs.cli.tables import print_status
+
+    while True:
+        answer = client.call(home, "status")
+        if as_json:
+            click.echo(json.dumps(answer, indent=None if watch else 2))
+        else:
+            if watch:
+                click.clear()
+            print_status(answer)
+        if not watch:
+            return
+        time.sleep(WATCH_INTERVAL)

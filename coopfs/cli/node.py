@@ -1,0 +1,68 @@
+"""init, serve, stop: one home and its daemon."""
+
+import secrets
+import time
+from pathlib import Path
+
+import click
+
+from coopfs import config
+from coopfs.cli import client, detach, entry
+from coopfs.cli.params import home_option
+from coopfs.config import Config
+from coopfs.core.identity import SEED_SIZE, Identity
+from coopfs.errors import DaemonError
+from coopfs.local.home import Home
+from coopfs.types import NodeKey
+
+
+@click.command()
+@click.option("--name", help="How partners see this node in their lists [default: this machine's name].")
+@click.option(
+    "--listen", default=config.DEFAULT_LISTEN, metavar="HOST:PORT", show_default=True, help="Where to listen."
+)
+@click.option("--advertise", multiple=True, metavar="HOST:PORT", help="An address partners can reach; may be repeated.")
+@home_option
+def init(home: Path, name: str | None, listen: str, advertise: tuple[str, ...]) -> None:
+    """Make a new home: identity and configuration."""
+    config.parse_address(listen)
+    for address in advertise:
+        config.parse_address(address)
+    chosen = config.check_name(name) if name is not None else Config().name
+    key = create_home(home, Config(name=chosen, listen=listen, advertise=advertise))
+    click.echo(f"made {home} for {chosen}, node key {key.hex()}")
+    click.echo(f"next: look at {home / config.FILE_NAME}, then run: coopfs --home {home} serve")
+
+
+def create_home(path: Path, chosen: Config) -> NodeKey:
+    """Make a home with a new identity and this configuration; returns its key. HomeError: it exists, no room, no
+    permission."""
+    home = Home(path)
+    if not home.identity_file.exists():
+        config.write_default(path, chosen)
+    seed = secrets.token_bytes(SEED_SIZE)
+    home.create(seed)
+    return Identity.from_seed(seed).key
+
+
+@click.command()
+@home_option
+def serve(home: Path) -> None:
+    """Run the daemon of this home in the foreground.
+
+    It serves partners' stores, streams the own disk and serves its mount. End it with `coopfs stop`, SIGTERM or Ctrl-C.
+    It may also be killed at any time: what was fsynced is kept.
+    """
+    entry.serve(home)
+
+
+@click.command()
+@home_option
+def stop(home: Path) -> None:
+    """Unmount, and end the daemon of this home."""
+    client.call(home, "stop")
+    deadline = time.monotonic() + detach.START_TIMEOUT
+    while client.answers(home):
+        if time.monotonic() > deadline:
+            raise DaemonError(f"the daemon of {home} still runs after {detach.START_TIMEOUT:g} seconds")
+        time.sleep(detach.POLL)

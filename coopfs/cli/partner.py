@@ -1,0 +1,49 @@
+"""partner invite, accept, list: who swaps space with this node."""
+
+import json
+from pathlib import Path
+
+import click
+
+from coopfs.cli import client
+from coopfs.cli.params import SIZE, Family, home_option
+
+
+@click.group(cls=Family)
+def partner() -> None:
+    """Swap space with other nodes."""
+
+
+@partner.command()
+@click.option("--size", type=SIZE, required=True, help="Bytes each side gives to the other, for example 100G.")
+@home_option
+def invite(home: Path, size: int) -> None:
+    """Reserve SIZE on this disk and print a code for one partner.
+
+    Hand the code over by a way that nobody else reads: whoever accepts it first becomes the partner. It works once.
+    """
+    click.echo(client.call(home, "partner_invite", {"size": size})["code"])
+
+
+@partner.command()
+@click.argument("code", nargs=-1, required=True)
+@home_option
+def accept(home: Path, code: tuple[str, ...]) -> None:
+    """Accept an invitation: reserve what its CODE asks for, and seal the agreement with who made it."""
+    answer = client.call(home, "partner_accept", {"code": " ".join(code)})
+    click.echo(f"{answer['name']} is now a partner")
+
+
+@partner.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@home_option
+def list_partners(home: Path, as_json: bool) -> None:
+    """Partners, whether they are up, and bytes given to and taken from each."""
+    partners = client.call(home, "partner_list")["partners"]
+    if as_json:
+        click.echo(json.dumps(partners, indent=2))
+        return
+    # rich takes longer to import than most commands take to run
+    from coopfs.cli.tables import print_partners
+
+    print_partners(partners)

@@ -1,0 +1,90 @@
+"""restore mount, restore copy: everything back from the kit and the partners alone."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import click
+
+from coopfs.cli import detach, entry, progress
+from coopfs.cli.kit import read_kit
+from coopfs.cli.params import PATH, Family
+
+accept_older_option = click.option(
+    "--accept-older", is_flag=True, help="Take the newest state found even if a newer one may have been held."
+)
+
+
+@click.group(cls=Family)
+def restore() -> None:
+    """Everything back from the kit and the partners.
+
+    Works on any machine and needs nothing else of the lost one.
+    """
+
+
+@restore.command("mount")
+@click.argument("kit", type=PATH)
+@click.argument("mountpoint", type=PATH)
+@accept_older_option
+@click.option("--foreground", is_flag=True, help="Stay in the foreground until it is unmounted; messages go to stderr.")
+@click.option(
+    "--log", type=PATH, metavar="FILE", help="Where messages go once it is in the background [default: nowhere]."
+)
+@click.option("--ready-fd", type=int, hidden=True)
+def restore_mount(
+    kit: Path, mountpoint: Path, accept_older: bool, foreground: bool, log: Path | None, ready_fd: int | None
+) -> None:
+    """Mount a read-only view of the newest state of KIT's disk at MOUNTPOINT; returns when it can be used.
+
+    Its date is always printed. If too few partners answer to exclude a newer state, it asks; away from a terminal it
+    exits with 9.
+    """
+    if not foreground:
+        options = ["--accept-older"] * accept_older + ([f"--log={log}"] if log else [])
+        click.get_current_context().exit(detach.restore_view([*options, "--", str(kit), str(mountpoint)]))
+    text = read_kit(kit)
+    output = detach.open_log(log)
+    with progress.show() as watch:
+
+        def ready() -> None:
+            watch.pause()
+            if ready_fd is not None:
+                detach.leave_terminal(ready_fd, output)
+
+        entry.restore_mount(
+            text,
+            mountpoint.absolute(),
+            accept_older=accept_older,
+            ask=partial(ask, watch),
+            say=say,
+            watch=watch,
+            ready=ready,
+        )
+
+
+@restore.command("copy")
+@click.argument("kit", type=PATH)
+@click.argument("directory", type=PATH)
+@accept_older_option
+def restore_copy(kit: Path, directory: Path, accept_older: bool) -> None:
+    """Write the newest state of KIT's disk into DIRECTORY, which must be empty or not exist."""
+    text = read_kit(kit)
+    with progress.show() as watch:
+        entry.restore_copy(
+            text, directory.absolute(), accept_older=accept_older, ask=partial(ask, watch), say=say, watch=watch
+        )
+
+
+def ask(watch: progress.Shown, question: str) -> bool:
+    """Print the question and wait for yes or no; where nobody can answer, it is no."""
+    watch.pause()
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        say(question)
+        return False
+    return click.confirm(question, err=True)
+
+
+def say(line: str) -> None:
+    """Restores speak on stderr: their only result is the tree."""
+    print(line, file=sys.stderr, flush=True)

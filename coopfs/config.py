@@ -1,0 +1,197 @@
+"""HOME/coopfs.toml: everything a user can set for one home, with defaults and units. Documented in coopfs.toml(5).
+
+A wrong file is refused whole, with one line that names the file, the line and the key: a daemon never runs on half of
+what was meant.
+"""
+
+import difflib
+import re
+import socket
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from coopfs import limits
+from coopfs.errors import ConfigError, HomeError, UsageError
+from coopfs.sizes import parse_size
+
+FILE_NAME = "coopfs.toml"
+DEFAULT_PORT = 7530
+DEFAULT_LISTEN = f"[::]:{DEFAULT_PORT}"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})")
+
+
+def _host_name() -> str:
+    """This machine's name, as far as it is one that `name` accepts."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:64]
+    return name if _NAME.fullmatch(name) else "node"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """name: how partners see this node in their lists. listen: HOST:PORT of the daemon, port 0 = any free one.
+    advertise: addresses given to partners, HOST:PORT each; empty: derived from listen. upload_limit: bytes/s, 0 =
+    none."""
+
+    name: str = field(default_factory=_host_name)
+    listen: str = DEFAULT_LISTEN
+    advertise: tuple[str, ...] = ()
+    upload_limit: int = 0
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """`HOST:PORT` or `[IPV6]:PORT` as (host, port). UsageError: it is neither."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match["port"]) > 65535 or len(text) > limits.MAX_TEXT:
+        raise UsageError(f"{text!r} is not an address; write HOST:PORT or [IPV6]:PORT")
+    return match["six"] or match["host"], int(match["port"])
+
+
+def check_name(text: str) -> str:
+    """The name itself. UsageError: not 1 to 64 letters, digits, dots, dashes and underscores."""
+    if not _NAME.fullmatch(text):
+        raise UsageError(f"{text!r} is not a name; use up to 64 letters, digits, dots, dashes and underscores")
+    return text
+
+
+def load(home: Path) -> Config:
+    """The configuration of this home. HomeError: there is no such file; ConfigError: it is wrong."""
+    path = home / FILE_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise HomeError(
+            f"{home} is not a home: it has no {FILE_NAME} (make one with: coopfs --home {home} init)"
+        ) from None
+    except OSError as error:
+        raise HomeError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> Config:
+    """Config from the text of a file; source is how messages call that file. ConfigError names key and line."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source}: {error}") from error
+    for key in table:
+        if key not in _READERS:
+            raise ConfigError(f"{_place(text, source, key)}: unknown key {key!r}{_suggestion(key)}")
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        try:
+            values[key] = _READERS[key](value)
+        except UsageError as error:
+            raise ConfigError(f"{_place(text, source, key)}: {key}: {error}") from error
+    return Config(**values)
+
+
+def _place(text: str, source: str, key: str) -> str:
+    """`FILE, line N` where the key or table of this name stands; tomllib does not tell, so look for it."""
+    quoted = re.escape(key)
+    pattern = re.compile(rf"\s*(?:\[+\s*)?[\"']?{quoted}[\"']?\s*[=.\]]")
+    for number, line in enumerate(text.splitlines(), 1):
+        if pattern.match(line):
+            return f"{source}, line {number}"
+    return source
+
+
+def _suggestion(key: str) -> str:
+    near = difflib.get_close_matches(key, _READERS, n=1)
+    return f", did you mean {near[0]!r}?" if near else f" (there are: {', '.join(_READERS)})"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"must be text in quotes, not {_toml_type(value)}")
+    return value
+
+
+def _read_name(value: object) -> str:
+    return check_name(_text(value))
+
+
+def _read_listen(value: object) -> str:
+    text = _text(value)
+    parse_address(text)
+    return text
+
+
+def _read_advertise(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise UsageError(
+            f'must be a list of addresses, not {_toml_type(value)}, for example ["backup.example.org:7530"]'
+        )
+    if len(value) > limits.MAX_ADDRESSES:
+        raise UsageError(f"has {len(value)} addresses, {limits.MAX_ADDRESSES} are possible")
+    for entry in value:
+        if parse_address(_text(entry))[1] == 0:
+            raise UsageError(f"{entry!r} has port 0, which nobody can dial")
+    return tuple(value)
+
+
+def _read_rate(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise UsageError(f'must be bytes per second, a number or text like "2M", not {_toml_type(value)}')
+    return parse_size(str(value))
+
+
+def _toml_type(value: object) -> str:
+    names: dict[type, str] = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        dict: "a table",
+    }
+    return names.get(type(value), "a date or time")
+
+
+_READERS: dict[str, Callable[[object], Any]] = {
+    "name": _read_name,
+    "listen": _read_listen,
+    "advertise": _read_advertise,
+    "upload_limit": _read_rate,
+}
+assert set(_READERS) == {entry.name for entry in fields(Config)}
+
+
+def default_text(config: Config) -> str:
+    """The commented file that `coopfs init` writes; reading it gives this config again."""
+    advertise = ", ".join(f'"{address}"' for address in config.advertise)
+    return f"""\
+# Configuration of this coopfs home; see coopfs.toml(5). Read when the daemon starts.
+
+# How your partners see this node in their lists: letters, digits, dots, dashes, underscores.
+name = "{config.name}"
+
+# Where the daemon listens for partners: HOST:PORT, or [::]:PORT for every address of this machine.
+listen = "{config.listen}"
+
+# Addresses under which partners can reach this node, for example ["backup.example.org:7530"].
+# Empty: this machine's own addresses. Behind a router, name the router's and forward the port.
+advertise = [{advertise}]
+
+# Most bytes per second sent to all partners together: a number, or text like "2M". 0: no limit.
+upload_limit = {config.upload_limit}
+"""
+
+
+def write_default(home: Path, config: Config) -> None:
+    """Make the directory of a new home and write the commented file. HomeError: there already, or not writable."""
+    path = home / FILE_NAME
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(default_text(config))
+    except FileExistsError:
+        raise HomeError(f"{path} is there already") from None
+    except OSError as error:
+        raise HomeError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,172 @@
+"""The master block: what a restore must know before it can read the first stripe (design R14, section 2.4).
+
+A copy lies on every partner, in no stripe. Plaintext = signature 64 bytes | body; the body is a msgpack map with the
+keys of `_body`; the signature is the disk signing key's, over "coopfs 0 master" + disk id + body. It is sealed for each
+partner by itself: box kind MASTER, no store, no column, row 0, layout 0, version = the counter.
+
+The counter is epoch(16).count(48), like versions; a partner keeps the two greatest.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from coopfs.core.fields import COUNT, ID, KEY, TEXT, U16, U64, Field, check, pick, unpack
+from coopfs.core.keys import SIGNATURE, DiskKeys
+from coopfs.core.seal import NO_COLUMN, NO_STORE, Binding, seal, unseal
+from coopfs.errors import NotAuthentic
+from coopfs.limits import (
+    MAX_ADDRESSES,
+    MAX_BLOCK_SIZE,
+    MAX_COLUMNS,
+    MAX_FEATURES,
+    MAX_KEY_IDS,
+    MAX_LAYOUTS,
+    MAX_MASTER,
+    MAX_ROWS,
+    MAX_STORES,
+    MIN_BLOCK_SIZE,
+)
+from coopfs.types import BlockKind, Layout, Master, NodeKey, StoreId
+
+_CONTEXT = b"coopfs 0 master"
+PRIMARY, INCOMING, VAULT = "primary", "incoming", "vault"
+
+_FIELDS = {
+    "counter": U64,
+    "claimer": ID,
+    "keys": Field(tuple, 1, MAX_KEY_IDS),
+    "features": Field(tuple, 0, MAX_FEATURES),
+    "layouts": Field(tuple, 1, MAX_LAYOUTS),
+    "floor": Field(tuple, 2, 2),
+}
+_LAYOUT = {
+    "id": U16,
+    "k": Field(int, 1, MAX_COLUMNS),
+    "m": Field(int, 0, MAX_COLUMNS),
+    "block": Field(int, MIN_BLOCK_SIZE, MAX_BLOCK_SIZE),
+    "rows": Field(int, 1, MAX_ROWS),
+    "columns": Field(tuple, 1, MAX_COLUMNS),
+}
+_STORE = (ID, KEY, KEY, TEXT, Field(tuple, 0, MAX_ADDRESSES), TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class StorePlace:
+    """One store of one column: who holds it, for whom it was sealed, where that node is, and its role."""
+
+    store: StoreId
+    sealed_for: NodeKey
+    node: NodeKey
+    name: str
+    addresses: tuple[str, ...]
+    role: str = PRIMARY
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutPlaces:
+    """A layout in force: rows of each store, and for each column, in order, its 1-3 stores."""
+
+    layout: Layout
+    rows: int
+    columns: tuple[tuple[StorePlace, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """An END known held: a restore never goes below it. version uint64; date in seconds since 1970."""
+
+    version: int
+    date: int
+
+
+@dataclass(frozen=True, slots=True)
+class MasterBlock:
+    """counter: epoch(16).count(48); claimer: 16 bytes, of the claim it was written under; features: names that a
+    reader must know."""
+
+    counter: int
+    claimer: bytes
+    key_ids: tuple[int, ...]
+    features: tuple[str, ...]
+    layouts: tuple[LayoutPlaces, ...]
+    floor: Floor
+
+
+def seal_master(keys: DiskKeys, block: MasterBlock, partner: NodeKey) -> Master:
+    """The copy for one partner."""
+    body = msgpack.packb(_body(block), use_bin_type=True)
+    plaintext = keys.sign(_CONTEXT + keys.disk + body) + body
+    box = seal(keys.box_keys(NO_STORE), _binding(keys, partner, block.counter), plaintext)
+    assert len(box) <= MAX_MASTER
+    return Master(block.counter, box)
+
+
+def open_master(keys: DiskKeys, stored: Master, partner: NodeKey) -> MasterBlock:
+    """The block from one partner's copy. NotAuthentic: altered, another disk's or partner's, or of a newer format."""
+    if len(stored.data) > MAX_MASTER:
+        raise NotAuthentic("a master block is larger than any")
+    plaintext = unseal(keys.box_keys(NO_STORE), _binding(keys, partner, stored.counter), stored.data)
+    signature, body = plaintext[:SIGNATURE], plaintext[SIGNATURE:]
+    keys.verify(_CONTEXT + keys.disk + body, signature)
+    try:
+        block = _block(unpack(body, MAX_COLUMNS + MAX_FEATURES))
+    except ValueError as bad:
+        raise NotAuthentic(f"a master block is of a format that this version cannot read: {bad}") from None
+    if block.features:  # none is defined yet
+        raise NotAuthentic(f"this disk needs a newer version, one that knows: {', '.join(block.features)}")
+    if block.counter != stored.counter:
+        raise NotAuthentic("a master block does not have the counter it is stored under")
+    return block
+
+
+def _binding(keys: DiskKeys, partner: NodeKey, counter: int) -> Binding:
+    return Binding(BlockKind.MASTER, keys.disk, 0, NO_STORE, partner, NO_COLUMN, 0, counter)
+
+
+def _body(b: MasterBlock) -> dict[str, Any]:
+    return {
+        "counter": b.counter,
+        "claimer": b.claimer,
+        "keys": b.key_ids,
+        "features": b.features,
+        "layouts": [
+            {
+                "id": places.layout.id,
+                "k": places.layout.k,
+                "m": places.layout.m,
+                "block": places.layout.block_size,
+                "rows": places.rows,
+                "columns": [
+                    [[s.store, s.sealed_for, s.node, s.name, s.addresses, s.role] for s in column]
+                    for column in places.columns
+                ],
+            }
+            for places in b.layouts
+        ],
+        "floor": [b.floor.version, b.floor.date],
+    }
+
+
+def _block(decoded: Any) -> MasterBlock:
+    counter, claimer, key_ids, features, layouts, floor = pick(decoded, _FIELDS)
+    check(key_ids, (U16,) * len(key_ids))
+    check(features, (TEXT,) * len(features))
+    places = tuple(_layout(each) for each in layouts)
+    return MasterBlock(counter, claimer, key_ids, features, places, Floor(*check(floor, (U64, COUNT))))
+
+
+def _layout(decoded: Any) -> LayoutPlaces:
+    id_, k, m, block_size, rows, columns = pick(decoded, _LAYOUT)
+    layout = Layout(id_, k, m, block_size)
+    check(columns, (Field(tuple, 1, MAX_STORES),) * layout.n)
+    return LayoutPlaces(layout, rows, tuple(tuple(_store(store) for store in column) for column in columns))
+
+
+def _store(decoded: Any) -> StorePlace:
+    store, sealed_for, node, name, addresses, role = check(decoded, _STORE)
+    check(addresses, (TEXT,) * len(addresses))
+    if role not in (PRIMARY, INCOMING, VAULT):
+        raise ValueError(f"role {role}")
+    return StorePlace(StoreId(store), NodeKey(sealed_for), NodeKey(node), name, addresses, role)

@@ -1,0 +1,41 @@
+"""Choosing T, the newest state that was certainly whole (design R11). Pure: inventories in, judgements out.
+
+Inventories are claims: a column says which version lies in which row. A candidate becomes T only after its blocks were
+authenticated (the caller) and every stripe that it names has k claims of exactly its version (here).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from coopfs.core.quorum import Quorum
+from coopfs.types import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the primary stores that answered hold: column -> row -> version of the intact slot."""
+
+    quorum: Quorum
+    slots: Mapping[int, Mapping[int, int]]
+
+    def places(self) -> list[tuple[Place, list[int]]]:
+        """Every (row, version) that some column claims, with those columns, newest version first."""
+        holders: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for column, slots in self.slots.items():
+            for row, version in slots.items():
+                holders[version, row].append(column)
+        return [(Place(version, row), holders[version, row]) for version, row in sorted(holders, reverse=True)]
+
+    def holders(self, place: Place) -> int:
+        """How many columns claim exactly this version in this row."""
+        return sum(slots.get(place.row) == place.version for slots in self.slots.values())
+
+    def lacks(self, places: Iterable[Place]) -> Place | None:
+        """The first of these stripes that fewer than k columns claim; None: T is valid."""
+        return next((place for place in places if self.holders(place) < self.quorum.k), None)
+
+    def may_have_been_held(self, end: Place | None) -> bool:
+        """Whether an END, or (None) one of which nothing was seen, can have been held (R7)."""
+        denials = len(self.slots) - (0 if end is None else self.holders(end))
+        return self.quorum.may_have_been_held(denials)

@@ -1,0 +1,168 @@
+"""The requests from node to node: those of types.Partner beside OPEN, and those that keep a connection alive.
+
+`wire` is the one encoding of a message, `parse` its one decoding: a map (keys as below, documented in
+coopfs-protocol(7)) and a body. What `parse` lets through is inside every bound.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from coopfs.core.message_map import U16, U63, U64, Fields, printable
+from coopfs.core.message_types import ID_SIZE, SIGNATURE_SIZE, MessageType, Wire, bounded, claim_map, parse_claim
+from coopfs.limits import MAX_ADDRESSES, MAX_FEATURE_NAME, MAX_FEATURES, MAX_TEXT
+from coopfs.types import Claim, DiskId, Master, Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message of each side. incarnation: 16 random bytes of this running node (two machines with one
+    identity differ); lowest, highest: protocol versions spoken; serves: false for a node that only reads (a restore
+    view), which nobody should take for the way to a partner; then the features in use, by how much they matter."""
+
+    TYPE: ClassVar = MessageType.HELLO
+    incarnation: bytes
+    lowest: int
+    highest: int
+    serves: bool
+    compatible: tuple[str, ...] = ()
+    read_compatible: tuple[str, ...] = ()
+    incompatible: tuple[str, ...] = ()
+
+    def wire(self) -> Wire:
+        return {
+            "incarnation": self.incarnation,
+            "lowest": self.lowest,
+            "highest": self.highest,
+            "serves": self.serves,
+            "compatible": self.compatible,
+            "read_compatible": self.read_compatible,
+            "incompatible": self.incompatible,
+        }, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: bytes) -> Self:
+        bounded(body, 0)
+        return cls(
+            incarnation=fields.octets("incarnation", ID_SIZE),
+            lowest=fields.whole("lowest", U16),
+            highest=fields.whole("highest", U16),
+            serves=fields.truth("serves"),
+            compatible=fields.names("compatible", MAX_FEATURES, MAX_FEATURE_NAME),
+            read_compatible=fields.names("read_compatible", MAX_FEATURES, MAX_FEATURE_NAME),
+            incompatible=fields.names("incompatible", MAX_FEATURES, MAX_FEATURE_NAME),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimEpoch:
+    """Partner.claim."""
+
+    TYPE: ClassVar = MessageType.CLAIM
+    claim: Claim
+
+    def wire(self) -> Wire:
+        return claim_map(self.claim), b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: bytes) -> Self:
+        bounded(body, 0)
+        return cls(parse_claim(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class GetMasters:
+    """Partner.masters."""
+
+    TYPE: ClassVar = MessageType.MASTER_GET
+    disk: DiskId
+
+    def wire(self) -> Wire:
+        return {"disk": self.disk}, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: bytes) -> Self:
+        bounded(body, 0)
+        return cls(DiskId(fields.octets("disk", ID_SIZE)))
+
+
+@dataclass(frozen=True, slots=True)
+class PutMaster:
+    """Partner.put_master; the sealed master block is the body (how large it may be is for the partner to say)."""
+
+    TYPE: ClassVar = MessageType.MASTER_PUT
+    claim: Claim
+    master: Master
+
+    def wire(self) -> Wire:
+        return {"claim": claim_map(self.claim), "counter": self.master.counter}, self.master.data
+
+    @classmethod
+    def parse(cls, fields: Fields, body: bytes) -> Self:
+        master = Master(fields.whole("counter", U64), body)
+        return cls(parse_claim(fields.fields("claim")), master)
+
+
+@dataclass(frozen=True, slots=True)
+class Agree:
+    """Partner.agree: the one request that a stranger may make."""
+
+    TYPE: ClassVar = MessageType.AGREE
+    proposal: Proposal
+
+    def wire(self) -> Wire:
+        proposal = self.proposal
+        return {
+            "token": proposal.token,
+            "given": proposal.given,
+            "taken": proposal.taken,
+            "name": proposal.name,
+            "addresses": proposal.addresses,
+            "start": proposal.start,
+            "signature": proposal.signature,
+        }, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: bytes) -> Self:
+        bounded(body, 0)
+        return cls(
+            Proposal(
+                token=fields.octets("token", ID_SIZE),
+                given=fields.whole("given", U63),
+                taken=fields.whole("taken", U63),
+                name=fields.text("name"),
+                addresses=fields.names("addresses", MAX_ADDRESSES, MAX_TEXT),
+                start=fields.whole("start", U63),
+                signature=fields.octets("signature", SIGNATURE_SIZE),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you there? Sent after a silence."""
+
+    TYPE: ClassVar = MessageType.PING
+
+    def wire(self) -> Wire:
+        return {}, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: bytes) -> Self:
+        bounded(body, 0)
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """The last message of a side: why it closes. It has no answer."""
+
+    TYPE: ClassVar = MessageType.GOODBYE
+    reason: str
+
+    def wire(self) -> Wire:
+        return {"reason": printable(self.reason)}, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: bytes) -> Self:
+        bounded(body, 0)
+        return cls(fields.text("reason"))

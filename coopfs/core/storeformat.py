@@ -1,0 +1,150 @@
+"""The format of a store file, version 0: what one partner holds of one column (design R15).
+
+    0                       header, one page of 4096 bytes
+    4096                    index: one entry of 64 bytes per row, zero-filled to a whole page
+    4096 + index            slots: `block size` bytes per row; a block lies at the start of its slot
+
+All numbers are big-endian; checksums are BLAKE3-128. Header:
+
+     0  magic         16 bytes  "coopfs store 0", two NUL
+    16  disk id       16 bytes
+    32  store id      16 bytes
+    48  rows          u32       1..2^31
+    52  block size    u32       bytes, 16 KiB..1 MiB, a multiple of 4096
+    56  checksum      16 bytes  of the 56 bytes before; zero follows to the end of the page
+
+Entry:
+
+     0  version       u64       0: this slot is empty
+     8  change        u64       the number of the put that wrote it: 1, 2, ... over the life of the store
+    16  row           u32
+    20  length        u32       bytes of the block
+    24  content       16 bytes  checksum of the block
+    40  reserved      8 bytes   0
+    48  checksum      16 bytes  of the store id and the 48 bytes before
+
+An entry of 64 zero bytes was never written. One whose checksum is wrong, or that is of another row, is torn: its
+slot is empty. One with version 0 and a right checksum says that the block was found torn or rotten; its change is
+the highest number given until then.
+
+At most 64 puts lie between two `fdatasync` of a store. So, after a crash, only the 64 highest change numbers can
+belong to entries that reached the disk without their content: whoever opens the file checks those blocks before it
+believes the index. Content that reached the disk without its entry spoils the block it overwrites, whose entry
+still looks right: each reading compares the checksum.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from blake3 import blake3
+
+from coopfs import limits
+from coopfs.errors import HomeError
+from coopfs.types import DiskId, StoreId
+
+PAGE = 4096  # bytes
+ENTRY = limits.INDEX_ENTRY
+CHECKSUM = 16  # bytes
+
+_MAGIC = b"coopfs store 0\0\0"
+_ANY_MAGIC = b"coopfs store "
+_HEADER = struct.Struct(">16s16s16sII")
+_ENTRY = struct.Struct(">QQII16s8x")
+_NEVER_WRITTEN = bytes(ENTRY)
+assert _ENTRY.size + CHECKSUM == ENTRY
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHeader:
+    """rows of block_size bytes of one store of one disk."""
+
+    disk: DiskId
+    store: StoreId
+    rows: int
+    block_size: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return store_size(self.rows, self.block_size)
+
+    def encode(self) -> bytes:
+        """One page."""
+        fields = _HEADER.pack(_MAGIC, self.disk, self.store, self.rows, self.block_size)
+        return (fields + checksum(fields)).ljust(PAGE, b"\0")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index says of one row. change: number of the put; length in bytes; content: the block's checksum, 16
+    bytes.
+    """
+
+    version: int
+    change: int
+    row: int
+    length: int
+    content: bytes
+
+    def encode(self, store: StoreId) -> bytes:
+        """64 bytes."""
+        fields = _ENTRY.pack(self.version, self.change, self.row, self.length, self.content)
+        return fields + checksum(store + fields)
+
+
+def decode_header(page: bytes) -> StoreHeader:
+    """HomeError: not a store file, of another version, or damaged (the message is the end of a sentence about the
+    file).
+    """
+    magic = page[: len(_MAGIC)]
+    if not magic.startswith(_ANY_MAGIC):
+        raise HomeError("is not a store file")
+    if magic != _MAGIC:
+        raise HomeError("is a store file of a version that this program cannot read")
+    if page[_HEADER.size : _HEADER.size + CHECKSUM] != checksum(page[: _HEADER.size]):
+        raise HomeError("has a damaged header")
+    _, disk, store, rows, block_size = _HEADER.unpack_from(page)
+    if not valid_shape(rows, block_size):
+        raise HomeError("has a header with a size that no store has")
+    return StoreHeader(DiskId(disk), StoreId(store), rows, block_size)
+
+
+def decode_entry(data: bytes, store: StoreId, row: int) -> Entry | None:
+    """The entry of `row`; None: never written, torn, or of another row or store."""
+    if data == _NEVER_WRITTEN or data[_ENTRY.size :] != checksum(store + data[: _ENTRY.size]):
+        return None
+    entry = Entry(*_ENTRY.unpack_from(data))
+    return entry if entry.row == row else None
+
+
+def checksum(data: bytes) -> bytes:
+    """BLAKE3-128."""
+    return blake3(data).digest(length=CHECKSUM)
+
+
+def valid_shape(rows: int, block_size: int) -> bool:
+    """Whether a store may have this many rows of this many bytes."""
+    return (
+        1 <= rows <= limits.MAX_ROWS
+        and limits.MIN_BLOCK_SIZE <= block_size <= limits.MAX_BLOCK_SIZE
+        and block_size % PAGE == 0
+    )
+
+
+def slots_offset(rows: int) -> int:
+    """Bytes before the first slot."""
+    return PAGE + -(-rows * ENTRY // PAGE) * PAGE
+
+
+def store_size(rows: int, block_size: int) -> int:
+    """Bytes that a store takes from its agreement: header, index and slots."""
+    return slots_offset(rows) + rows * block_size
+
+
+def rows_within(size: int, block_size: int) -> int:
+    """The most rows of block_size bytes whose store fits into `size` bytes; 0: not even one."""
+    rows = max(0, size - PAGE) // (block_size + ENTRY)
+    # The index is rounded up to a page, which can cost one row.
+    if rows > 0 and store_size(rows, block_size) > size:
+        rows -= 1
+    return min(rows, limits.MAX_ROWS)

@@ -1,0 +1,1 @@
+"""`coopfs demo`: a network of real daemons on this machine, one disaster, one comparison."""

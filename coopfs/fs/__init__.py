@@ -1,0 +1,1 @@
+"""POSIX semantics on inodes and extents; pyfuse3 stays in the thin adapter."""

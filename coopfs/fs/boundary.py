@@ -1,0 +1,72 @@
+"""The one boundary between requests and the filesystem.
+
+What the filesystem refuses becomes its errno; everything unexpected becomes EIO and a line in the log, as pyfuse3 would
+end the whole mount for it. An unexpected error inside a change may have left half of it in the transaction, so nothing
+is committed after that: a restart continues at the last commit (P1).
+"""
+
+import errno
+import functools
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from pyfuse3 import FUSEError
+
+from coopfs.errors import ContentUnavailable, CoopfsError, OutOfSpace
+from coopfs.fs.disk import Disk
+from coopfs.fs.posix import PosixError
+
+log = logging.getLogger(__name__)
+
+
+class HasDisk(Protocol):
+    @property
+    def disk(self) -> Disk: ...
+
+
+H = TypeVar("H", bound=HasDisk)
+P = ParamSpec("P")
+R = TypeVar("R")
+Handler = Callable[Concatenate[H, P], Coroutine[Any, Any, R]]
+
+
+def reads(handler: Handler[H, P, R]) -> Handler[H, P, R]:
+    """The boundary of a request that changes nothing."""
+    return _bounded(handler, lambda disk, why: None)
+
+
+def modifies(handler: Handler[H, P, R]) -> Handler[H, P, R]:
+    """The boundary of a request that may have left a change half done."""
+    return _bounded(handler, lambda disk, why: disk.database.fail(why))
+
+
+def _bounded(handler: Handler[H, P, R], on_bug: Callable[[Disk, str], None]) -> Handler[H, P, R]:
+    @functools.wraps(handler)
+    async def answer(self: H, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await handler(self, *args, **kwargs)
+        except Exception as problem:
+            if (number := _expected(problem)) is None:
+                log.exception("%s met an error of this program", handler.__name__)
+                on_bug(self.disk, f"{handler.__name__}: {problem!r}")
+                number = errno.EIO
+            raise FUSEError(number) from None
+
+    return answer
+
+
+def _expected(problem: Exception) -> int | None:
+    """The errno of what can happen to a correct program."""
+    match problem:
+        case PosixError() | FUSEError():
+            return int(problem.errno)
+        case OutOfSpace():
+            return errno.ENOSPC
+        case ContentUnavailable():
+            log.error("%s", problem)
+            return errno.EIO
+        case CoopfsError():
+            log.error("%s", problem)
+            return errno.EIO
+    return None

@@ -1,0 +1,136 @@
+"""Content of open files: write, read, and the size and attributes that go with it."""
+
+import errno
+import stat
+from dataclasses import dataclass
+
+from coopfs.fs.handles import Handle
+from coopfs.fs.ports import Space
+from coopfs.fs.posix import PosixError
+from coopfs.fs.tree import Tree
+from coopfs.limits import FILE_SIZE_MAX
+from coopfs.local.metadata import Metadata
+from coopfs.local.nodes import Node
+from coopfs.local.stage import Local, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What setattr is asked to change; None: nothing. Times in ns since 1970, mode without type."""
+
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    size: int | None = None
+    atime: int | None = None
+    mtime: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Part of a read that could not be had at once: fill `view` with the stripe's bytes from `at` on.
+
+    here: on this machine's disk, but not in memory.
+    """
+
+    stripe: int
+    at: int
+    view: memoryview
+    here: bool
+
+
+def without_suid(mode: int) -> int:
+    """The mode after somebody else than root changed content, or anybody the owner (`man 2 chown`)."""
+    mode &= ~stat.S_ISUID
+    return mode & ~stat.S_ISGID if mode & stat.S_IXGRP else mode
+
+
+class Files:
+    """Content and attributes of one disk. Methods raise PosixError; those that add something, OutOfSpace too."""
+
+    def __init__(self, metadata: Metadata, stage: Stage, space: Space, tree: Tree) -> None:
+        self._metadata = metadata
+        self._extents = metadata.extents
+        self._stage = stage
+        self._space = space
+        self._tree = tree
+
+    def write(self, handle: Handle, offset: int, data: bytes) -> int:
+        """Returns the bytes written: all. EFBIG."""
+        node = self._tree.node(handle.ino)
+        end = offset + len(data)
+        if end > FILE_SIZE_MAX:
+            raise PosixError(errno.EFBIG)
+        if not data:
+            return 0
+        self._space.admit(len(data), 2 + len(data) // self._stage.capacity)
+        pieces = self._stage.append(node.ino, offset, data, node.parent or 0, node.name or b"")
+        gained = self._extents.write(node.ino, pieces)
+        now, ctime = self._metadata.times()
+        mode = node.mode if handle.privileged else without_suid(node.mode)
+        size = end if end > node.size else node.size
+        self._metadata.put(node._replace(mode=mode, size=size, mtime=now, ctime=ctime, stored=node.stored + gained))
+        return len(data)
+
+    def read(self, ino: int, offset: int, size: int) -> tuple[bytearray, list[Missing]]:
+        """The bytes, shorter at the end of the file; complete once the caller has filled in what is missing."""
+        end = min(offset + size, self._tree.node(ino).size)
+        buffer = bytearray(max(end - offset, 0))
+        missing: list[Missing] = []
+        if not buffer:
+            return buffer, missing
+        whole = memoryview(buffer)
+        for start, length, stripe, at in self._extents.runs(ino, offset, end):
+            low, high = max(start, offset), min(start + length, end)
+            view = whole[low - offset : high - offset]
+            found = self._stage.read_into(stripe, at + low - start, view)
+            if found is not Local.READ:
+                missing.append(Missing(stripe, at + low - start, view, found is Local.SLOW))
+        return buffer, missing
+
+    def open_truncating(self, node: Node, privileged: bool) -> None:
+        """O_TRUNC."""
+        self.set_attributes(node.ino, Changes(size=0), privileged)
+
+    def set_attributes(self, ino: int, changes: Changes, privileged: bool) -> Node:
+        """chmod, chown, truncate, utimens in one. privileged: root asks, a cut leaves suid and sgid bits alone."""
+        node = self._tree.node(ino)
+        if changes.size is not None:
+            self._check_size(node, changes.size)
+        shrinks = changes.size is not None and changes.size < node.size
+        if shrinks:
+            self._space.admit_free()
+        else:
+            self._space.admit(0, 1)
+        now, ctime = self._metadata.times()
+        mode = node.mode
+        if changes.size is not None:
+            node = self._resize(node, changes.size, now)
+            mode = mode if privileged else without_suid(mode)
+        if (changes.uid, changes.gid) != (None, None) and not stat.S_ISDIR(mode):
+            mode = without_suid(mode)
+        if changes.mode is not None:
+            mode = stat.S_IFMT(mode) | stat.S_IMODE(changes.mode)
+        node = node._replace(
+            mode=mode,
+            uid=node.uid if changes.uid is None else changes.uid,
+            gid=node.gid if changes.gid is None else changes.gid,
+            atime=node.atime if changes.atime is None else changes.atime,
+            mtime=node.mtime if changes.mtime is None else changes.mtime,
+            ctime=ctime,
+        )
+        self._metadata.put(node)
+        return node
+
+    def _check_size(self, node: Node, size: int) -> None:
+        if stat.S_ISDIR(node.mode):
+            raise PosixError(errno.EISDIR)
+        if not stat.S_ISREG(node.mode) or size < 0:
+            raise PosixError(errno.EINVAL)
+        if size > FILE_SIZE_MAX:
+            raise PosixError(errno.EFBIG)
+
+    def _resize(self, node: Node, size: int, now: int) -> Node:
+        """The times change even if the size does not, as on ext4."""
+        gained = self._extents.cut(node.ino, size, node.born) if size < node.size else 0
+        return node._replace(size=size, mtime=now, stored=node.stored + gained)

@@ -1,0 +1,234 @@
+"""The thin adapter between pyfuse3's requests and the filesystem.
+
+atime is what it was at creation or was set to: reading changes nothing, as with the mount option noatime.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+
+import pyfuse3
+import trio
+from pyfuse3 import EntryAttributes, FileInfo, RequestContext
+
+from coopfs.fs.boundary import modifies, reads
+from coopfs.fs.disk import Disk
+from coopfs.fs.entries import absent, attributes
+from coopfs.fs.files import Changes, Missing
+from coopfs.fs.handles import Handle
+from coopfs.fs.ports import Committer
+from coopfs.fs.posix import PosixError
+from coopfs.limits import FILESYSTEM_BLOCK, LISTING_PAGE, NAME_MAX
+from coopfs.local.nodes import Node
+from coopfs.local.stage import Local
+
+DOT, DOTDOT = 1, 2  # positions in a listing; entries follow at cookie + 2
+ROOT_UID = 0
+
+
+class Handlers(pyfuse3.Operations):
+    """One mounted disk."""
+
+    supports_dot_lookup = False
+    enable_writeback_cache = False  # it reorders rename and data (P1)
+    enable_acl = False
+
+    def __init__(self, disk: Disk, committer: Committer) -> None:
+        super().__init__()
+        self.disk = disk
+        self._committer = committer
+
+    # --- names ----------------------------------------------------------------------------------------------------
+
+    @reads
+    async def lookup(self, parent_inode: int, name: bytes, ctx: RequestContext) -> EntryAttributes:
+        node = self.disk.tree.find(parent_inode, name)
+        return absent() if node is None else attributes(node)
+
+    @modifies
+    async def mknod(self, parent_inode: int, name: bytes, mode: int, rdev: int, ctx: RequestContext) -> EntryAttributes:
+        return attributes(self.disk.tree.create(parent_inode, name, mode, ctx.uid, ctx.gid, rdev))
+
+    @modifies
+    async def mkdir(self, parent_inode: int, name: bytes, mode: int, ctx: RequestContext) -> EntryAttributes:
+        directory = stat.S_IFDIR | stat.S_IMODE(mode)
+        return attributes(self.disk.tree.create(parent_inode, name, directory, ctx.uid, ctx.gid))
+
+    @modifies
+    async def symlink(self, parent_inode: int, name: bytes, target: bytes, ctx: RequestContext) -> EntryAttributes:
+        mode = stat.S_IFLNK | 0o777
+        return attributes(self.disk.tree.create(parent_inode, name, mode, ctx.uid, ctx.gid, target=target))
+
+    @modifies
+    async def link(self, inode: int, new_parent_inode: int, new_name: bytes, ctx: RequestContext) -> EntryAttributes:
+        return attributes(self.disk.tree.link(inode, new_parent_inode, new_name))
+
+    @modifies
+    async def unlink(self, parent_inode: int, name: bytes, ctx: RequestContext) -> None:
+        self.disk.tree.unlink(parent_inode, name)
+
+    @modifies
+    async def rmdir(self, parent_inode: int, name: bytes, ctx: RequestContext) -> None:
+        self.disk.tree.rmdir(parent_inode, name)
+
+    @modifies
+    async def rename(
+        self,
+        parent_inode_old: int,
+        name_old: bytes,
+        parent_inode_new: int,
+        name_new: bytes,
+        flags: int,
+        ctx: RequestContext,
+    ) -> None:
+        self.disk.renaming.rename(parent_inode_old, name_old, parent_inode_new, name_new, flags)
+
+    @reads
+    async def readlink(self, inode: int, ctx: RequestContext) -> bytes:
+        target = self.disk.tree.node(inode).target
+        if target is None:
+            raise PosixError(errno.EINVAL)
+        return target
+
+    async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
+        """Lookups are not counted."""
+
+    # --- attributes -----------------------------------------------------------------------------------------------
+
+    @reads
+    async def getattr(self, inode: int, ctx: RequestContext) -> EntryAttributes:
+        return attributes(self.disk.tree.node(inode))
+
+    @modifies
+    async def setattr(
+        self,
+        inode: int,
+        attr: EntryAttributes,
+        fields: pyfuse3.SetattrFields,
+        fh: int | None,
+        ctx: RequestContext,
+    ) -> EntryAttributes:
+        changes = Changes(
+            mode=stat.S_IMODE(attr.st_mode) if fields.update_mode else None,
+            uid=attr.st_uid if fields.update_uid else None,
+            gid=attr.st_gid if fields.update_gid else None,
+            size=attr.st_size if fields.update_size else None,
+            atime=attr.st_atime_ns if fields.update_atime else None,
+            mtime=attr.st_mtime_ns if fields.update_mtime else None,
+        )
+        return attributes(self.disk.files.set_attributes(inode, changes, ctx.uid == ROOT_UID))
+
+    @reads
+    async def getxattr(self, inode: int, name: bytes, ctx: RequestContext) -> bytes:
+        return self.disk.attributes.get(inode, name)
+
+    @reads
+    async def listxattr(self, inode: int, ctx: RequestContext) -> Sequence[bytes]:
+        return self.disk.attributes.list(inode)
+
+    @modifies
+    async def setxattr(self, inode: int, name: bytes, value: bytes, ctx: RequestContext) -> None:
+        """pyfuse3 has asked getxattr first when XATTR_CREATE or XATTR_REPLACE was given, without an await between."""
+        self.disk.attributes.set(inode, name, value, 0)
+
+    @modifies
+    async def removexattr(self, inode: int, name: bytes, ctx: RequestContext) -> None:
+        self.disk.attributes.remove(inode, name)
+
+    @reads
+    async def statfs(self, ctx: RequestContext) -> pyfuse3.StatvfsData:
+        total, free = self.disk.space.figures()
+        data = pyfuse3.StatvfsData()
+        data.f_bsize = data.f_frsize = FILESYSTEM_BLOCK
+        data.f_blocks = total // FILESYSTEM_BLOCK
+        data.f_bfree = data.f_bavail = free // FILESYSTEM_BLOCK
+        data.f_files = total // FILESYSTEM_BLOCK
+        data.f_ffree = data.f_favail = free // FILESYSTEM_BLOCK
+        data.f_namemax = NAME_MAX
+        return data
+
+    # --- files ----------------------------------------------------------------------------------------------------
+
+    @modifies
+    async def create(
+        self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: RequestContext
+    ) -> tuple[FileInfo, EntryAttributes]:
+        regular = stat.S_IFREG | stat.S_IMODE(mode)
+        node = self.disk.tree.create(parent_inode, name, regular, ctx.uid, ctx.gid)
+        handle = self.disk.open(node, flags & ~os.O_TRUNC, ctx.uid == ROOT_UID)
+        self._committer.hurry()
+        return FileInfo(fh=handle), attributes(node)
+
+    @modifies
+    async def open(self, inode: int, flags: int, ctx: RequestContext) -> FileInfo:
+        node = self.disk.tree.node(inode)
+        return FileInfo(fh=self.disk.open(node, flags, ctx.uid == ROOT_UID))
+
+    @reads
+    async def read(self, fh: int, off: int, size: int) -> bytes:
+        buffer, missing = self.disk.files.read(self.disk.handles.get(fh).ino, off, size)
+        if missing:
+            await self._fill(missing)
+        return buffer  # type: ignore[return-value]  # pyfuse3 takes any buffer; a copy to bytes would cost
+
+    async def _fill(self, missing: list[Missing]) -> None:
+        for part in missing:
+            if part.here:
+                found = await trio.to_thread.run_sync(self.disk.stage.wait_into, part.stripe, part.at, part.view)
+                if found is Local.READ:
+                    continue
+            part.view[:] = await self.disk.content.read(part.stripe, part.at, len(part.view))
+
+    @modifies
+    async def write(self, fh: int, off: int, buf: bytes) -> int:
+        if not self._committer.appending:
+            await self._committer.may_append()
+        written = self.disk.files.write(self.disk.handles.get(fh), off, buf)
+        self._committer.hurry()
+        return written
+
+    async def flush(self, fh: int) -> None:
+        """close(2) promises nothing; fsync does."""
+
+    @reads
+    async def fsync(self, fh: int, datasync: bool) -> None:
+        await self._committer.commit()
+
+    @modifies
+    async def release(self, fh: int) -> None:
+        self.disk.release(fh)
+
+    # --- directories ----------------------------------------------------------------------------------------------
+
+    @reads
+    async def opendir(self, inode: int, ctx: RequestContext) -> int:
+        node = self.disk.tree.directory(inode)
+        return self.disk.handles.open(Handle(node.ino, os.O_RDONLY, privileged=False))
+
+    @reads
+    async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
+        directory = self.disk.tree.directory(self.disk.handles.get(fh).ino)
+        if directory.nlink == 0:
+            return
+        above = directory if directory.parent is None else self.disk.tree.node(directory.parent)
+        for position, name, node in ((DOT, b".", directory), (DOTDOT, b"..", above)):
+            if start_id < position and not _reply(token, name, node, position):
+                return
+        cookie = max(start_id - DOTDOT, 0)
+        while page := self.disk.metadata.names.page(directory.ino, cookie, LISTING_PAGE):
+            for cookie, name, ino in page:
+                if not _reply(token, name, self.disk.metadata.nodes.get(ino), cookie + DOTDOT):
+                    return
+
+    @reads
+    async def fsyncdir(self, fh: int, datasync: bool) -> None:
+        await self._committer.commit()
+
+    @modifies
+    async def releasedir(self, fh: int) -> None:
+        self.disk.release(fh)
+
+
+def _reply(token: pyfuse3.ReaddirToken, name: bytes, node: Node, position: int) -> bool:
+    return pyfuse3.readdir_reply(token, name, attributes(node), position)

@@ -1,0 +1,116 @@
+"""Mounting: checks with clear words, the session, and its end.
+
+    async with trio.open_nursery() as nursery:
+        mount = Mount(handlers, mountpoint, options)
+        await nursery.start(mount.run)      # returns when the mount answers
+        ...
+        await mount.unmount()               # run ends, its task too
+
+pyfuse3 keeps its session in module globals: one process has one mount at a time.
+"""
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyfuse3
+import trio
+
+from coopfs.errors import MountError
+from coopfs.fs.handlers import Handlers
+from coopfs.limits import FUSE_TASKS
+
+ANSWER_TIMEOUT = 30.0  # seconds for the first statvfs of a new mount
+OURS = frozenset({"fsname=coopfs", "subtype=coopfs", "default_permissions"})
+
+
+def mount_options(given: Iterable[str]) -> set[str]:
+    """Options for FUSE: ours, and those of the command line that FUSE knows (ro, nodev, nosuid, noexec, noatime,
+    allow_other)."""
+    options = set(OURS) | set(given)
+    if os.geteuid() == 0:  # as any filesystem that root mounts
+        options |= {"allow_other"} | {option for option in ("dev", "suid") if f"no{option}" not in options}
+    return options
+
+
+def check_mountpoint(mountpoint: Path) -> None:
+    """Make sure that something can be mounted here; one that a dead process left behind is taken away first.
+
+    MountError: missing, not a directory, or in use. Waits for other filesystems: for a thread.
+    """
+    try:
+        status = os.stat(mountpoint)
+    except FileNotFoundError:
+        raise MountError(f"the mountpoint {mountpoint} does not exist: create it") from None
+    except OSError as bad:
+        if bad.errno not in (errno.ENOTCONN, errno.ECONNABORTED):
+            raise MountError(f"the mountpoint {mountpoint} cannot be used: {bad.strerror}") from None
+        _umount(mountpoint, lazily=True)
+        check_mountpoint(mountpoint)
+        return
+    if not os.path.isdir(mountpoint):
+        raise MountError(f"the mountpoint {mountpoint} is not a directory")
+    if os.path.ismount(mountpoint):
+        raise MountError(f"something is mounted on {mountpoint} already: unmount it or choose another directory")
+    if not os.access(mountpoint, os.W_OK) and status.st_uid != os.geteuid():
+        raise MountError(f"the mountpoint {mountpoint} belongs to somebody else: choose a directory of your own")
+
+
+class Mount:
+    """One mounted disk."""
+
+    def __init__(self, handlers: Handlers, mountpoint: Path, options: Iterable[str] = ()) -> None:
+        self._handlers = handlers
+        self._mountpoint = mountpoint
+        self._options = mount_options(options)
+        self._ended = trio.Event()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Mount, report when the mount answers, serve until it is unmounted (by anybody) or this is cancelled.
+
+        MountError: it cannot be mounted here. Operations that nobody committed are the caller's affair.
+        """
+        await trio.to_thread.run_sync(check_mountpoint, self._mountpoint)
+        try:
+            pyfuse3.init(self._handlers, str(self._mountpoint), self._options)
+        except RuntimeError:
+            self._ended.set()
+            raise MountError(
+                f"{self._mountpoint} cannot be mounted: is the fuse module loaded, /dev/fuse open?"
+            ) from None
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._serve, nursery.cancel_scope)
+                await self._wait_for_answer()
+                task_status.started()
+        finally:
+            pyfuse3.close(unmount=True)
+            self._handlers.disk.release_all()
+            self._ended.set()
+
+    async def _serve(self, until: trio.CancelScope) -> None:
+        await pyfuse3.main(min_tasks=1, max_tasks=FUSE_TASKS)
+        until.cancel()
+
+    async def _wait_for_answer(self) -> None:
+        with trio.move_on_after(ANSWER_TIMEOUT) as patience:
+            await trio.to_thread.run_sync(os.statvfs, self._mountpoint, abandon_on_cancel=True)
+        if patience.cancelled_caught:
+            raise MountError(f"the mount at {self._mountpoint} did not answer within {ANSWER_TIMEOUT:.0f} s")
+
+    async def unmount(self) -> None:
+        """Unmount, and return when the session has ended. MountError: somebody uses it."""
+        await trio.to_thread.run_sync(_umount, self._mountpoint, False)
+        await self._ended.wait()
+
+
+def _umount(mountpoint: Path, lazily: bool) -> None:
+    program = ["umount"] if os.geteuid() == 0 else ["fusermount3", "-u"]
+    if lazily:
+        program.append("-l" if os.geteuid() == 0 else "-z")
+    done = subprocess.run([*program, str(mountpoint)], capture_output=True, text=True)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()
+        raise MountError(f"{mountpoint} cannot be unmounted: {reason[-1] if reason else 'unknown reason'}")

@@ -1,0 +1,123 @@
+"""Every bound, with its unit and its reason. Whatever comes from outside meets one of these before it meets memory."""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# --- blocks and stripes -------------------------------------------------------------------------------------------
+MIN_BLOCK_SIZE = 16 * KIB  # bytes; the largest record (an inode with name and target, 4.7 KiB) must fit into k = 1
+MAX_BLOCK_SIZE = 1 * MIB  # bytes; measured best is 256 KiB, 1 MiB is slower and multiplies the memory of the pipeline
+DEFAULT_BLOCK_SIZE = 256 * KIB  # bytes; until-acked throughput was 212 MB/s, against 100 at 64 KiB and 155 at 1 MiB
+BLOCK_ROUNDING = 4 * KIB  # bytes; short blocks are padded to this, so that sizes tell little (P5)
+MAX_COLUMNS = 62  # columns of one layout; acks are one bit each in a signed 64-bit SQLite integer
+MAX_ROWS = 1 << 31  # rows of a store; 2^31 x 256 KiB = 512 TiB per partner
+
+# --- groups (R3, R9) ----------------------------------------------------------------------------------------------
+GROUP_BYTES = 48 * MIB  # content bytes that close a group: 32 stripes of 6 x 256 KiB, a third of a second at 150 MB/s
+GROUP_IMAGES = 20_000  # images that close a group: at ~100 bytes each 2 MB, two meta stripes of 6+2
+GROUP_AGE = 30.0  # seconds after its first change an open group is closed: the recovery point of an idle disk
+MAX_GROUPS_UNHELD = 64  # closed groups sent and not held (G of R9)
+META_PREV = 16  # previous meta stripes that each meta stripe names
+META_CHAIN_EVERY = 64  # every 64th meta stripe names the whole chain
+
+# --- local durability ---------------------------------------------------------------------------------------------
+COMMIT_INTERVAL = 1.0  # seconds between group commits: what a power loss may cost without fsync
+WAL_CHECKPOINT_BYTES = 16 * MIB  # bytes of write-ahead log after which it is checkpointed in the background
+LOCAL_HEADROOM = (
+    64 * MIB
+)  # bytes kept free on the local disk for SQLite: below it writes get ENOSPC, deletes still work
+
+# --- memory of the pipeline (P6) ----------------------------------------------------------------------------------
+PIPELINE_BYTES = 48 * MIB  # sealed bytes in flight to all partners: 24 stripes of 8 x 256 KiB
+COLUMN_QUEUE = 16  # blocks queued to one partner; a slower one is left to the cleaner
+PUTS_IN_FLIGHT = 8  # unanswered puts per partner: covers 8 x 256 KiB = 2 MiB, 160 Mbit/s at 100 ms round trip
+FETCH_STRIPES = 8  # stripes decoded and kept by a reader
+READ_AHEAD_STRIPES = 4  # stripes fetched ahead of a sequential reader
+SPARE_DELAY = 0.5  # seconds after which a reader asks one more partner than k
+READ_TIMEOUT = 300.0  # seconds a read waits for partners before EIO (documented in mount.coopfs(8))
+
+# --- the filesystem -----------------------------------------------------------------------------------------------
+NAME_MAX = 255  # bytes of one name, as on ext4
+XATTR_NAME_MAX = 255  # bytes, as in Linux
+XATTR_VALUE_MAX = 64 * KIB  # bytes, as in Linux
+XATTR_LIST_MAX = 64 * KIB  # bytes of all names of one inode, as in Linux
+LINK_MAX = 65_000  # hard links of one inode, as on ext4
+SYMLINK_MAX = 4095  # bytes of a target: PATH_MAX less its NUL
+FILE_SIZE_MAX = (1 << 63) - 1  # bytes: off_t
+CACHED_NODES = 16_384  # inodes kept in memory beside those not yet written to the table: x ~700 bytes = 11 MiB
+MAX_UNCOMMITTED_IMAGES = 16_384  # changed keys that force a commit before its time: bounds what a commit holds up
+LISTING_PAGE = 256  # names read at once by readdir: two of the kernel's 4 KiB readdirplus replies hold 50
+STAGE_DESCRIPTORS = 64  # stage files kept open for reading
+FUSE_TASKS = 1024  # concurrent requests: this many reads may wait for partners before the mount stops answering
+CACHE_SECONDS = 300.0  # that the kernel may keep names and attributes: every change comes through the mount itself
+FILESYSTEM_BLOCK = 4096  # bytes: f_bsize and st_blksize; glibc emulates fallocate with one write for each
+ROOT_INO = 1  # FUSE's root inode
+MAX_RECORD = XATTR_VALUE_MAX + XATTR_NAME_MAX + 64  # bytes of the longest record, an xattr: value, name, key and lengths
+
+# --- the wire (R16) -----------------------------------------------------------------------------------------------
+NOISE_MESSAGE = 65_535  # bytes: the Noise specification's limit
+MAX_FRAME = (
+    MAX_BLOCK_SIZE + 64 * KIB
+)  # bytes: the largest block with its header; more is a ProtocolError before it is read
+MAX_REQUESTS = 64  # requests that one peer may have unanswered; more is a ProtocolError
+MAX_STORES_PER_SESSION = 64  # stores one peer may hold open in one connection
+INVENTORY_PAGE = 8192  # slots in one inventory answer: 8192 x ~20 bytes = 160 KiB
+HANDSHAKE_TIMEOUT = 10.0  # seconds for the whole handshake: a slow drip ends here
+REQUEST_TIMEOUT = 60.0  # seconds for one answer: a 256 KiB block at 50 kbit/s
+KEEPALIVE_INTERVAL = 20.0  # seconds of silence after which a ping is sent: below the 30 s of the meanest NATs
+KEEPALIVE_TIMEOUT = 60.0  # seconds of silence after which the connection is dead
+RECONNECT_MIN = 0.5  # seconds; doubled with jitter up to
+RECONNECT_MAX = 300.0  # seconds: an hour of absence costs a partner a dozen attempts
+MAX_PENDING_CONNECTIONS = 64  # strangers in handshake at once
+MAX_ADDRESSES = 8  # addresses of one node
+MAX_TEXT = 1024  # bytes of a name, address or reason from outside
+MAX_LAYOUTS = 16  # layouts of a disk in force at once: one, and one more for each resizing under way
+MAX_KEY_IDS = 64  # key ids of a disk in use at once: one for each rekeying whose old stripes are still alive
+MAX_STORES = 3  # stores of one column in a master block: primary, incoming, vault (R14)
+MAX_MASTER = 64 * KIB  # bytes of a sealed master block: 62 columns x 3 stores x ~200 bytes = 37 KiB
+MAX_MAP = 16 * KIB  # bytes of one message map: the largest are 8 addresses or 192 feature names of 64 bytes, ~12 KiB
+MAX_FEATURES = 64  # names in one feature list of HELLO
+MAX_FEATURE_NAME = 64  # bytes of one feature name
+STRANGER_TIMEOUT = (
+    60.0  # seconds that a stranger's connection lives: time for one AGREE, which preallocates a reservation
+)
+GOODBYE_TIMEOUT = 1.0  # seconds to get the reason of a closing out: courtesy, never a reason to hang
+MAX_LINKS_PER_PEER = 8  # connections of one peer key: a node, its restore views and what is not yet known to be dead
+
+# --- partner's side (R15) -----------------------------------------------------------------------------------------
+INDEX_ENTRY = 64  # bytes: a power of two, so that no entry straddles two sectors
+PUT_BATCH = 64  # puts covered by one fdatasync
+MAX_DISKS_PER_PEER = 16  # disks one partner may keep here; each can cost 2 master blocks, 128 KiB of node.sqlite
+MAX_STORES_PER_DISK = 64  # stores one partner may keep here for one disk: one per layout column, with room for resizing
+IDLE_STORES = 64  # store files kept open that no session uses: a descriptor and 12 bytes per row each, seconds to load
+INVITATION_LIFETIME = 14 * 86400  # seconds an invitation may be answered, and holds its space: a code travels by mail
+CARVE_STEP = 64 * MIB  # bytes that leave a reservation before a store has them: what another program could snatch
+
+# --- quorum (R7) --------------------------------------------------------------------------------------------------
+AWAY_AFTER = 12 * 3600.0  # seconds unreachable before a column is away
+
+# --- space (R9) ---------------------------------------------------------------------------------------------------
+IMAGE_BYTES = 256  # bytes charged for one image not yet sealed: an inode with name and extent is ~110, plus tombstone
+SPACE_USABLE = 0.95  # share of free rows that writes may fill: open groups end in short stripes
+MIN_RESERVE_ROWS = 16  # rows that only deletes may use: eight groups of one data and one meta stripe
+RESERVE_SHARE = 32  # and at least 1/32 of all rows
+
+# --- the command line ---------------------------------------------------------------------------------------------
+CONTROL_LINE = 4 * MIB  # bytes of one line on the control socket: a status with 62 columns and a kit are below 100 KiB
+MAX_KIT_PARTNERS = 256  # partners of one kit: a node with four disks of 62 columns
+MAX_KIT_DISKS = 64  # disks of one kit
+MAX_KIT = 1 * MIB  # bytes of a recovery kit's text: a page or two when sane, so more is another file
+
+# --- threads ------------------------------------------------------------------------------------------------------
+CODING_THREADS = 2  # threads that code and seal: the cores of a small machine, the event loop waits meanwhile
+STALL_TIMEOUT = 2.0  # seconds that a full queue may stand still before its partner is left to the cleaner
+AWAY_CHECK = 5.0  # seconds between looks whether a column has been unreachable for AWAY_AFTER or has caught up
+CLEANER_INTERVAL = 1.0  # seconds between looks for missing blocks: what a returned partner waits at the most
+CLEANER_BATCH = 256  # stripes taken in one look, so that new, more endangered ones come first soon
+WRITER_STRIPES = 4  # stripes coded and sealed at once: 4 x 8 x 256 KiB = 8 MiB beside the columns' queues
+META_CHAIN_MAX = 4096  # places in a whole-chain list: 64 KiB of a meta stripe; older ones stand in older lists
+CONTROL_QUEUE = 64  # waiting connections, and progress lines of one that reads slowly
+FORMAT_TIMEOUT = 60.0  # seconds that `format` waits for all partners to be reached
+RESTORE_PATIENCE = 15.0  # seconds that a restore waits for partners before it goes on with those that answer
+MIN_ROWS = 2 * MIN_RESERVE_ROWS  # rows of the smallest disk: as many again as the reserve
+PROTOCOL_VERSION = 0  # the only one spoken; 0 until the formats are frozen as 1
+LAST_SEEN_INTERVAL = 60.0  # seconds between notes of which partners are up

@@ -1,0 +1,1 @@
+"""This machine's disk: synchronous, knows SQLite and files, knows no network."""

@@ -1,0 +1,186 @@
+"""Agreements of this node: how an invitation becomes one, on either side, with the space reserved all the while.
+
+The inviter:  invite (reserve, save, show the code) ... agree (check, save both signatures, answer).
+The acceptor: reserve (reserve, save what it will propose) ... dial and ask to agree ... record (save both
+signatures), or release.
+
+Either may crash anywhere: the same acceptor with the same code proposes the same again and is answered the same again.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from sqlite3 import Connection
+
+from coopfs import limits
+from coopfs.core import agreement as texts
+from coopfs.core.agreement import MAX_GIVEN, Agreement
+from coopfs.core.identity import Identity
+from coopfs.core.invitation import TOKEN, Invitation, check_contact, check_proposal
+from coopfs.errors import HomeError, Refused, UsageError
+from coopfs.local import partners
+from coopfs.local.diskerrors import disk_errors
+from coopfs.local.nodedb import NodeDatabase
+from coopfs.local.partners import PartnerEntry
+from coopfs.local.reservation import PEER_PREFIX, TOKEN_PREFIX, peer_file, reserve, token_file
+from coopfs.types import NodeKey, Proposal
+
+_AGAIN = "ask its owner for a new one"
+
+
+class Agreements:
+    """Synchronous, safe from any thread. Every method may raise HomeError (no room, no permission) and StateError
+    (damaged).
+    """
+
+    def __init__(self, database: NodeDatabase, directory: Path, seed: bytes) -> None:
+        """directory: where reservations lie; seed: the 32-byte identity seed, with which this node signs."""
+        self._database = database
+        self._directory = directory
+        self._seed = seed
+        self.key: NodeKey = Identity.from_seed(seed).key
+        with database.reading() as connection:
+            texts_by_peer = connection.execute("SELECT peer, text FROM agreements").fetchall()
+        self._given = {NodeKey(peer): self._gives(texts.decode(text)) for peer, text in texts_by_peer}
+
+    def given(self, peer: NodeKey) -> int | None:
+        """Bytes this node gives `peer`; None: there is no agreement."""
+        return self._given.get(peer)
+
+    def invite(self, size: int, now: int, token: bytes, name: str, addresses: tuple[str, ...]) -> Invitation:
+        """Reserve `size` bytes and save an invitation to swap them for as many.
+
+        now: seconds since 1970; token: 16 random bytes; name, addresses: of this node. UsageError: a size or
+        contact that cannot be. HomeError: there is no room for so much.
+        """
+        assert len(token) == TOKEN
+        if not 1 <= size <= MAX_GIVEN:
+            raise UsageError("an invitation needs a size of at least 1 byte and less than 8 EiB")
+        check_contact(name, addresses)
+        self.expire(now)
+        reserve(token_file(self._directory, token), size)
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO invitations (token, given, taken, expires) VALUES (?, ?, ?, ?)",
+                (token, size, size, now + limits.INVITATION_LIFETIME),
+            )
+        return Invitation(self.key, token, size, size, name, addresses)
+
+    def agree(self, peer: NodeKey, proposal: Proposal, now: int) -> tuple[bytes, PartnerEntry | None]:
+        """This node's signature (64 bytes) under the agreement that `peer` proposes, and the new partner (None:
+        answered before).
+
+        Refused: unknown, used or expired code, other sizes, a second agreement with one node. NotAuthentic,
+        ProtocolError.
+        """
+        agreement = texts.of_proposal(self.key, peer, proposal)
+        texts.verify(agreement, peer, proposal.signature)
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "SELECT given, taken, expires, used_by FROM invitations WHERE token = ?", (proposal.token,)
+            ).fetchone()
+            if row is None:
+                raise Refused(f"this invitation code is not known here, or has expired: {_AGAIN}")
+            given, taken, expires, used_by = row
+            if used_by is not None:
+                return self._answer_again(connection, peer, used_by, agreement), None
+            if now > expires:
+                raise Refused(f"this invitation code has expired: {_AGAIN}")
+            check_proposal(given, taken, proposal)
+            if peer == self.key or peer in self._given:
+                raise Refused("these two nodes have an agreement already")
+            mine = texts.sign(self._seed, agreement)
+            connection.execute("UPDATE invitations SET used_by = ? WHERE token = ?", (peer, proposal.token))
+            contact = PartnerEntry(proposal.name, peer, proposal.addresses, given, taken)
+            entry = self._save(connection, agreement, peer, mine, proposal.signature, contact)
+        self._given[peer] = given
+        # A crash before this: `reconcile` makes the one and removes the other.
+        with suppress(FileNotFoundError):
+            token_file(self._directory, proposal.token).rename(peer_file(self._directory, peer))
+        return mine, entry
+
+    def reserve(self, invitation: Invitation, name: str, addresses: tuple[str, ...], now: int) -> Proposal:
+        """Reserve what the invitation asks of this node and return what to propose; the same again at a second try.
+
+        UsageError: one's own code, or an agreement exists. HomeError: there is no room for so much.
+        """
+        inviter = invitation.inviter
+        if inviter == self.key:
+            raise UsageError("this invitation is your own: give the code to somebody else")
+        if inviter in self._given:
+            raise UsageError(f"you have an agreement with {invitation.name!r} already: see `coopfs partner list`")
+        check_contact(name, addresses)
+        reserve(peer_file(self._directory, inviter), invitation.taken)
+        with self._database.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO proposals VALUES (?, ?, ?)", (invitation.token, inviter, now))
+            (start,) = connection.execute("SELECT start FROM proposals WHERE token = ?", (invitation.token,)).fetchone()
+        given, taken = invitation.taken, invitation.given
+        agreement = Agreement(inviter, self.key, taken, given, start)
+        return Proposal(invitation.token, given, taken, name, addresses, start, texts.sign(self._seed, agreement))
+
+    def record(self, invitation: Invitation, proposal: Proposal, signature: bytes) -> PartnerEntry:
+        """Save the agreement that the inviter has signed. NotAuthentic: this is not its signature."""
+        inviter = invitation.inviter
+        agreement = texts.of_proposal(inviter, self.key, proposal)
+        texts.verify(agreement, inviter, signature)
+        contact = PartnerEntry(invitation.name, inviter, invitation.addresses, proposal.given, proposal.taken)
+        with self._database.transaction() as connection:
+            entry = self._save(connection, agreement, inviter, proposal.signature, signature, contact)
+            connection.execute("DELETE FROM proposals WHERE token = ?", (invitation.token,))
+        self._given[inviter] = proposal.given
+        return entry
+
+    def release(self, invitation: Invitation) -> None:
+        """Give the space back that `reserve` took. The proposal stays: if the inviter did agree, a second try finds
+        that out.
+        """
+        if invitation.inviter not in self._given:
+            reserve(peer_file(self._directory, invitation.inviter), 0)
+
+    def expire(self, now: int) -> None:
+        """Withdraw invitations that nobody took up in time, and give their space back."""
+        with self._database.transaction() as connection:
+            old = "FROM invitations WHERE used_by IS NULL AND expires < ?"
+            tokens = connection.execute(f"SELECT token {old}", (now,)).fetchall()
+            connection.execute(f"DELETE {old}", (now,))
+        for (token,) in tokens:
+            reserve(token_file(self._directory, token), 0)
+
+    def reconcile(self, used: dict[NodeKey, int]) -> None:
+        """After a start: make the reservations be what agreements and open invitations say.
+
+        used: bytes of each peer's stores. No room: what is missing is asked for again when a store is made.
+        """
+        with self._database.reading() as connection:
+            open_ones = connection.execute("SELECT token, given FROM invitations WHERE used_by IS NULL").fetchall()
+        wanted = {token_file(self._directory, token): given for token, given in open_ones}
+        for peer, given in self._given.items():
+            wanted[peer_file(self._directory, peer)] = max(0, given - used.get(peer, 0))
+        with disk_errors("clear", self._directory):
+            for prefix in (TOKEN_PREFIX, PEER_PREFIX):
+                for path in self._directory.glob(f"{prefix}*"):
+                    if path not in wanted:
+                        path.unlink()
+        for path, size in wanted.items():
+            with suppress(HomeError):
+                reserve(path, size)
+
+    def _gives(self, agreement: Agreement) -> int:
+        return agreement.inviter_gives if agreement.inviter == self.key else agreement.acceptor_gives
+
+    def _save(
+        self,
+        connection: Connection,
+        agreement: Agreement,
+        peer: NodeKey,
+        mine: bytes,
+        theirs: bytes,
+        contact: PartnerEntry,
+    ) -> PartnerEntry:
+        connection.execute("INSERT INTO agreements VALUES (?, ?, ?, ?)", (peer, agreement.encode(), mine, theirs))
+        return partners.insert(connection, contact)
+
+    def _answer_again(self, connection: Connection, peer: NodeKey, used_by: bytes, agreement: Agreement) -> bytes:
+        row = connection.execute("SELECT text, mine FROM agreements WHERE peer = ?", (peer,)).fetchone()
+        if used_by != peer or row is None or row[0] != agreement.encode():
+            raise Refused(f"this invitation code has been used: {_AGAIN}")
+        return bytes(row[1])

@@ -1,0 +1,189 @@
+"""One SQLite file, opened for one owner, and what makes a commit durable without stopping the event loop.
+
+`synchronous=FULL` would wait for the disk inside COMMIT, on the loop. So the file runs in WAL mode with
+`synchronous=NORMAL` and no automatic checkpoint, and a durable commit is three steps, ordered by tasks/committer:
+
+1. fdatasync of the stage files whose bytes the transaction names (a thread);
+2. COMMIT: writes the WAL, waits for nothing (the loop);
+3. fdatasync of the WAL through a descriptor of our own (a thread). Only then may fsync answer or anything be sent.
+
+That is the order and the strength of FULL. Without step 3 a power loss costs whole transactions from the end, never a
+part of one: the WAL's frames are chained by checksums.
+
+All changes between two commits are one transaction. It begins with the first change, so that between a commit and the
+next change the WAL can be taken back to its start.
+"""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from coopfs.errors import StateError
+from coopfs.local.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
+
+REMEDY = "restore the disk from its recovery kit"
+CACHE_KIB = 32 * 1024  # page cache: inner pages of a tree of some 10^7 rows, and the pages dirtied in a second
+
+
+class Database:
+    """The connection of the loop, and a second one for checkpoints in a thread."""
+
+    def __init__(self, path: Path) -> None:
+        """StateError: missing, not ours, of another version, or damaged in a way that SQLite notices at once."""
+        self.path = path
+        if not path.is_file():
+            raise StateError(f"the disk's database {path} is missing: {REMEDY}")
+        try:
+            self._connection = _connect(path)
+            self._check()
+            self._wal = os.open(f"{path}-wal", os.O_RDWR | os.O_CREAT, 0o600)
+        except sqlite3.Error as bad:
+            raise StateError(f"the disk's database {path} is damaged ({bad}): {REMEDY}") from None
+        self._failure: str | None = None
+        self._begun = False
+        self._checkpointer: sqlite3.Connection | None = None
+        self.read = self._connection.execute
+        _sync_directory(path.parent)
+
+    @classmethod
+    def create(cls, path: Path) -> "Database":
+        """A new, empty database; StateError if there is one already."""
+        if path.exists():
+            raise StateError(f"there is a disk already in {path.parent}: choose another directory")
+        connection = _connect(path)
+        try:
+            connection.executescript(f"BEGIN;{TABLES}COMMIT;")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        finally:
+            connection.close()
+        return cls(path)
+
+    def _check(self) -> None:
+        if self._pragma("application_id") != APPLICATION_ID:
+            raise StateError(f"{self.path} is not the database of a disk: {REMEDY}")
+        if (version := self._pragma("user_version")) != SCHEMA_VERSION:
+            raise StateError(
+                f"{self.path} has version {version}, this program writes {SCHEMA_VERSION}: use the coopfs that wrote it"
+            )
+        if self._pragma("journal_mode") != "wal":
+            raise StateError(f"{self.path} is not in WAL mode: {REMEDY}")
+        self._connection.execute("SELECT count(*) FROM facts").fetchone()
+
+    def _pragma(self, name: str) -> Any:
+        return self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    def write(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Change something in the transaction, which this begins if need be. StateError: the disk failed (`fail`)."""
+        if not self._begun:
+            self._begin()
+        try:
+            return self._connection.execute(sql, values)
+        except sqlite3.Error as bad:
+            self.fail(str(bad))
+            raise StateError(self._failure) from bad
+
+    def write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """`write` for each row."""
+        if not rows:
+            return
+        if not self._begun:
+            self._begin()
+        try:
+            self._connection.executemany(sql, rows)
+        except sqlite3.Error as bad:
+            self.fail(str(bad))
+            raise StateError(self._failure) from bad
+
+    def _begin(self) -> None:
+        if self._failure is not None:
+            raise StateError(self._failure)
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._begun = True
+
+    def fail(self, why: str) -> None:
+        """Half an operation may be in the transaction: let nobody commit it. A restart continues at the last commit."""
+        if self._failure is None:
+            self._failure = (
+                f"the disk's database {self.path} failed ({why}): free space or repair the disk, then restart"
+            )
+
+    @property
+    def changed(self) -> bool:
+        """Whether a transaction is under way."""
+        return self._begun
+
+    def commit(self) -> None:
+        """End the transaction. Durable only after `sync_wal`. StateError: the disk failed."""
+        if self._failure is not None:
+            raise StateError(self._failure)
+        if not self._begun:
+            return
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as bad:
+            self.fail(str(bad))
+            raise StateError(self._failure) from bad
+        self._begun = False
+
+    def sync_wal(self) -> None:
+        """Make all commits so far durable. Waits for the disk: call it in a thread."""
+        os.fdatasync(self._wal)
+
+    def wal_bytes(self) -> int:
+        """Length of the WAL file in use or left to be used again."""
+        return os.fstat(self._wal).st_size
+
+    def checkpoint(self) -> None:
+        """Copy what is committed from the WAL into the database; cut the WAL if nobody has begun a transaction since.
+
+        Waits for the disk: call it in a thread, one at a time. The long part holds no lock that the loop could want.
+        """
+        if self._checkpointer is None:
+            self._checkpointer = _connect(self.path)
+            self._checkpointer.execute("PRAGMA busy_timeout = 0")
+        self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if not self._begun:
+            self._checkpointer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def fact(self, key: str, default: Any = None) -> Any:
+        """A fact of the disk: an integer, a text or bytes."""
+        row = self.read("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+        return default if row is None else row[0]
+
+    def set_fact(self, key: str, value: int | str | bytes | None) -> None:
+        self.write("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, value))
+
+    def close(self) -> None:
+        """Forget an uncommitted transaction, and leave no WAL behind if all is well."""
+        if self._begun:
+            self._connection.execute("ROLLBACK")
+            self._begun = False
+        if self._checkpointer is not None:
+            self._checkpointer.close()
+        self._connection.close()
+        os.close(self._wal)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,116 @@
+"""One disk hosted for one partner: its fence, its master blocks, and the group commit of its puts (design R12, R14,
+R15).
+
+A put waits in the queue; whoever gets the lock commits the first PUT_BATCH of the queue for all of them: one write
+and one fdatasync per store. While that runs, the next batch gathers. Claims take the same lock: a put is committed
+either wholly before a claim is granted, and then the claimer's inventories show it, or after it, and then the fence
+stops it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from coopfs import limits
+from coopfs.core.acceptance import accepts_master
+from coopfs.core.claims import check_claim, check_writer
+from coopfs.errors import CoopfsError, Fenced, HomeError
+from coopfs.local import hostrecords
+from coopfs.local.nodedb import NodeDatabase
+from coopfs.local.storefile import StoreFile, Write
+from coopfs.types import Claim, DiskId, Master, NodeKey
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    session: Claim
+    store: StoreFile
+    write: Write
+    done: bool = False
+    error: CoopfsError | None = None
+
+    def finish(self, error: CoopfsError | None) -> None:
+        self.done = True
+        self.error = error
+
+
+class HostedDisk:
+    """Methods may raise HomeError and StateError besides what they say; the claim granted never goes back."""
+
+    def __init__(self, database: NodeDatabase, peer: NodeKey, disk: DiskId, claim: Claim | None) -> None:
+        """claim: what is on record as granted."""
+        self.claim = claim
+        self._database = database
+        self._peer = peer
+        self._disk = disk
+        self._lock = trio.Lock()
+        self._queue: list[_Waiting] = []
+
+    async def grant(self, claim: Claim) -> None:
+        """Raise the granted claim to this (verified) one, on stable storage. Fenced: it is lower, or the epoch is
+        another's.
+        """
+        async with self._lock:
+            await self._grant(claim)
+
+    async def open(self, claim: Claim | None, acquire: Callable[[], StoreFile]) -> StoreFile:
+        """Open a store of this disk with `acquire`, in a thread. An OPEN for writing is a claim first (design R12).
+        Fenced, Refused.
+        """
+        async with self._lock:
+            if claim is not None:
+                await self._grant(claim)
+            return await trio.to_thread.run_sync(acquire)
+
+    async def masters(self) -> Sequence[Master]:
+        return await trio.to_thread.run_sync(hostrecords.masters, self._database, self._peer, self._disk)
+
+    async def put_master(self, claim: Claim, master: Master) -> None:
+        """Overwrite the lower of two slots, on stable storage. Fenced; Refused: too long, or its counter is not
+        greater.
+        """
+        async with self._lock:
+            await self._grant(claim)
+            if accepts_master(await self.masters(), master):
+                await trio.to_thread.run_sync(hostrecords.save_master, self._database, self._peer, self._disk, master)
+
+    async def put(self, session: Claim, store: StoreFile, write: Write) -> None:
+        """Commit one put of a session that was opened with `session`. BlockRefused, Fenced."""
+        waiting = _Waiting(session, store, write)
+        self._queue.append(waiting)
+        # Others' puts are in the batch, and a file must not be closed under it: a put that has begun is carried
+        # through.
+        with trio.CancelScope(shield=True):
+            async with self._lock:
+                if not waiting.done:
+                    await self._commit()
+        assert waiting.done, "the lock and the queue are in the same order"
+        if waiting.error is not None:
+            raise waiting.error
+
+    async def _grant(self, claim: Claim) -> None:
+        if check_claim(self.claim, claim):
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(hostrecords.save_claim, self._database, self._peer, claim)
+            self.claim = claim
+
+    async def _commit(self) -> None:
+        batch, self._queue = self._queue[: limits.PUT_BATCH], self._queue[limits.PUT_BATCH :]
+        by_store: dict[StoreFile, list[_Waiting]] = {}
+        for waiting in batch:
+            try:
+                check_writer(self.claim, waiting.session)
+            except Fenced as fenced:
+                waiting.finish(fenced)
+            else:
+                by_store.setdefault(waiting.store, []).append(waiting)
+        for store, puts in by_store.items():
+            try:
+                outcomes = await trio.to_thread.run_sync(store.put, [waiting.write for waiting in puts])
+            except HomeError as error:
+                for waiting in puts:
+                    waiting.finish(HomeError(str(error)))
+            else:
+                for waiting, outcome in zip(puts, outcomes, strict=True):
+                    waiting.finish(outcome)

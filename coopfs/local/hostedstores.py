@@ -1,0 +1,167 @@
+"""All store files of this home: made inside the agreements' room, opened once, shared by the sessions that use them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from coopfs import limits
+from coopfs.core.storeformat import StoreHeader, valid_shape
+from coopfs.errors import HomeError, Refused
+from coopfs.local import hostrecords
+from coopfs.local.agreements import Agreements
+from coopfs.local.diskerrors import disk_errors
+from coopfs.local.home import sync_directory
+from coopfs.local.hostrecords import StoreRecord
+from coopfs.local.nodedb import NodeDatabase
+from coopfs.local.reservation import carve, peer_file
+from coopfs.local.storefile import StoreFile, write_header
+from coopfs.sizes import format_size
+from coopfs.types import DiskId, NodeKey, Opening, StoreId
+
+
+@dataclass(slots=True)
+class _Open:
+    file: StoreFile
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostedStore:
+    """For status: one store, its rows and how many of them hold a block (None: not opened since the start)."""
+
+    peer: NodeKey
+    disk: DiskId
+    store: StoreId
+    rows: int
+    block_size: int
+    used: int | None
+
+
+class HostedStores:
+    """Synchronous, safe from any thread, but at most one `acquire` of the same store at a time."""
+
+    def __init__(self, database: NodeDatabase, directory: Path, agreements: Agreements) -> None:
+        """HomeError: the directory cannot be written."""
+        self._database = database
+        self._directory = directory
+        self._agreements = agreements
+        self._records = {record.header.store: record for record in hostrecords.stores(database)}
+        self._open: dict[StoreId, _Open] = {}  # the longest idle first
+        self._lock = Lock()
+        self._creating = Lock()
+        self._finish_creations()
+        agreements.reconcile(hostrecords.used(list(self._records.values())))
+
+    def close(self) -> None:
+        """Close all files; nobody may be using one."""
+        for opened in self._open.values():
+            opened.file.close()
+        self._open.clear()
+
+    def acquire(self, peer: NodeKey, opening: Opening) -> StoreFile:
+        """The store, for one more session; made if the opening says so. `release` ends the use.
+
+        Refused: no such store, another's, no room in the agreement, too many. HomeError: damaged, or the disk failed.
+        """
+        record = self._records.get(opening.store)
+        if record is not None and (record.peer, record.header.disk) != (peer, opening.disk):
+            raise Refused("this store belongs to another disk")
+        if record is None or not record.file(self._directory).exists():
+            record = self._create(peer, opening, record)
+        with self._lock:
+            opened = self._open.get(opening.store)
+            if opened is not None:
+                opened.sessions += 1
+                return opened.file
+        file = StoreFile(record.file(self._directory))
+        if file.header != record.header:
+            file.close()
+            raise HomeError(f"{record.file(self._directory)} is the file of another store: move it away")
+        with self._lock:
+            self._open[opening.store] = _Open(file, 1)
+        return file
+
+    def release(self, store: StoreId) -> None:
+        """One session less. Idle files stay open, to spare the next session the loading, up to IDLE_STORES of them."""
+        with self._lock:
+            opened = self._open[store]
+            opened.sessions -= 1
+            assert opened.sessions >= 0
+            if opened.sessions == 0:
+                self._open[store] = self._open.pop(store)
+                idle = [name for name, other in self._open.items() if other.sessions == 0]
+                for name in idle[: -limits.IDLE_STORES]:
+                    self._open.pop(name).file.close()
+
+    def report(self) -> list[HostedStore]:
+        """Every store, by partner and disk."""
+        stores = []
+        for record in list(self._records.values()):
+            header = record.header
+            opened = self._open.get(header.store)
+            used = None if opened is None else opened.file.index.used
+            stores.append(HostedStore(record.peer, header.disk, header.store, header.rows, header.block_size, used))
+        return stores
+
+    def _create(self, peer: NodeKey, opening: Opening, lost: StoreRecord | None) -> StoreRecord:
+        """Make the file of a new store, or of one whose file is gone: empty, as its owner will see from the digest."""
+        spec = opening.create
+        if spec is None:
+            raise Refused("this store does not exist here" if lost is None else "this store was lost here")
+        if opening.claim is None:
+            raise Refused("only a writer can create a store")
+        if not valid_shape(spec.rows, spec.block_size):
+            raise Refused(f"no store can have {spec.rows} rows of {spec.block_size} bytes")
+        with self._creating:
+            if lost is None:
+                record = StoreRecord(peer, StoreHeader(opening.disk, opening.store, spec.rows, spec.block_size))
+                self._check_count(opening.disk, peer)
+                left = self._room(peer) - record.header.size
+                if left < 0:
+                    raise Refused(self._no_room(peer, record.header.size))
+            else:
+                record = lost
+                left = self._room(peer)
+            draft = _draft(record, self._directory)
+            carve(peer_file(self._directory, peer), left, draft, record.header.size)
+            write_header(draft, record.header)
+            if lost is None:
+                hostrecords.save_store(self._database, record)
+            self._rename(record)
+            self._records[record.header.store] = record
+        return record
+
+    def _finish_creations(self) -> None:
+        """A draft whose store is recorded is whole; any other was never promised to anybody."""
+        for record in self._records.values():
+            if _draft(record, self._directory).exists() and not record.file(self._directory).exists():
+                self._rename(record)
+        with disk_errors("clear", self._directory):
+            for draft in self._directory.glob("*.new"):
+                draft.unlink()
+
+    def _rename(self, record: StoreRecord) -> None:
+        with disk_errors("write in", self._directory):
+            _draft(record, self._directory).rename(record.file(self._directory))
+            sync_directory(self._directory)
+
+    def _check_count(self, disk: DiskId, peer: NodeKey) -> None:
+        count = sum((record.peer, record.header.disk) == (peer, disk) for record in self._records.values())
+        if count >= limits.MAX_STORES_PER_DISK:
+            raise Refused(f"this disk has {count} stores here already, the most that are allowed")
+
+    def _used(self, peer: NodeKey) -> int:
+        return hostrecords.used(list(self._records.values())).get(peer, 0)
+
+    def _room(self, peer: NodeKey) -> int:
+        """Bytes of the agreement that no store has taken."""
+        return (self._agreements.given(peer) or 0) - self._used(peer)
+
+    def _no_room(self, peer: NodeKey, needed: int) -> str:
+        given, used = self._agreements.given(peer) or 0, self._used(peer)
+        taken = f", of which {format_size(used)} are in use" if used else ""
+        return f"offers {format_size(given)}{taken}, {format_size(needed)} needed"
+
+
+def _draft(record: StoreRecord, directory: Path) -> Path:
+    return directory / f"{record.header.store.hex()}.new"

@@ -1,0 +1,181 @@
+"""What this home holds for others: agreements, and for each peer its disks, claims, master blocks and stores
+(design R12-R15).
+
+Hosting                     one per home
+  agreements.Agreements     invitations, signatures, reserved space          node.sqlite, HOME/hosted/reservation-*
+  hostedstores.HostedStores store files                                      node.sqlite, HOME/hosted/<store id>
+  hosteddisk.HostedDisk     per peer and disk: fence, masters, group commit  node.sqlite
+  HostPartner               per session: what one peer may ask               (types.Partner)
+  hoststore.HostStore       per session and store                            (types.BlockStore)
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import trio
+
+from coopfs import limits
+from coopfs.core.claims import CLAIMER, verify_claim
+from coopfs.core.invitation import Invitation
+from coopfs.errors import HomeError, NotAuthentic, Refused, StateError
+from coopfs.local import hostrecords
+from coopfs.local.agreements import Agreements
+from coopfs.local.home import Home
+from coopfs.local.hosteddisk import HostedDisk
+from coopfs.local.hostedstores import HostedStore, HostedStores
+from coopfs.local.hoststore import HostStore
+from coopfs.local.nodedb import NodeDatabase
+from coopfs.local.partners import PartnerEntry
+from coopfs.types import Claim, DiskId, Master, NodeKey, Opened, Opening, Proposal
+
+_NOBODY = bytes(CLAIMER)
+
+
+class Hosting:
+    """The whole of it. Methods may raise HomeError (no room, no permission) and StateError (node.sqlite damaged)."""
+
+    def __init__(
+        self, home: Home, database: NodeDatabase, clock: Callable[[], float], on_agreed: Callable[[PartnerEntry], None]
+    ) -> None:
+        """clock: seconds since 1970; on_agreed: called when somebody has taken up an invitation and is a partner
+        now.
+        """
+        self._database = database
+        self._clock = clock
+        self._on_agreed = on_agreed
+        self._agreements = Agreements(database, home.hosted, home.read_seed())
+        self._agreements.expire(int(clock()))
+        self._stores = HostedStores(database, home.hosted, self._agreements)
+        self._disks = {
+            (peer, disk): HostedDisk(database, peer, disk, claim)
+            for (peer, disk), claim in hostrecords.claims(database).items()
+        }
+        self.failure: str | None = None  # the last fault of this machine that a peer has met, for status
+
+    def close(self) -> None:
+        """Close the store files; no session may be left. The database is the caller's."""
+        self._stores.close()
+
+    def partner(self, peer: NodeKey) -> "HostPartner":
+        """What `peer` may ask, for one session; a stranger may only take up an invitation."""
+        return HostPartner(self, peer)
+
+    def has_agreement(self, peer: NodeKey) -> bool:
+        return self._agreements.given(peer) is not None
+
+    def hosted(self) -> Sequence[HostedStore]:
+        """All stores, for status."""
+        return self._stores.report()
+
+    async def invite(self, size: int, now: int, token: bytes, name: str, addresses: tuple[str, ...]) -> Invitation:
+        """See Agreements.invite."""
+        return await trio.to_thread.run_sync(self._agreements.invite, size, now, token, name, addresses)
+
+    async def reserve(self, invitation: Invitation, name: str, addresses: tuple[str, ...], now: int) -> Proposal:
+        """See Agreements.reserve; follow it with `record` or `release`."""
+        return await trio.to_thread.run_sync(self._agreements.reserve, invitation, name, addresses, now)
+
+    async def record(self, invitation: Invitation, proposal: Proposal, signature: bytes) -> PartnerEntry:
+        """See Agreements.record."""
+        return await trio.to_thread.run_sync(self._agreements.record, invitation, proposal, signature)
+
+    async def release(self, invitation: Invitation) -> None:
+        """See Agreements.release."""
+        await trio.to_thread.run_sync(self._agreements.release, invitation)
+
+    async def _agree(self, peer: NodeKey, proposal: Proposal) -> bytes:
+        now = int(self._clock())
+        signature, entry = await trio.to_thread.run_sync(self._agreements.agree, peer, proposal, now)
+        if entry is not None:
+            self._on_agreed(entry)
+        return signature
+
+    def _disk_to_claim(self, peer: NodeKey, disk: DiskId) -> HostedDisk:
+        """The disk, which a first claim makes known. Refused: the peer keeps too many here."""
+        hosted = self._disks.get((peer, disk))
+        if hosted is None:
+            if sum(owner == peer for owner, _ in self._disks) >= limits.MAX_DISKS_PER_PEER:
+                raise Refused(f"{limits.MAX_DISKS_PER_PEER} disks are kept here already, the most that are allowed")
+            hosted = self._disks[peer, disk] = HostedDisk(self._database, peer, disk, None)
+        return hosted
+
+    @contextmanager
+    def _own_failures(self) -> Iterator[None]:
+        """What is wrong with this machine is for its owner to read; the peer learns that it is not its own fault."""
+        try:
+            yield
+        except (HomeError, StateError) as error:
+            self.failure = str(error)
+            raise Refused("this partner's disk is full or has failed: its owner must look after it") from error
+
+
+class HostPartner:
+    """One session of one peer (types.Partner). A peer without an agreement can only `agree`."""
+
+    def __init__(self, hosting: Hosting, peer: NodeKey) -> None:
+        self._hosting = hosting
+        self._peer = peer
+        self._open = 0
+
+    async def open(self, opening: Opening) -> HostStore:
+        """Refused: no agreement, no such store, no room, too many open. Fenced, NotAuthentic: the claim."""
+        self._check_agreement()
+        if self._open >= limits.MAX_STORES_PER_SESSION:
+            raise Refused(f"{self._open} stores are open in this session, the most that are allowed")
+        self._open += 1
+        try:
+            return await self._open_store(opening)
+        except BaseException:
+            self._open -= 1
+            raise
+
+    async def claim(self, claim: Claim) -> None:
+        self._check_agreement()
+        verify_claim(claim)
+        with self._hosting._own_failures():
+            await self._hosting._disk_to_claim(self._peer, claim.disk).grant(claim)
+
+    async def masters(self, disk: DiskId) -> Sequence[Master]:
+        self._check_agreement()
+        hosted = self._hosting._disks.get((self._peer, disk))
+        if hosted is None:
+            return ()
+        with self._hosting._own_failures():
+            return await hosted.masters()
+
+    async def put_master(self, claim: Claim, master: Master) -> None:
+        self._check_agreement()
+        verify_claim(claim)
+        with self._hosting._own_failures():
+            await self._hosting._disk_to_claim(self._peer, claim.disk).put_master(claim, master)
+
+    async def agree(self, proposal: Proposal) -> bytes:
+        with self._hosting._own_failures():
+            return await self._hosting._agree(self._peer, proposal)
+
+    async def _open_store(self, opening: Opening) -> HostStore:
+        claim, hosting = opening.claim, self._hosting
+        if claim is not None:
+            verify_claim(claim)
+            if claim.disk != opening.disk:
+                raise NotAuthentic("the claim is of another disk than the store")
+            disk = hosting._disk_to_claim(self._peer, opening.disk)
+        elif (self._peer, opening.disk) in hosting._disks:
+            disk = hosting._disks[self._peer, opening.disk]
+        else:
+            raise Refused("this disk does not exist here")
+        with hosting._own_failures():
+            file = await disk.open(claim, lambda: hosting._stores.acquire(self._peer, opening))
+        changes, digest = file.index.state()
+        granted = disk.claim
+        epoch, claimer = (granted.epoch, granted.claimer) if granted is not None else (0, _NOBODY)
+        opened = Opened(file.header.rows, file.header.block_size, changes, digest, epoch, claimer)
+        return HostStore(opened, file, disk, claim, hosting._own_failures, lambda: self._release(opening))
+
+    def _release(self, opening: Opening) -> None:
+        self._open -= 1
+        self._hosting._stores.release(opening.store)
+
+    def _check_agreement(self) -> None:
+        if not self._hosting.has_agreement(self._peer):
+            raise Refused("there is no agreement between these two nodes")

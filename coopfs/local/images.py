@@ -1,0 +1,221 @@
+"""Which records the open group will consist of (design R3, R4).
+
+Operations change the tables and mark keys here, in memory. `materialise`, run in the transaction of every commit, turns
+the marked keys into the records they have now, so that open_images always equals what was committed. A key whose row is
+gone becomes a tombstone, unless no closed group can know the key: then the record is just dropped.
+
+- An inode's first name and its extent at offset 0 are part of the inode's record (marking them marks the inode).
+- A truncate acts on older groups only, so everything that this group knows at or after the cut is dropped with it.
+- A dead inode takes all its records of this group along; one tombstone kills its extents and xattrs in older groups.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from coopfs.core.records import Extent, Image, Inode, Name, Tombstone, Truncate, Type, Xattr, decode_all, encode
+from coopfs.local.database import Database
+from coopfs.local.nodes import Node, Nodes
+
+PUT = "INSERT OR REPLACE INTO open_images VALUES (?, ?, ?, ?, ?)"
+OF_INODE = (Type.INODE, Type.EXTENT, Type.XATTR, Type.TRUNCATE)
+
+Row = tuple[int, int, int, int | bytes, bytes]  # of open_images
+
+
+class Images:
+    """The open group's records: marked keys in memory, and those of earlier commits in open_images."""
+
+    def __init__(self, database: Database, nodes: Nodes, group: int) -> None:
+        self._db = database
+        self._nodes = nodes
+        self.group = group
+        self._inodes: set[int] = set()
+        self._names: set[tuple[int, bytes]] = set()
+        self._extents: dict[int, set[int]] = {}
+        self._xattrs: set[tuple[int, bytes]] = set()
+        self._truncates: dict[int, int] = {}  # inode -> least size, of the whole group
+        self._cuts: set[int] = set()
+        self._stripes: set[int] = set()
+        self._buried: set[int] = set()
+        self._committed: set[int] = set()  # inodes that have records in open_images: bounded by limits.GROUP_IMAGES
+        self._count = 0
+        self._load()
+
+    def _load(self) -> None:
+        """Go on with the open group where the last commit left it."""
+        self._committed = {
+            ino
+            for (ino,) in self._db.read(
+                f"SELECT DISTINCT a FROM open_images WHERE grp = ? AND type IN ({_list(OF_INODE)})", (self.group,)
+            )
+        }
+        for (image,) in self._db.read(
+            "SELECT image FROM open_images WHERE grp = ? AND type = ?", (self.group, Type.TRUNCATE)
+        ):
+            self._truncates.update((cut.ino, cut.size) for cut in decode_all(image) if isinstance(cut, Truncate))
+        (self._count,) = self._db.read("SELECT count(*) FROM open_images WHERE grp = ?", (self.group,)).fetchone()
+
+    @property
+    def pending(self) -> bool:
+        """Whether keys are marked that no commit has materialised."""
+        marks = (self._inodes, self._names, self._extents, self._xattrs, self._cuts, self._stripes, self._buried)
+        return any(marks)
+
+    @property
+    def marked(self) -> int:
+        """Keys marked since the last commit, about: files with several extents count once."""
+        return len(self._inodes) + len(self._names) + len(self._extents) + len(self._xattrs)
+
+    @property
+    def count(self) -> int:
+        """Records of the open group, not less than the true number once they are materialised."""
+        return self._count + self.marked
+
+    def newest_group(self, node: Node) -> int:
+        """The group of the inode's newest image."""
+        return self.group if node.ino in self._inodes else node.changed
+
+    def mark_inode(self, ino: int) -> None:
+        self._inodes.add(ino)
+
+    def mark_name(self, parent: int, name: bytes) -> None:
+        """A further link that came or went."""
+        self._names.add((parent, name))
+
+    def mark_extent(self, ino: int, offset: int) -> None:
+        """An extent that came, changed or went. Whoever changes content marks the inode anyway."""
+        if offset == 0:
+            self._inodes.add(ino)
+            return
+        offsets = self._extents.get(ino)
+        if offsets is None:
+            self._extents[ino] = {offset}
+        else:
+            offsets.add(offset)
+
+    def mark_xattr(self, ino: int, name: bytes) -> None:
+        self._xattrs.add((ino, name))
+
+    def mark_stripe_death(self, stripe: int) -> None:
+        """A stripe whose record a closed group has emitted lost its last live byte."""
+        self._stripes.add(stripe)
+
+    def truncate(self, ino: int, size: int, born: int) -> None:
+        """A file was cut to `size`: its extents at or after that are gone from the tables."""
+        if offsets := self._extents.get(ino):
+            kept = {offset for offset in offsets if offset < size}
+            if kept:
+                self._extents[ino] = kept
+            else:
+                del self._extents[ino]
+        if ino in self._committed:
+            self._db.write(
+                "DELETE FROM open_images WHERE grp = ? AND type = ? AND a = ? AND b >= ?",
+                (self.group, Type.EXTENT, ino, size),
+            )
+        if born != self.group:
+            self._truncates[ino] = min(size, self._truncates.get(ino, size))
+            self._cuts.add(ino)
+
+    def bury(self, ino: int, born: int) -> None:
+        """An inode died: its rows are gone from inodes, extents and xattrs."""
+        self._inodes.discard(ino)
+        self._extents.pop(ino, None)
+        self._truncates.pop(ino, None)
+        self._cuts.discard(ino)
+        if self._xattrs:
+            self._xattrs = {key for key in self._xattrs if key[0] != ino}
+        if ino in self._committed:
+            self._committed.discard(ino)
+            for kind in OF_INODE:
+                self._db.write("DELETE FROM open_images WHERE grp = ? AND type = ? AND a = ?", (self.group, kind, ino))
+        if born != self.group:
+            self._buried.add(ino)
+
+    def materialise(self) -> None:
+        """Write the records of all marked keys, and the inode rows of the cache, into the transaction."""
+        if not self.pending:
+            return
+        for ino in self._inodes:
+            self._nodes.stamp(ino, self.group)
+        self._nodes.flush()
+        rows: list[Row] = []
+        gone: list[tuple[int, int, int, int | bytes]] = []
+        for key, image in self._current():
+            kind, a, b = int(key[0]), key[1], key[2] if len(key) > 2 else 0
+            if image is None and self._unknown_to_closed_groups(key):
+                gone.append((self.group, kind, a, b))
+            else:
+                rows.append((self.group, kind, a, b, encode(Tombstone(key) if image is None else image)))
+        self._db.write_many(PUT, rows)
+        self._db.write_many("DELETE FROM open_images WHERE grp = ? AND type = ? AND a = ? AND b = ?", gone)
+        self._count += len(rows)
+        self._committed.update(row[2] for row in rows if row[1] in OF_INODE)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._extents.clear()
+        for marks in (self._inodes, self._names, self._xattrs, self._cuts, self._stripes, self._buried):
+            marks.clear()
+
+    def _current(self) -> Iterator[tuple[tuple[Any, ...], Image | None]]:
+        """Every marked key with the image it has in the tables, None if its row is gone."""
+        for ino in self._inodes:
+            yield (Type.INODE, ino), inode_record(self._db, self._nodes.get(ino))
+        for ino in self._buried:
+            yield (Type.INODE, ino), None
+        for parent, name in self._names:
+            yield (Type.NAME, parent, name), self._further_link(parent, name)
+        for ino, offsets in self._extents.items():
+            for offset in offsets:
+                yield (Type.EXTENT, ino, offset), extent_record(self._db, ino, offset)
+        for ino, name in self._xattrs:
+            row = self._db.read("SELECT value FROM xattrs WHERE ino = ? AND name = ?", (ino, name)).fetchone()
+            yield (Type.XATTR, ino, name), None if row is None else Xattr(ino, name, row[0])
+        for ino in self._cuts:
+            yield (Type.TRUNCATE, ino), Truncate(ino, self._truncates[ino])
+        for stripe in self._stripes:
+            yield (Type.STRIPE, stripe), None
+
+    def _further_link(self, parent: int, name: bytes) -> Name | None:
+        row = self._db.read("SELECT ino FROM names WHERE parent = ? AND name = ?", (parent, name)).fetchone()
+        if row is None:
+            return None
+        node = self._nodes.get(row[0])
+        if node.parent == parent and node.name == name:
+            return None  # by now it is the first name of another inode, and lives in that image
+        return Name(parent, name, row[0])
+
+    def _unknown_to_closed_groups(self, key: tuple[Any, ...]) -> bool:
+        """Whether what owns the key was created in the open group: a tombstone would kill nothing."""
+        if key[0] not in (Type.NAME, Type.EXTENT, Type.XATTR):
+            return False
+        owner = self._nodes.find(key[1])
+        return owner is not None and owner.born == self.group
+
+    def start_group(self, group: int) -> None:
+        """The open group was closed, all its keys materialised; `group` is the next."""
+        assert not self.pending
+        self.group = group
+        self._committed.clear()
+        self._truncates.clear()
+        self._count = 0
+
+
+def inode_record(db: Database, node: Node) -> Inode:
+    """The image of an inode: its row and its extent at offset 0."""
+    first = extent_record(db, node.ino, 0) if node.stored else None
+    return Inode(*node[:13], extent=first)
+
+
+def extent_record(db: Database, ino: int, offset: int) -> Extent | None:
+    """The image of one row of extents. Content is stored as it is, so that stored, raw and length are the same."""
+    row = db.read("SELECT length, stripe, at FROM extents WHERE ino = ? AND offset = ?", (ino, offset)).fetchone()
+    if row is None:
+        return None
+    length, stripe, at = row
+    return Extent(ino, offset, length, stripe, at, length, length)
+
+
+def _list(kinds: Iterable[int]) -> str:
+    return ", ".join(str(int(kind)) for kind in kinds)

@@ -1,0 +1,268 @@
+"""The log's side of the database: groups on their way out, stripes with their rows, versions and acks (R3, R5, R7).
+
+Facts kept here: `epoch`, `sequence` (the last one given), `barrier` (newest group held), `end_row`, `end_version` (the
+newest END known written), `chain` (32 bytes, after the newest meta stripe sealed).
+Groups count from 1.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from coopfs.core.meta import FIRST_CHAIN
+from coopfs.core.records import Stripe, Tombstone, Type
+from coopfs.local.database import Database
+from coopfs.local.groups import State
+from coopfs.types import Kind, Place, Version, make_version
+
+_COLUMNS = "id, kind, born, died, layout, length, slices, tag, row, version, end_row, end_version, acks"
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A stripe with its place, as its row in the table has it. length in bytes; acks: bit j = column j has it."""
+
+    id: int
+    kind: Kind
+    born: int
+    died: int | None
+    layout: int
+    length: int
+    slices: tuple[int, ...]
+    tag: bytes
+    place: Place
+    end: Place
+    acks: int
+
+    @property
+    def record(self) -> Stripe:
+        """What the log says of a data stripe."""
+        return Stripe(self.id, self.place, self.layout, self.length, self.slices, self.tag, self.born)
+
+
+class Log:
+    """All changes belong to the transaction of the caller's next commit."""
+
+    def __init__(self, database: Database, new_stripe_id: Callable[[], int]) -> None:
+        self._db = database
+        self.new_stripe_id = new_stripe_id
+
+    # --- groups ---------------------------------------------------------------------------------------------------
+
+    def groups(self, state: State) -> list[int]:
+        """The groups in this state, oldest first."""
+        return [g for (g,) in self._db.read("SELECT id FROM groups WHERE state = ? ORDER BY id", (state,))]
+
+    def set_state(self, group: int, state: State) -> None:
+        self._db.write("UPDATE groups SET state = ? WHERE id = ?", (state, group))
+
+    def closed_at(self, group: int) -> int:
+        """Wall seconds at the boundary of a closed group."""
+        (seconds,) = self._db.read("SELECT closed_at FROM groups WHERE id = ?", (group,)).fetchone()
+        return int(seconds)
+
+    def images(self, group: int) -> Iterator[bytes]:
+        """The encoded images and tombstones of a closed group, in key order."""
+        query = "SELECT image FROM open_images WHERE grp = ? ORDER BY type, a, b"
+        return (image for (image,) in self._db.read(query, (group,)))
+
+    def drop_images(self, group: int) -> None:
+        """Its meta stripes are sealed: the images stand in their payloads."""
+        self._db.write("DELETE FROM open_images WHERE grp = ?", (group,))
+
+    def stripe_records(self, group: int) -> Iterator[Stripe | Tombstone]:
+        """The stripe records of a group, taken when its meta stripes are sealed (R5): the stripes born in it, as they
+        are at its end, and the tombstones of those it killed."""
+        born = f"SELECT {_COLUMNS} FROM stripes WHERE born = ? AND kind = ? AND (died IS NULL OR died > born)"
+        for row in self._db.read(born, (group, Kind.DATA)).fetchall():
+            yield _sealed(row).record
+        dead = "SELECT id FROM stripes WHERE died = ? AND born < died ORDER BY id"
+        for (id_,) in self._db.read(dead, (group,)).fetchall():
+            yield Tombstone((Type.STRIPE, id_))
+
+    def content_bytes(self) -> int:
+        """Content bytes of all data stripes."""
+        return int(self._db.read("SELECT coalesce(sum(length), 0) FROM stripes").fetchone()[0])
+
+    def bytes_after(self, barrier: int) -> int:
+        """Content bytes of all groups newer than this one."""
+        return int(self._db.read("SELECT coalesce(sum(bytes), 0) FROM groups WHERE id > ?", (barrier,)).fetchone()[0])
+
+    # --- stripes --------------------------------------------------------------------------------------------------
+
+    def unsealed_of(self, group: int) -> list[tuple[int, int]]:
+        """(id, content bytes) of the data stripes of a closed group that have no place yet, in content order."""
+        query = "SELECT id, length FROM stripes WHERE born = ? AND kind = ? AND row IS NULL AND length > 0 ORDER BY id"
+        return self._db.read(query, (group, Kind.DATA)).fetchall()
+
+    def get(self, id_: int) -> Sealed | None:
+        """A stripe, None while it is not sealed."""
+        row = self._db.read(f"SELECT {_COLUMNS} FROM stripes WHERE id = ? AND row IS NOT NULL", (id_,)).fetchone()
+        return None if row is None else _sealed(row)
+
+    def places(self) -> list[tuple[int, int, int, int]]:
+        """(id, row, version, acks) of every sealed stripe."""
+        return self._db.read("SELECT id, row, version, acks FROM stripes WHERE row IS NOT NULL").fetchall()
+
+    def below(self, full: int) -> Iterator[Sealed]:
+        """The sealed stripes that some column lacks; full: the mask of all columns."""
+        query = f"SELECT {_COLUMNS} FROM stripes WHERE row IS NOT NULL AND acks != ? ORDER BY id"
+        return map(_sealed, self._db.read(query, (full,)))
+
+    def rows_taken(self) -> list[int]:
+        return [row for (row,) in self._db.read("SELECT row FROM stripes WHERE row IS NOT NULL")]
+
+    def unsealed(self) -> int:
+        """Stripes that have no row yet, each of which will take one."""
+        return int(self._db.read("SELECT count(*) FROM stripes WHERE row IS NULL").fetchone()[0])
+
+    def closed_images(self) -> int:
+        """Images of the groups whose meta stripes are not sealed yet, each group's as counted when it closed."""
+        query = "SELECT coalesce(sum(images), 0) FROM groups WHERE state = ?"
+        return int(self._db.read(query, (State.CLOSED,)).fetchone()[0])
+
+    def next_version(self) -> Version:
+        """A version greater than all before; durable with the next commit, before anything is sent under it."""
+        sequence = int(self._db.fact("sequence", 0)) + 1
+        self._db.set_fact("sequence", sequence)
+        return make_version(self.epoch, sequence)
+
+    @property
+    def epoch(self) -> int:
+        return int(self._db.fact("epoch"))
+
+    @property
+    def newest_version(self) -> Version:
+        """The greatest version that this home ever gave."""
+        return make_version(self.epoch, int(self._db.fact("sequence", 0)))
+
+    def seal_data(self, stripe: Sealed) -> None:
+        """Give a data stripe its place, once (R5)."""
+        self._db.write(
+            "UPDATE stripes SET layout = ?, slices = ?, tag = ?, row = ?, version = ?, end_row = ?, end_version = ?,"
+            " grp = born WHERE id = ? AND row IS NULL",
+            (
+                stripe.layout,
+                msgpack.packb(stripe.slices),
+                stripe.tag,
+                stripe.place.row,
+                stripe.place.version,
+                stripe.end.row,
+                stripe.end.version,
+                stripe.id,
+            ),
+        )
+
+    def add_meta(self, stripe: Sealed, payload: bytes) -> None:
+        """A new meta stripe with its place and payload."""
+        self._db.write(
+            "INSERT INTO stripes"
+            " (id, kind, born, length, live, layout, slices, tag, row, version, end_row, end_version, grp)"
+            " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                stripe.id,
+                stripe.kind,
+                stripe.born,
+                stripe.length,
+                stripe.layout,
+                msgpack.packb(()),
+                stripe.tag,
+                stripe.place.row,
+                stripe.place.version,
+                stripe.end.row,
+                stripe.end.version,
+                stripe.born,
+            ),
+        )
+        self._db.write("INSERT INTO meta_payloads VALUES (?, ?)", (stripe.id, payload))
+
+    def meta_payload(self, id_: int) -> bytes | None:
+        """The payload of a meta stripe that is not complete yet."""
+        row = self._db.read("SELECT payload FROM meta_payloads WHERE stripe = ?", (id_,)).fetchone()
+        return None if row is None else row[0]
+
+    def drop_meta_payload(self, id_: int) -> None:
+        self._db.write("DELETE FROM meta_payloads WHERE stripe = ?", (id_,))
+
+    def chain(self) -> list[Place]:
+        """The places of all meta stripes from the head on, oldest first."""
+        query = "SELECT version, row FROM stripes WHERE kind != ? AND row IS NOT NULL ORDER BY version"
+        return [Place(version, row) for version, row in self._db.read(query, (Kind.DATA,))]
+
+    def set_acks(self, masks: Iterable[tuple[int, int]]) -> None:
+        """(stripe id, mask) of those that changed."""
+        self._db.write_many("UPDATE stripes SET acks = ? WHERE id = ?", [(mask, id_) for id_, mask in masks])
+
+    def died_in(self, group: int) -> list[int]:
+        """The stripes that a group killed."""
+        return [id_ for (id_,) in self._db.read("SELECT id FROM stripes WHERE died = ?", (group,))]
+
+    def dead_by(self, barrier: int) -> list[tuple[int, int | None]]:
+        """(stripe id, row) of the stripes whose death is held: their rows may be used again (R7)."""
+        query = "SELECT id, row FROM stripes WHERE died IS NOT NULL AND died <= ?"
+        return self._db.read(query, (barrier,)).fetchall()
+
+    def forget(self, ids: Sequence[int]) -> None:
+        """Dead stripes, after their rows were given back."""
+        self._db.write_many("DELETE FROM stripes WHERE id = ?", [(i,) for i in ids])
+        self._db.write_many("DELETE FROM fragments WHERE stripe = ?", [(i,) for i in ids])
+
+    # --- facts of the whole log -----------------------------------------------------------------------------------
+
+    @property
+    def barrier(self) -> int:
+        return int(self._db.fact("barrier", 0))
+
+    def set_barrier(self, group: int) -> None:
+        assert group >= self.barrier
+        self._db.set_fact("barrier", group)
+
+    @property
+    def next_ino(self) -> int:
+        """Greater than every inode number of the groups closed so far."""
+        return int(self._db.fact("next_ino"))
+
+    @property
+    def next_stripe(self) -> int:
+        """Greater than every stripe id of the groups closed so far."""
+        return int(self._db.fact("next_stripe"))
+
+    @property
+    def end(self) -> Place:
+        """The newest END known written; Place(0, 0) if none."""
+        return Place(int(self._db.fact("end_version", 0)), int(self._db.fact("end_row", 0)))
+
+    def end_of(self, group: int) -> Place:
+        """The END of a group that is sealed."""
+        query = "SELECT version, row FROM stripes WHERE born = ? AND kind = ?"
+        version, row = self._db.read(query, (group, Kind.END)).fetchone()
+        return Place(version, row)
+
+    def set_end(self, place: Place) -> None:
+        self._db.set_fact("end_version", place.version)
+        self._db.set_fact("end_row", place.row)
+
+    @property
+    def tag_chain(self) -> bytes:
+        return bytes(self._db.fact("chain", FIRST_CHAIN))
+
+    def set_tag_chain(self, chain: bytes) -> None:
+        self._db.set_fact("chain", chain)
+
+    # --- columns --------------------------------------------------------------------------------------------------
+
+    def columns(self) -> dict[int, tuple[int | None, bool]]:
+        """Column -> (unreachable since, wall seconds; in A until caught up)."""
+        rows = self._db.read("SELECT number, unreachable_since, away FROM columns")
+        return {number: (since, bool(away)) for number, since, away in rows}
+
+    def set_column(self, number: int, unreachable_since: int | None, away: bool) -> None:
+        self._db.write("INSERT OR REPLACE INTO columns VALUES (?, ?, ?)", (number, unreachable_since, int(away)))
+
+
+def _sealed(columns: Sequence[Any]) -> Sealed:
+    id_, kind, born, died, layout, length, slices, tag, row, version, end_row, end_version, acks = columns
+    place, end = Place(version, row), Place(end_version, end_row)
+    return Sealed(id_, Kind(kind), born, died, layout, length, tuple(msgpack.unpackb(slices)), tag, place, end, acks)

@@ -1,0 +1,18 @@
+"""This home's own copy of its disk's master block, sealed for this node like a partner's: facts of the database."""
+
+from coopfs.core.keys import DiskKeys
+from coopfs.core.master import MasterBlock, open_master
+from coopfs.errors import NotAuthentic, StateError
+from coopfs.local.database import REMEDY, Database
+from coopfs.types import Master, NodeKey
+
+
+def read_master(database: Database, keys: DiskKeys, node: NodeKey) -> MasterBlock:
+    """The master block as this home knows it. StateError: missing, or not of these keys."""
+    counter, data = database.fact("master_counter"), database.fact("master")
+    try:
+        if not isinstance(counter, int) or not isinstance(data, bytes):
+            raise NotAuthentic("there is none")
+        return open_master(keys, Master(counter, data), node)
+    except NotAuthentic as bad:
+        raise StateError(f"the disk's own copy of the master block is damaged ({bad}): {REMEDY}") from None

@@ -1,0 +1,76 @@
+"""The names table and the xattrs table: thin, and telling `Images` what changed."""
+
+from coopfs.local.database import Database
+from coopfs.local.images import Images
+
+Entry = tuple[int, bytes, int]  # cookie, name, ino
+
+
+class Names:
+    """Every name of the tree. The caller knows which of an inode's names is its first (that one lives in its image)."""
+
+    def __init__(self, database: Database, images: Images) -> None:
+        self._db = database
+        self._images = images
+
+    def find(self, parent: int, name: bytes) -> int | None:
+        """The inode of this name."""
+        row = self._db.read("SELECT ino FROM names WHERE parent = ? AND name = ?", (parent, name)).fetchone()
+        return None if row is None else row[0]
+
+    def add(self, parent: int, name: bytes, ino: int) -> None:
+        self._db.write("INSERT INTO names (parent, name, ino) VALUES (?, ?, ?)", (parent, name, ino))
+
+    def remove(self, parent: int, name: bytes) -> None:
+        self._db.write("DELETE FROM names WHERE parent = ? AND name = ?", (parent, name))
+
+    def move(self, parent: int, name: bytes, new_parent: int, new_name: bytes) -> None:
+        """Rename onto a free name; the entry keeps its cookie, so that no listing shows it twice."""
+        self._db.write(
+            "UPDATE names SET parent = ?, name = ? WHERE parent = ? AND name = ?", (new_parent, new_name, parent, name)
+        )
+
+    def point(self, parent: int, name: bytes, ino: int) -> None:
+        """Let an existing name mean another inode."""
+        self._db.write("UPDATE names SET ino = ? WHERE parent = ? AND name = ?", (ino, parent, name))
+
+    def changed_link(self, parent: int, name: bytes) -> None:
+        """A name that is or was not the first one of its inode came or went."""
+        self._images.mark_name(parent, name)
+
+    def empty(self, parent: int) -> bool:
+        return self._db.read("SELECT 1 FROM names WHERE parent = ? LIMIT 1", (parent,)).fetchone() is None
+
+    def page(self, parent: int, after: int, limit: int) -> list[Entry]:
+        """At most `limit` entries with cookie > after, by cookie."""
+        return self._db.read(
+            "SELECT cookie, name, ino FROM names WHERE parent = ? AND cookie > ? ORDER BY cookie LIMIT ?",
+            (parent, after, limit),
+        ).fetchall()
+
+
+class Xattrs:
+    """Extended attributes by inode and full name."""
+
+    def __init__(self, database: Database, images: Images) -> None:
+        self._db = database
+        self._images = images
+
+    def get(self, ino: int, name: bytes) -> bytes | None:
+        row = self._db.read("SELECT value FROM xattrs WHERE ino = ? AND name = ?", (ino, name)).fetchone()
+        return None if row is None else row[0]
+
+    def set(self, ino: int, name: bytes, value: bytes) -> None:
+        self._db.write("INSERT OR REPLACE INTO xattrs VALUES (?, ?, ?)", (ino, name, value))
+        self._images.mark_xattr(ino, name)
+
+    def remove(self, ino: int, name: bytes) -> None:
+        self._db.write("DELETE FROM xattrs WHERE ino = ? AND name = ?", (ino, name))
+        self._images.mark_xattr(ino, name)
+
+    def names(self, ino: int) -> list[bytes]:
+        return [name for (name,) in self._db.read("SELECT name FROM xattrs WHERE ino = ? ORDER BY name", (ino,))]
+
+    def clear(self, ino: int) -> None:
+        """A dead inode's attributes go; its burial covers their images."""
+        self._db.write("DELETE FROM xattrs WHERE ino = ?", (ino,))

@@ -1,0 +1,164 @@
+"""HOME/node.sqlite: what this node has agreed to and what it holds for others. Small, and never wrong after a power
+loss.
+
+Every change is one transaction, on stable storage when `transaction` ends: save, then speak.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+from coopfs.errors import CoopfsError, HomeError, StateError
+
+SCHEMA_VERSION = 1
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+
+
+def _schema() -> str:
+    """The tables. Keys, ids, tokens and signatures are BLOBs; times are seconds since 1970; sizes are bytes."""
+    return """
+    -- The nodes this node calls its partners. `given` is what it gives them, `taken` what it may use of theirs.
+    CREATE TABLE partners (
+        name TEXT PRIMARY KEY,
+        key BLOB NOT NULL UNIQUE,           -- node key, 32 bytes
+        addresses TEXT NOT NULL,            -- JSON list of "HOST:PORT"
+        given INTEGER NOT NULL,
+        taken INTEGER NOT NULL,
+        last_seen INTEGER                   -- NULL: never
+    ) STRICT;
+
+    -- Codes this node has handed out. A used one stays, so that the same acceptor gets the same answer again.
+    CREATE TABLE invitations (
+        token BLOB PRIMARY KEY,             -- 16 bytes
+        given INTEGER NOT NULL,
+        taken INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        used_by BLOB                        -- node key of the acceptor; NULL: open
+    ) STRICT;
+
+    -- Codes this node is taking up: the start it proposed, so that a second try proposes the same.
+    CREATE TABLE proposals (
+        token BLOB PRIMARY KEY,
+        inviter BLOB NOT NULL,              -- node key
+        start INTEGER NOT NULL
+    ) STRICT;
+
+    -- One per partner. What it says this node gives is the room for that partner's stores here.
+    CREATE TABLE agreements (
+        peer BLOB PRIMARY KEY,              -- node key
+        text BLOB NOT NULL,                 -- what both signed, core/agreement.py
+        mine BLOB NOT NULL,                 -- signatures, 64 bytes
+        theirs BLOB NOT NULL
+    ) STRICT;
+
+    -- Disks hosted for a partner, with the highest claim granted. A partner's disks are its own name space: a claim
+    -- that one partner has seen cannot be used by it against the disk of another.
+    CREATE TABLE disks (
+        peer BLOB NOT NULL,
+        disk BLOB NOT NULL,                 -- disk id, 16 bytes
+        epoch INTEGER NOT NULL,
+        claimer BLOB NOT NULL,              -- 16 bytes
+        time INTEGER NOT NULL,
+        signing_key BLOB NOT NULL,          -- 32 bytes
+        signature BLOB NOT NULL,            -- 64 bytes
+        PRIMARY KEY (peer, disk)
+    ) STRICT;
+
+    -- The two newest master blocks of each disk.
+    CREATE TABLE masters (
+        peer BLOB NOT NULL,
+        disk BLOB NOT NULL,
+        counter BLOB NOT NULL,              -- uint64, big-endian: SQLite's integers are signed
+        data BLOB NOT NULL,
+        PRIMARY KEY (peer, disk, counter)
+    ) STRICT;
+
+    -- Stores: each is the file HOME/hosted/<store id in hex>.
+    CREATE TABLE stores (
+        store BLOB PRIMARY KEY,             -- store id, 16 bytes
+        peer BLOB NOT NULL,
+        disk BLOB NOT NULL,
+        rows INTEGER NOT NULL,
+        block_size INTEGER NOT NULL
+    ) STRICT;
+    """
+
+
+class NodeDatabase:
+    """One connection, usable from any thread, one transaction at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or make it if there is none. StateError: damaged; HomeError: not readable, no room, of another
+        version.
+        """
+        self._path = path
+        self._lock = Lock()
+        with self._errors():
+            # SQLite gives its own files the mode of this one.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            with self._errors():
+                self._prepare()
+        except CoopfsError:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, durable at the end; an exception undoes it. HomeError: no room or no permission;
+        StateError: damaged.
+        """
+        with self._lock, self._errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """For queries only. StateError: damaged."""
+        with self._lock, self._errors():
+            yield self._connection
+
+    def _prepare(self) -> None:
+        connection = self._connection
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+            connection.executescript(f"BEGIN; {_schema()} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise HomeError(
+                f"{self._path} was made by another version of coopfs (format {version}, not {SCHEMA_VERSION})"
+            )
+        # A few hundred rows: milliseconds.
+        if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise StateError(self._damaged())
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise HomeError(f"cannot open {self._path}: {error.strerror}") from error
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise  # our bugs: callers ask before they insert, and know when the database is closed
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _FULL:
+                raise HomeError(f"cannot write {self._path}: {error}; make room and check permissions") from error
+            raise StateError(self._damaged()) from error
+
+    def _damaged(self) -> str:
+        return f"{self._path} is damaged: restore it from a copy of this home, or take over with the recovery kit"

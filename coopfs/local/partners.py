@@ -1,0 +1,73 @@
+"""My partners: whom this node calls, under which name, and where (table `partners` of node.sqlite)."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from sqlite3 import Connection
+from typing import Any
+
+from coopfs.errors import UsageError
+from coopfs.local.nodedb import NodeDatabase
+from coopfs.types import NodeKey
+
+_COLUMNS = "name, key, addresses, given, taken, last_seen"
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerEntry:
+    """given: bytes this node gives it; taken: bytes this node may use there; last_seen: seconds since 1970, None =
+    never.
+    """
+
+    name: str
+    key: NodeKey
+    addresses: tuple[str, ...]
+    given: int
+    taken: int
+    last_seen: int | None = None
+
+
+def insert(connection: Connection, entry: PartnerEntry) -> PartnerEntry:
+    """Add a partner inside the caller's transaction and return it under the name it got.
+
+    A name that another partner has gets as much of the node key as makes it unique.
+    """
+    key = entry.key.hex()
+    candidates = [entry.name] + [f"{entry.name[: 63 - digits]}-{key[:digits]}" for digits in (8, 16, 32)] + [key]
+    name = next(name for name in candidates if not _exists(connection, name))
+    named = replace(entry, name=name)
+    connection.execute(
+        f"INSERT INTO partners ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
+        (name, entry.key, json.dumps(entry.addresses), entry.given, entry.taken, entry.last_seen),
+    )
+    return named
+
+
+def all_partners(database: NodeDatabase) -> Sequence[PartnerEntry]:
+    """By name. HomeError, StateError."""
+    with database.reading() as connection:
+        return [_entry(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM partners ORDER BY name")]
+
+
+def find(database: NodeDatabase, name: str) -> PartnerEntry:
+    """UsageError: no partner has this name."""
+    with database.reading() as connection:
+        row = connection.execute(f"SELECT {_COLUMNS} FROM partners WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        raise UsageError(f"no partner is called {name!r}: see `coopfs partner list`")
+    return _entry(row)
+
+
+def saw(database: NodeDatabase, key: NodeKey, time: int) -> None:
+    """The partner was reachable at `time` (seconds since 1970). Not a partner: nothing happens."""
+    with database.transaction() as connection:
+        connection.execute("UPDATE partners SET last_seen = ? WHERE key = ?", (time, key))
+
+
+def _exists(connection: Connection, name: str) -> bool:
+    return connection.execute("SELECT 1 FROM partners WHERE name = ?", (name,)).fetchone() is not None
+
+
+def _entry(row: tuple[Any, ...]) -> PartnerEntry:
+    name, key, addresses, given, taken, last_seen = row
+    return PartnerEntry(name, NodeKey(key), tuple(json.loads(addresses)), given, taken, last_seen)

@@ -1,0 +1,98 @@
+"""A disk's database from replayed images: what a restore view reads, and a takeover starts from (design R4).
+
+Images come newest first; the first of every key stays. Secondary indexes are dropped meanwhile and made at the end,
+and nothing is synced: a rebuild that was cut short begins again.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgpack
+
+from coopfs.core.records import Extent, Image, Inode, Name, Stripe, Xattr
+from coopfs.local.database import Database
+from coopfs.local.groups import State
+from coopfs.types import Kind, Place
+
+_INDEXES = ("orphans", "listing", "unsealed", "stripes_of_group", "dead")
+_INODE = "INSERT OR IGNORE INTO inodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
+_NAME = "INSERT OR IGNORE INTO names (parent, name, ino) VALUES (?, ?, ?)"
+_EXTENT = "INSERT OR IGNORE INTO extents VALUES (?, ?, ?, ?, ?)"
+_XATTR = "INSERT OR IGNORE INTO xattrs VALUES (?, ?, ?)"
+_STRIPE = (
+    "INSERT OR IGNORE INTO stripes (id, kind, born, length, live, layout, slices, tag, row, version, grp)"
+    " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class Rebuild:
+    """A database being filled. Call `insert` group by group, newest first, then `finish`."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = Database.create(path)
+        self._indexes = [
+            sql for (sql,) in self._db.read("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+        ]
+        for name in _INDEXES:
+            self._db.write(f"DROP INDEX {name}")
+        self.inodes = 0
+
+    def insert(self, images: Iterable[Image]) -> None:
+        """The images of one group that newer groups left standing (core/replay)."""
+        for image in images:
+            match image:
+                case Inode():
+                    self._insert_inode(image)
+                case Name(parent, name, ino):
+                    self._db.write(_NAME, (parent, name, ino))
+                case Extent():
+                    self._insert_extent(image)
+                case Xattr(ino, name, value):
+                    self._db.write(_XATTR, (ino, name, value))
+                case Stripe():
+                    self._insert_stripe(image)
+
+    def _insert_inode(self, i: Inode) -> None:
+        values = (i.ino, i.mode, i.uid, i.gid, i.nlink, i.rdev, i.size, i.atime, i.mtime, i.ctime, i.parent, i.name)
+        if self._db.write(_INODE, (*values, i.target, 0, 0)).rowcount == 0:
+            return  # a newer image stands
+        self.inodes += 1
+        if i.name is not None:
+            self._db.write(_NAME, (i.parent, i.name, i.ino))
+        if i.extent is not None:
+            self._insert_extent(i.extent)
+
+    def _insert_extent(self, e: Extent) -> None:
+        self._db.write(_EXTENT, (e.ino, e.offset, e.length, e.stripe, e.at))
+
+    def _insert_stripe(self, s: Stripe) -> None:
+        values = (s.id, Kind.DATA, s.born, s.length, s.layout, msgpack.packb(s.slices), s.tag, s.place.row)
+        self._db.write(_STRIPE, (*values, s.place.version, s.born))
+
+    def stripe_places(self) -> list[Place]:
+        """Where the stripes lie that the state names."""
+        return [Place(version, row) for version, row in self._db.read("SELECT version, row FROM stripes")]
+
+    def finish(self, group: int, facts: Mapping[str, int]) -> None:
+        """The whole database, at the end of `group`. Inodes that were unlinked while open are gone with the machine."""
+        for table in ("extents", "xattrs"):
+            self._db.write(f"DELETE FROM {table} WHERE ino IN (SELECT ino FROM inodes WHERE nlink = 0)")
+        self._db.write("DELETE FROM inodes WHERE nlink = 0")
+        self._db.write(
+            "UPDATE inodes SET stored = total FROM (SELECT ino AS i, sum(length) AS total FROM extents GROUP BY ino)"
+            " WHERE ino = i"
+        )
+        self._db.write(
+            "UPDATE stripes SET live = total"
+            " FROM (SELECT stripe AS s, sum(length) AS total FROM extents GROUP BY stripe) WHERE id = s"
+        )
+        for sql in self._indexes:
+            self._db.write(sql)
+        self._db.write("INSERT INTO groups (id, state) VALUES (?, ?)", (group + 1, State.OPEN))
+        for key, value in facts.items():
+            self._db.set_fact(key, value)
+        self._db.commit()
+
+    def close(self) -> None:
+        """Without `finish`: give up."""
+        self._db.close()

@@ -1,0 +1,236 @@
+"""One hosted store as one file (design R15). The format is core/storeformat.py's; this is what happens to it on a disk.
+
+A put of a batch:
+1. each block is judged by the accept rule; only a put that is not newer costs a read of what is stored;
+2. content and index entry are written in place;
+3. one fdatasync covers the whole batch;
+4. the index in memory changes, and only now does anybody see or hear of the new blocks.
+
+After a crash between 2 and 3 a slot holds the old block, the new one, or bytes that fit neither entry and count as
+empty.
+"""
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+
+from coopfs import limits
+from coopfs.core.acceptance import accepts, check_put, check_row
+from coopfs.core.storeformat import (
+    ENTRY,
+    PAGE,
+    Entry,
+    StoreHeader,
+    checksum,
+    decode_entry,
+    decode_header,
+    slots_offset,
+)
+from coopfs.errors import BlockRefused, HomeError
+from coopfs.local.diskerrors import disk_errors
+from coopfs.local.storeindex import StoreIndex
+from coopfs.types import Slot, StoredBlock
+
+_SLAB = 16384  # entries read at once when a store is opened: 1 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One put: version 1..2^64-1, data 1..block_size bytes."""
+
+    row: int
+    version: int
+    data: bytes
+
+
+def write_header(path: Path, header: StoreHeader) -> None:
+    """Make a store of a file that is zero and has the header's size already, durably. HomeError."""
+    with disk_errors("write", path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            _write_at(descriptor, header.encode(), 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class StoreFile:
+    """An open store file. Synchronous; `get` and `inventory` may run in other threads beside one `put`."""
+
+    def __init__(self, path: Path) -> None:
+        """HomeError: missing, cut short, damaged, of another version, or not readable."""
+        self._path = path
+        self._writing = Lock()
+        with disk_errors("open", path):
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            with disk_errors("read", path):
+                self.header = self._read_header()
+                self._slots = slots_offset(self.header.rows)
+                self.index = StoreIndex(self.header.rows)
+                self._load()
+        except HomeError:
+            os.close(self._descriptor)
+            raise
+
+    def __enter__(self) -> "StoreFile":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def put(self, writes: Sequence[Write]) -> list[BlockRefused | None]:
+        """Put a batch of at most PUT_BATCH blocks; return, for each, why it was refused or None, when all are on
+        stable storage.
+
+        Refused: out of the store's shape, nothing was written. HomeError: the disk failed; every row of the batch
+        counts as empty.
+        """
+        assert len(writes) <= limits.PUT_BATCH
+        for write in writes:
+            check_put(self.header.rows, self.header.block_size, write.row, write.version, len(write.data))
+        with self._writing:
+            return self._put(writes)
+
+    def get(self, row: int) -> StoredBlock | None:
+        """The intact block of `row`; None: empty, torn or rotten. Refused: no such row. HomeError."""
+        check_row(self.header.rows, row)
+        with disk_errors("read", self._path):
+            block = self._read(row)
+            if block is None and self.index.version(row):
+                # Rotten, or being overwritten at this moment: a put in progress is over when it lets go of the lock.
+                with self._writing:
+                    block = self._intact(row)
+            return block
+
+    def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
+        """At most `limit` slots that hold a block on stable storage, from first_row on, by ascending row."""
+        return self.index.slots(first_row, limit)
+
+    def _put(self, writes: Sequence[Write]) -> list[BlockRefused | None]:
+        outcomes: list[BlockRefused | None] = []
+        accepted: dict[int, Write] = {}
+        changes, _ = self.index.state()
+        try:
+            with disk_errors("write", self._path):
+                for write in writes:
+                    try:
+                        if self._accepts(write, accepted.get(write.row)):
+                            accepted[write.row] = write
+                            changes += 1
+                            self._write(write, changes)
+                        outcomes.append(None)
+                    except BlockRefused as refusal:
+                        outcomes.append(refusal)
+                if accepted:
+                    os.fdatasync(self._descriptor)
+        except HomeError:
+            # After a failed fdatasync nobody knows what is on the disk, and a later one would not tell.
+            self.index.set([Slot(row, 0, 0) for row in accepted], changes)
+            with suppress(OSError):
+                for row in accepted:
+                    self._write_empty(row)
+            raise
+        self.index.set([Slot(write.row, write.version, len(write.data)) for write in accepted.values()], changes)
+        return outcomes
+
+    def _accepts(self, write: Write, earlier: Write | None) -> bool:
+        """The accept rule, against an earlier write of the same batch or what is stored. BlockRefused."""
+        if earlier is not None:
+            stored: StoredBlock | None = StoredBlock(earlier.version, earlier.data)
+        elif write.version > self.index.version(write.row):
+            return True
+        else:
+            stored = self._intact(write.row)
+        return accepts(stored, write.row, write.version, write.data)
+
+    def _write(self, write: Write, change: int) -> None:
+        entry = Entry(write.version, change, write.row, len(write.data), checksum(write.data))
+        _write_at(self._descriptor, write.data, self._slots + write.row * self.header.block_size)
+        _write_at(self._descriptor, entry.encode(self.header.store), PAGE + write.row * ENTRY)
+
+    def _write_empty(self, row: int) -> None:
+        """Say on disk that the block of `row` is gone, so that it does not come back at the next start."""
+        entry = Entry(0, self.index.state()[0], row, 0, bytes(len(checksum(b""))))
+        _write_at(self._descriptor, entry.encode(self.header.store), PAGE + row * ENTRY)
+
+    def _read(self, row: int) -> StoredBlock | None:
+        """The block of the version that the index in memory names, if entry and content say the same."""
+        version = self.index.version(row)
+        if version == 0:
+            return None
+        try:
+            entry = decode_entry(os.pread(self._descriptor, ENTRY, PAGE + row * ENTRY), self.header.store, row)
+            if entry is None or entry.version != version:
+                return None
+            data = os.pread(self._descriptor, entry.length, self._slots + row * self.header.block_size)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return None  # a bad sector is a rotten block like any other
+        return StoredBlock(version, data) if checksum(data) == entry.content else None
+
+    def _intact(self, row: int) -> StoredBlock | None:
+        """As _read, while nobody writes: a block that cannot be read now leaves the store."""
+        block = self._read(row)
+        if block is None and self.index.version(row):
+            self.index.set([Slot(row, 0, 0)], 0)
+            self._write_empty(row)
+        return block
+
+    def _read_header(self) -> StoreHeader:
+        page = os.pread(self._descriptor, PAGE, 0)
+        try:
+            header = decode_header(page)
+            size = os.fstat(self._descriptor).st_size
+            if size != header.size:
+                raise HomeError(f"has {size} bytes instead of {header.size}")
+        except HomeError as error:
+            raise HomeError(f"{self._path} {error}: move it away, its owner will send the blocks again") from None
+        return header
+
+    def _load(self) -> None:
+        """Fill the index, then check the blocks that a crash may have torn."""
+        recent: list[tuple[int, int]] = []
+        highest = 0
+        for first in range(0, self.header.rows, _SLAB):
+            count = min(_SLAB, self.header.rows - first)
+            slab = os.pread(self._descriptor, count * ENTRY, PAGE + first * ENTRY)
+            slots = []
+            for entry in self._entries(slab, first):
+                highest = max(highest, entry.change)
+                if entry.version:
+                    slots.append(Slot(entry.row, entry.version, entry.length))
+                    recent.append((entry.change, entry.row))
+            self.index.set(slots, highest)
+            recent = [(change, row) for change, row in recent if change > highest - limits.PUT_BATCH]
+        for _, row in recent:
+            self._intact(row)
+
+    def _entries(self, slab: bytes, first: int) -> Iterator[Entry]:
+        """The entries of a slab that can be of this store; a forged length could reach into the next slot."""
+        if slab.count(0) == len(slab):
+            return
+        for offset in range(0, len(slab), ENTRY):
+            entry = decode_entry(slab[offset : offset + ENTRY], self.header.store, first + offset // ENTRY)
+            if entry is not None and entry.length <= self.header.block_size:
+                yield entry
+
+
+def _write_at(descriptor: int, data: bytes, offset: int) -> None:
+    """All of it: one pwrite may do less."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view = view[written:]
+        offset += written

@@ -1,0 +1,97 @@
+"""Data stripes as the filesystem sees them: born when the stage opens one, dead when no extent names it any more.
+
+What happens to them on the way to the partners is the log's affair (log.py).
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgpack
+
+from coopfs.core.stripe import Fragment
+from coopfs.local.database import Database
+from coopfs.local.images import Images
+from coopfs.types import Kind
+
+
+class Stripes:
+    """Rows of data stripes, and the bytes that came to life or died since the last commit."""
+
+    def __init__(self, database: Database, images: Images) -> None:
+        self._db = database
+        self._images = images
+        self._next: int = database.fact("next_stripe", 1)
+        self.on_death: Callable[[int, int], None] | None = None  # called with stripe and open group
+        self._changed: dict[int, int] = {}  # stripe -> live bytes gained (lost: negative) since the last flush
+
+    def take_id(self) -> int:
+        """A stripe id that was never used, for data or meta."""
+        stripe = self._next
+        self._next += 1
+        self._db.set_fact("next_stripe", self._next)
+        return stripe
+
+    def new(self) -> int:
+        """The id of a new data stripe, born in the open group."""
+        stripe = self.take_id()
+        self._db.write(
+            "INSERT INTO stripes (id, kind, born, length, live) VALUES (?, ?, ?, 0, 0)",
+            (stripe, Kind.DATA, self._images.group),
+        )
+        return stripe
+
+    def live(self, stripe: int, by: int) -> None:
+        """So many bytes of it are named by extents more (negative: less) than before."""
+        self._changed[stripe] = self._changed.get(stripe, 0) + by
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes came to life or died since the last flush."""
+        return bool(self._changed)
+
+    def flush(self, filling: int | None) -> list[int]:
+        """Write live bytes and deaths into the transaction; the stripe being filled does not die.
+
+        Returns stripes that lived and died within the open group: nobody will ever hear of them, their rows are gone,
+        and their stage files go after the commit.
+        """
+        changed, self._changed = self._changed, {}
+        never_sent = []
+        for stripe, by in changed.items():
+            live, born, died = self._db.write(
+                "UPDATE stripes SET live = live + ? WHERE id = ? RETURNING live, born, died", (by, stripe)
+            ).fetchone()
+            assert live >= 0, f"stripe {stripe} has less than nothing that lives"
+            if live or stripe == filling or died is not None:
+                continue
+            if born == self._images.group:
+                self.forget(stripe)
+                never_sent.append(stripe)
+            else:
+                self._db.write("UPDATE stripes SET died = ? WHERE id = ?", (self._images.group, stripe))
+                self._images.mark_stripe_death(stripe)
+                if self.on_death is not None:
+                    self.on_death(stripe, self._images.group)
+        return never_sent
+
+    def forget(self, stripe: int) -> None:
+        """A stripe that was never sent goes."""
+        self._db.write("DELETE FROM stripes WHERE id = ?", (stripe,))
+        self._db.write("DELETE FROM fragments WHERE stripe = ?", (stripe,))
+
+    def set_content(self, stripe: int, length: int, fragments: Sequence[Fragment]) -> None:
+        """Note what a data stripe holds by now."""
+        packed = msgpack.packb([[f.ino, f.offset, f.length, f.parent, f.name] for f in fragments])
+        self._db.write("UPDATE stripes SET length = ? WHERE id = ?", (length, stripe))
+        self._db.write("INSERT OR REPLACE INTO fragments VALUES (?, ?)", (stripe, packed))
+
+    def fragments(self, stripe: int) -> list[Fragment]:
+        """What a data stripe holds, in content order, as of the last commit."""
+        row = self._db.read("SELECT list FROM fragments WHERE stripe = ?", (stripe,)).fetchone()
+        return [] if row is None else [Fragment(*fields) for fields in msgpack.unpackb(row[0])]
+
+    def known(self, stripe: int) -> bool:
+        return self._db.read("SELECT 1 FROM stripes WHERE id = ?", (stripe,)).fetchone() is not None
+
+    def unsealed(self) -> list[tuple[int, int]]:
+        """(id, length in bytes) of data stripes whose content may exist on this machine only."""
+        return self._db.read("SELECT id, length FROM stripes WHERE row IS NULL AND kind = ?", (Kind.DATA,)).fetchall()

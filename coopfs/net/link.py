@@ -1,0 +1,229 @@
+"""One multiplexed connection: both sides ask, both answer (design R16).
+
+    request() -> outbox -> writer task -> channel          one task sends, so a cancelled caller never cuts a frame
+    channel -> reader task -> waiter of that id            answers, in any order
+                           -> handler task -> outbox       requests, at most MAX_REQUESTS at a time
+
+The reader never waits for the writer, so two sides that both write cannot block each other for good.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import trio
+
+from coopfs.core.answers import Answer, Done
+from coopfs.core.faults import Unsupported
+from coopfs.core.frames import Flag, Frame
+from coopfs.core.message_types import MessageType
+from coopfs.core.messages import (
+    Request,
+    decode_answer,
+    decode_request,
+    encode_answer,
+    encode_refusal,
+    encode_request,
+)
+from coopfs.core.node_requests import Goodbye, Ping
+from coopfs.core.session import Session
+from coopfs.errors import CoopfsError, PartnerAway, PeerError, ProtocolError, Refused
+from coopfs.limits import GOODBYE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_REQUESTS, REQUEST_TIMEOUT
+from coopfs.net.channel import Channel
+from coopfs.types import NodeKey
+
+# Answers one request of the peer, or raises a CoopfsError that becomes an error answer. Anything else is our bug.
+Handler = Callable[[Request], Awaitable[Answer]]
+
+
+class _Waiter:
+    """One unanswered request. Stays after its caller was cancelled: the peer still owes the answer."""
+
+    __slots__ = ("done", "outcome", "type")
+
+    def __init__(self, kind: MessageType) -> None:
+        self.type = kind
+        self.done = trio.Event()
+        self.outcome: Answer | PeerError | None = None
+
+    def settle(self, outcome: Answer | PeerError) -> None:
+        self.outcome = outcome
+        self.done.set()
+
+
+class Link:
+    """A connection to `peer` that lives while `run` runs. error: why it ended, None before; ended: set then."""
+
+    def __init__(self, channel: Channel, session: Session) -> None:
+        self.session = session
+        self.error: PeerError | None = None
+        self.ended = trio.Event()
+        self._channel = channel
+        self._waiters: dict[int, _Waiter] = {}
+        self._room = trio.lowlevel.ParkingLot()
+        self._number = 0
+        self._serving = 0
+        self._outbox, self._outgoing = trio.open_memory_channel[Frame](0)
+        self._scope = trio.CancelScope()
+        self._said_goodbye = trio.Event()
+
+    @property
+    def peer(self) -> NodeKey:
+        return self._channel.peer
+
+    @property
+    def dialled(self) -> bool:
+        return self._channel.dialled
+
+    async def request(self, request: Request) -> Answer:
+        """The peer's answer; raises what it answered with if that is an error, PartnerAway if the link ends first.
+
+        Each unanswered request has REQUEST_TIMEOUT for itself, one after the other; when that is over the link is
+        closed, since a peer that leaves a request open would hold its place for ever.
+        """
+        with trio.move_on_after(REQUEST_TIMEOUT * (len(self._waiters) + 1)) as patience:
+            waiter = await self._ask(request)
+            await waiter.done.wait()
+        if patience.cancelled_caught:
+            self._fail(PartnerAway(f"the peer did not answer {request.TYPE.name} in time"))
+            raise PartnerAway(str(self.error))
+        assert waiter.outcome is not None
+        if isinstance(waiter.outcome, PeerError):
+            raise waiter.outcome
+        return waiter.outcome
+
+    async def _ask(self, request: Request) -> _Waiter:
+        while len(self._waiters) >= MAX_REQUESTS and self.error is None:
+            await self._room.park()
+        if self.error is not None:
+            raise PartnerAway(f"the connection has ended: {self.error}")
+        number, self._number = self._number, (self._number + 1) & 0xFFFFFFFF
+        waiter = self._waiters[number] = _Waiter(request.TYPE)
+        try:
+            await self._outbox.send(encode_request(request, number))
+        except BaseException as error:
+            self._forget(number)  # the frame has not left: there will be no answer
+            if isinstance(error, trio.BrokenResourceError | trio.ClosedResourceError):
+                raise PartnerAway(f"the connection has ended: {self.error}") from None
+            raise
+        return waiter
+
+    def _forget(self, number: int) -> None:
+        self._waiters.pop(number, None)
+        self._room.unpark()
+
+    async def run(self, handler: Handler, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve the connection until it ends; `error` then says why. Raises nothing but what is our own bug."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._guarded, self._write)
+                    nursery.start_soon(self._guarded, self._keep_alive, nursery)
+                    nursery.start_soon(self._guarded, self._read, handler, nursery)
+                    task_status.started()
+        finally:
+            self._fail(PartnerAway("this node closed the connection"))
+            for waiter in self._waiters.values():
+                waiter.settle(PartnerAway(f"the connection ended before an answer came: {self.error}"))
+            self._waiters.clear()
+            self._room.unpark_all()
+            self._outbox.close()
+            self._outgoing.close()
+            with trio.CancelScope(shield=True):
+                await self._channel.close()
+            self.ended.set()
+
+    async def close(self, reason: str) -> None:
+        """Say goodbye, if that is quick, and end the link."""
+        await self._say_goodbye(reason)
+        self._fail(PartnerAway(f"this node closed the connection: {reason}"))
+        await self.ended.wait()
+
+    async def turn_away(self, reason: str) -> None:
+        """Close a link that was never run."""
+        self._fail(PartnerAway(f"this node closed the connection: {reason}"))
+        await self._channel.dismiss(reason)
+        self.ended.set()
+
+    def _fail(self, error: PeerError) -> None:
+        if self.error is None:
+            self.error = error
+        self._scope.cancel()
+
+    async def _say_goodbye(self, reason: str) -> None:
+        with trio.move_on_after(GOODBYE_TIMEOUT), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._outbox.send(encode_request(Goodbye(reason), 0))
+            await self._said_goodbye.wait()
+
+    async def _guarded(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Run a part of the link: a PeerError in it ends the link, and is told to the peer if it is its fault."""
+        try:
+            await task(*arguments)
+        except ProtocolError as error:
+            await self._say_goodbye(str(error))
+            self._fail(error)
+        except PeerError as error:
+            self._fail(error)
+
+    async def _write(self) -> None:
+        async for frame in self._outgoing:
+            await self._channel.send(frame)
+            if frame.type == MessageType.GOODBYE:
+                self._said_goodbye.set()
+                return
+
+    async def _keep_alive(self, nursery: trio.Nursery) -> None:
+        heard, intervals = self._channel.heard, 0
+        while intervals * KEEPALIVE_INTERVAL < KEEPALIVE_TIMEOUT:
+            if intervals > 0:
+                nursery.start_soon(self._guarded, self._ping)
+            await trio.sleep_until(heard + (intervals + 1) * KEEPALIVE_INTERVAL)
+            if self._channel.heard == heard:
+                intervals += 1
+            else:
+                heard, intervals = self._channel.heard, 0
+        raise PartnerAway(f"nothing was heard of the peer for {KEEPALIVE_TIMEOUT:.0f} s")
+
+    async def _ping(self) -> None:
+        await self.request(Ping())
+
+    async def _read(self, handler: Handler, nursery: trio.Nursery) -> None:
+        while True:
+            frame = await self._channel.receive()
+            if frame.flag is not Flag.REQUEST:
+                self._answered(frame)
+                continue
+            if self._serving >= MAX_REQUESTS:
+                raise ProtocolError(f"the peer has more than {MAX_REQUESTS} unanswered requests")
+            request = decode_request(frame)
+            if isinstance(request, Goodbye):
+                raise PartnerAway(f"the peer closed the connection: {request.reason}")
+            if request is None:
+                refusal: Refused | None = Unsupported(f"message type {frame.type} is not supported")
+            else:
+                refusal = self.session.refusal(request)
+            self._serving += 1
+            nursery.start_soon(self._serve, frame, refusal or request, handler)
+
+    def _answered(self, frame: Frame) -> None:
+        waiter = self._waiters.get(frame.request)
+        if waiter is None or waiter.type != frame.type:
+            raise ProtocolError(f"the peer answered a request that was not made (type {frame.type})")
+        self._forget(frame.request)
+        try:
+            waiter.settle(decode_answer(frame))
+        except ProtocolError as error:
+            waiter.settle(error)
+            raise
+
+    async def _serve(self, frame: Frame, request: Request | Refused | None, handler: Handler) -> None:
+        try:
+            if isinstance(request, Refused):
+                raise request
+            assert request is not None
+            answer = Done() if isinstance(request, Ping) else await handler(request)
+            reply = encode_answer(frame, answer)
+        except CoopfsError as error:
+            reply = encode_refusal(frame, error)
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._outbox.send(reply)
+        self._serving -= 1

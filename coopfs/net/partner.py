@@ -1,0 +1,85 @@
+"""types.Partner and types.BlockStore over a link: the client's side of the wire.
+
+Answers are checked against what was asked. Every method raises PartnerAway once the link has ended; open again on a
+new link then.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from coopfs.core.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
+from coopfs.core.messages import Request
+from coopfs.core.node_requests import Agree, ClaimEpoch, GetMasters, PutMaster
+from coopfs.core.store_requests import Close, Get, Inventory, Open, Put
+from coopfs.errors import PeerError, ProtocolError
+from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
+from coopfs.net.link import Link
+from coopfs.types import BlockStore, Claim, DiskId, Master, Opened, Opening, Proposal, Slot, StoredBlock
+
+Expected = TypeVar("Expected", bound=Answer)
+
+
+async def _request(link: Link, request: Request, expected: type[Expected]) -> Expected:
+    answer = await link.request(request)
+    assert isinstance(answer, expected)  # the link pairs answers with their type of request
+    return answer
+
+
+class RemoteStore:
+    """An open store of the peer, for as long as the link lives."""
+
+    def __init__(self, link: Link, number: int, opened: Opened) -> None:
+        self.opened = opened
+        self._link = link
+        self._number = number
+        self._closed = False
+
+    async def put(self, row: int, version: int, data: bytes) -> None:
+        assert len(data) <= MAX_BLOCK_SIZE
+        await _request(self._link, Put(self._number, row, version, data), Done)
+
+    async def get(self, row: int) -> StoredBlock | None:
+        block = (await _request(self._link, Get(self._number, row), Got)).block
+        if block is not None and len(block.data) > self.opened.block_size:
+            raise ProtocolError(
+                f"the peer sent a block of {len(block.data)} bytes from a store of {self.opened.block_size}"
+            )
+        return block
+
+    async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
+        limit = min(limit, INVENTORY_PAGE)
+        slots = (await _request(self._link, Inventory(self._number, first_row, limit), Slots)).slots
+        if len(slots) > limit or (slots and slots[0].row < first_row):
+            raise ProtocolError(f"the peer sent {len(slots)} slots for at most {limit} from row {first_row} on")
+        return list(slots)
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(PeerError):  # the connection may have ended first, and the session with it
+            await _request(self._link, Close(self._number), Done)
+
+
+class RemotePartner:
+    """The peer of a link as a types.Partner."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def open(self, opening: Opening) -> BlockStore:
+        answer = await _request(self._link, Open(opening), OpenedStore)
+        return RemoteStore(self._link, answer.store, answer.opened)
+
+    async def claim(self, claim: Claim) -> None:
+        await _request(self._link, ClaimEpoch(claim), Done)
+
+    async def masters(self, disk: DiskId) -> Sequence[Master]:
+        return (await _request(self._link, GetMasters(disk), Masters)).masters
+
+    async def put_master(self, claim: Claim, master: Master) -> None:
+        await _request(self._link, PutMaster(claim, master), Done)
+
+    async def agree(self, proposal: Proposal) -> bytes:
+        return (await _request(self._link, Agree(proposal), Agreed)).signature

@@ -1,0 +1,187 @@
+"""The roster: who is connected now. One live link per peer, dialled or accepted, found again when it is lost.
+
+    contact -> dialling task: addresses in order, back-off -> link -> admitted or turned away -> served until it ends
+    listener -> accept: handshake (bounded)                -> link -> the same
+
+Two links of one pair of running nodes are one too many. When both sides dialled at once, both keep the one whose
+dialler has the lower node key; when the same side dialled again, the newer one, since it gave up the older.
+A second machine with the same identity (a restore view of a living node) shows another incarnation and may stay.
+"""
+
+import logging
+from collections.abc import Callable
+
+import trio
+
+from coopfs.core.session import Standing
+from coopfs.errors import PeerError
+from coopfs.limits import (
+    MAX_LINKS_PER_PEER,
+    MAX_PENDING_CONNECTIONS,
+    RECONNECT_MAX,
+    RECONNECT_MIN,
+    STRANGER_TIMEOUT,
+)
+from coopfs.net.channel import LocalNode, respond
+from coopfs.net.dialer import Contact, Dial, call
+from coopfs.net.link import Link
+from coopfs.net.serve import serve
+from coopfs.types import NodeKey, Partner
+
+_log = logging.getLogger(__name__)
+_DUPLICATE = "another connection between these two nodes is kept"
+
+
+class Roster:
+    """Keeps links while `run` runs.
+
+    authorize: whether a node that calls is a partner; partner_for: what answers the requests of a peer, strangers
+    included; dial: opens streams; jitter: numbers 0..1 that spread reconnections.
+    """
+
+    def __init__(
+        self,
+        node: LocalNode,
+        authorize: Callable[[NodeKey], bool],
+        partner_for: Callable[[NodeKey], Partner],
+        dial: Dial,
+        jitter: Callable[[], float],
+    ) -> None:
+        self.trouble: dict[NodeKey, str] = {}  # why the last call to a contact failed, for status
+        self._node = node
+        self._authorize = authorize
+        self._partner_for = partner_for
+        self._dial = dial
+        self._jitter = jitter
+        self._links: dict[NodeKey, list[Link]] = {}  # newest last
+        self._contacts: dict[NodeKey, Contact] = {}
+        self._callers: dict[NodeKey, trio.CancelScope] = {}
+        self._pending = 0
+        self._changed = trio.Event()
+        self._nursery: trio.Nursery | None = None
+
+    def live(self, peer: NodeKey) -> Link | None:
+        """The newest link to the peer that can serve, if there is one now."""
+        serving = [link for link in self._links.get(peer, ()) if link.session.remote.serves]
+        return serving[-1] if serving else None
+
+    async def link(self, peer: NodeKey) -> Link:
+        """Wait until the peer is connected."""
+        while (link := self.live(peer)) is None:
+            await self.changed()
+        return link
+
+    async def changed(self) -> None:
+        """Wait until a link comes up or goes down. Look at `live` first, without an await in between."""
+        await self._changed.wait()
+
+    def add(self, contact: Contact) -> None:
+        """Keep calling this contact; replaces an older entry with the same key."""
+        self.remove(contact.key)
+        self._contacts[contact.key] = contact
+        if self._nursery is not None:
+            self._nursery.start_soon(self._keep_calling, contact)
+
+    def knows(self, key: NodeKey) -> bool:
+        """Whether this node is a contact."""
+        return key in self._contacts
+
+    def remove(self, key: NodeKey) -> None:
+        """Stop calling; a link that is up stays up."""
+        self._contacts.pop(key, None)
+        self.trouble.pop(key, None)
+        if scope := self._callers.pop(key, None):
+            scope.cancel()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Call all contacts until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            for contact in self._contacts.values():
+                nursery.start_soon(self._keep_calling, contact)
+            task_status.started()
+            await trio.sleep_forever()
+
+    async def accept(self, stream: trio.abc.Stream) -> None:
+        """Serve one incoming connection until it ends; the handler of a listener. A stranger counts as pending for
+        as long as it stays."""
+        if self._pending >= MAX_PENDING_CONNECTIONS:
+            await trio.aclose_forcefully(stream)
+            return
+        self._pending += 1
+        try:
+            link = Link(*await respond(stream, self._node, self._authorize))
+            if link.session.standing is Standing.STRANGER:
+                with trio.move_on_after(STRANGER_TIMEOUT):
+                    await serve(link, self._partner_for(link.peer))
+                return
+        except PeerError as error:
+            _log.info("an incoming connection failed: %s", error)
+            return
+        finally:
+            self._pending -= 1
+        await self._hold(link)
+
+    async def _keep_calling(self, contact: Contact) -> None:
+        delay = RECONNECT_MIN
+        with trio.CancelScope() as scope:
+            self._callers[contact.key] = scope
+            while True:
+                while self.live(contact.key) is not None:
+                    await self.changed()
+                if await self._call(contact) > delay:
+                    delay = RECONNECT_MIN
+                await trio.sleep(delay * (1 + self._jitter()) / 2)
+                delay = min(2 * delay, RECONNECT_MAX)
+
+    async def _call(self, contact: Contact) -> float:
+        """Seconds that the link lived; 0 if there was none."""
+        try:
+            link = await call(self._node, self._dial, contact)
+        except PeerError as error:
+            self.trouble[contact.key] = str(error)
+            return 0.0
+        self.trouble.pop(contact.key, None)
+        started = trio.current_time()
+        assert self._nursery is not None
+        self._nursery.start_soon(self._hold, link)  # not in this task, which `remove` cancels
+        await link.ended.wait()
+        return trio.current_time() - started
+
+    async def _hold(self, link: Link) -> None:
+        """Serve the link while it is the one to keep."""
+        peers = self._links.setdefault(link.peer, [])
+        rival = next((old for old in peers if _same_pair(old, link)), None)
+        if rival is not None and not self._better(link, rival):
+            await link.turn_away(_DUPLICATE)
+            return
+        if rival is None and len(peers) >= MAX_LINKS_PER_PEER:
+            await link.turn_away(f"more than {MAX_LINKS_PER_PEER} connections of this node are open")
+            return
+        if rival is not None:
+            peers.remove(rival)
+        peers.append(link)
+        self._announce()
+        async with trio.open_nursery() as nursery:
+            if rival is not None:
+                nursery.start_soon(rival.close, _DUPLICATE)
+            try:
+                await serve(link, self._partner_for(link.peer))
+            finally:
+                if link in peers:
+                    peers.remove(link)
+                self._announce()
+        _log.info("the connection to %s ended: %s", link.peer.hex()[:16], link.error)
+
+    def _better(self, new: Link, old: Link) -> bool:
+        if new.dialled == old.dialled:
+            return True
+        return new.dialled == (self._node.identity.key < new.peer)
+
+    def _announce(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+
+def _same_pair(one: Link, two: Link) -> bool:
+    return one.session.remote.incarnation == two.session.remote.incarnation

@@ -1,0 +1,96 @@
+"""Answers the requests of one link by calling a types.Partner: the server's side of the wire.
+
+Whatever the partner object refuses becomes an error answer; what it does not raise as a CoopfsError is our own bug and
+ends the daemon.
+"""
+
+from contextlib import suppress
+
+import trio
+
+from coopfs.core.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
+from coopfs.core.messages import Request, StoreRequest
+from coopfs.core.node_requests import Agree, ClaimEpoch, GetMasters, PutMaster
+from coopfs.core.store_requests import Close, Get, Inventory, Open, Put
+from coopfs.errors import CoopfsError, Refused
+from coopfs.limits import GOODBYE_TIMEOUT, MAX_STORES_PER_SESSION
+from coopfs.net.link import Link
+from coopfs.types import BlockStore, Partner
+
+
+class Server:
+    """The open stores of one connection, and the partner object that gives them."""
+
+    def __init__(self, partner: Partner) -> None:
+        self._partner = partner
+        self._stores: dict[int, BlockStore] = {}
+        self._opened = 0
+        self._opening = 0
+
+    async def handle(self, request: Request) -> Answer:
+        """The answer. Every CoopfsError is one to the peer."""
+        match request:
+            case Open():
+                return await self._open(request)
+            case ClaimEpoch(claim):
+                await self._partner.claim(claim)
+                return Done()
+            case GetMasters(disk):
+                return Masters(tuple(await self._partner.masters(disk)))
+            case PutMaster(claim, master):
+                await self._partner.put_master(claim, master)
+                return Done()
+            case Agree(proposal):
+                return Agreed(await self._partner.agree(proposal))
+            case Close() | Put() | Get() | Inventory():
+                return await self._use(request)
+            case _:
+                raise AssertionError(request)  # HELLO, PING and GOODBYE are the link's
+
+    async def close(self) -> None:
+        """Close all stores; the connection is gone."""
+        while self._stores:
+            _, store = self._stores.popitem()
+            with suppress(CoopfsError):
+                await store.close()
+
+    async def _open(self, request: Open) -> OpenedStore:
+        # Counted before the await, or many OPENs at once would pass together.
+        if len(self._stores) + self._opening >= MAX_STORES_PER_SESSION:
+            raise Refused(f"more than {MAX_STORES_PER_SESSION} stores are open in one connection")
+        self._opening += 1
+        try:
+            store = await self._partner.open(request.opening)
+        finally:
+            self._opening -= 1
+        number, self._opened = self._opened, self._opened + 1
+        self._stores[number] = store
+        return OpenedStore(number, store.opened)
+
+    async def _use(self, request: StoreRequest) -> Answer:
+        store = self._stores.get(request.store)
+        if store is None:
+            raise Refused(f"no store {request.store} is open in this connection")
+        match request:
+            case Put(_, row, version, data):
+                await store.put(row, version, data)
+                return Done()
+            case Get(_, row):
+                return Got(await store.get(row))
+            case Inventory(_, first_row, limit):
+                return Slots(tuple(await store.inventory(first_row, limit)))
+            case Close(number):
+                del self._stores[number]
+                await store.close()
+                return Done()
+
+
+async def serve(link: Link, partner: Partner, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Run the link until it ends, answering its requests from `partner`."""
+    server = Server(partner)
+    try:
+        await link.run(server.handle, task_status=task_status)
+    finally:
+        with trio.move_on_after(GOODBYE_TIMEOUT) as scope:
+            scope.shield = True
+            await server.close()

@@ -1,0 +1,1 @@
+"""Trio loops that join the layers: writer, fetcher, cleaner, columns."""

@@ -1,0 +1,59 @@
+"""The cleaner: repairs stripes that lack blocks (sections 2.3, 3.1; design R7).
+
+For each column that is open, least redundant stripes first: the block it lacks is sealed again at the stripe's old row
+and version, from this machine's content or from the partners' blocks, and put. It never changes a version.
+"""
+
+import heapq
+import logging
+
+import trio
+
+from coopfs.errors import ContentUnavailable
+from coopfs.limits import CLEANER_BATCH, CLEANER_INTERVAL
+from coopfs.tasks.coder import Coder
+from coopfs.tasks.column import Column, Parcel
+from coopfs.tasks.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+
+
+class Cleaner:
+    """in_hand: the stripes that the writer is sending just now; they are not missing, only on their way."""
+
+    def __init__(self, ledger: Ledger, coder: Coder, in_hand: set[int]) -> None:
+        self._ledger = ledger
+        self._coder = coder
+        self._in_hand = in_hand
+
+    async def run(self, column: Column) -> None:
+        """Keep one column clean for ever."""
+        while True:
+            for stripe in self._worst(column):
+                if column.session is None:
+                    break
+                await self._repair(stripe, column)
+            await trio.sleep(CLEANER_INTERVAL)
+
+    def _worst(self, column: Column) -> list[int]:
+        """Stripes that the column lacks, least redundant first, then oldest first."""
+        if column.session is None:
+            return []
+        missing = (
+            (pending.acks.bit_count(), pending.id)
+            for pending in self._ledger.progress.missing(column.number)
+            if pending.id not in self._in_hand and pending.id not in column.queued
+        )
+        return [id_ for _, id_ in heapq.nsmallest(CLEANER_BATCH, missing)]
+
+    async def _repair(self, id_: int, column: Column) -> None:
+        stripe = self._ledger.log.get(id_)
+        if stripe is None:  # died for good meanwhile
+            return
+        try:
+            coded = await self._coder.code_again(stripe)
+        except ContentUnavailable as missing:
+            logger.warning("stripe %d cannot be repaired now: %s", id_, missing)
+            return
+        (box,) = await self._coder.boxes(stripe, coded, (column.number,))
+        await column.send(Parcel(id_, stripe.place, box))

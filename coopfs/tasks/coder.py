@@ -1,0 +1,96 @@
+"""The CPU's work on stripes, in threads: coding, sealing, and getting the shards of a stripe that was sealed before.
+
+Two at a time: zfec, AEGIS and BLAKE3 leave the interpreter lock while they work, and these machines have few cores.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+import trio
+
+from coopfs.core import coding
+from coopfs.core.coding import Coded
+from coopfs.core.header import Header
+from coopfs.core.keys import DiskKeys
+from coopfs.core.master import StorePlace
+from coopfs.core.stripe import Fragment
+from coopfs.errors import StateError
+from coopfs.limits import CODING_THREADS
+from coopfs.local.database import REMEDY
+from coopfs.local.log import Log, Sealed
+from coopfs.local.stage import Stage
+from coopfs.local.stripes import Stripes
+from coopfs.types import Kind, Layout
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Fetch = Callable[[Sealed], Awaitable[list[bytes]]]
+
+
+class Coder:
+    """Coding for one disk and layout. stores: by column. fetch: the k data shards of a sealed stripe, from partners."""
+
+    def __init__(
+        self,
+        keys: DiskKeys,
+        layout: Layout,
+        stores: tuple[StorePlace, ...],
+        stage: Stage,
+        stripes: Stripes,
+        log: Log,
+        fetch: Fetch,
+    ) -> None:
+        self._keys = keys
+        self._tag_key = keys.tag_key
+        self._layout = layout
+        self._stores = stores
+        self._stage = stage
+        self._stripes = stripes
+        self._log = log
+        self._fetch = fetch
+        self._limiter = trio.CapacityLimiter(CODING_THREADS)
+
+    async def code_data(self, id_: int, length: int) -> Coded:
+        """The shards of a data stripe whose content is in the stage. StateError: it is not."""
+        coded = await self._code_staged(id_, length)
+        if coded is None:
+            raise StateError(f"content that was not sent yet is gone from the stage (stripe {id_}): {REMEDY}")
+        return coded
+
+    async def code_meta(self, payload: bytes) -> Coded:
+        """The shards of a meta stripe."""
+        return await self._run(coding.code_meta, self._layout, self._tag_key, payload)
+
+    async def code_again(self, stripe: Sealed) -> Coded:
+        """The shards of a sealed stripe, for a column that lacks it: from this machine if they are intact here, else
+        from partners. ContentUnavailable: neither."""
+        coded = await self._local(stripe)
+        if coded is not None and coded.tag == stripe.tag:
+            return coded
+        data = await self._fetch(stripe)
+        return await self._run(coding.recode, self._layout, self._tag_key, stripe.length, stripe.slices, data)
+
+    async def boxes(self, stripe: Sealed, coded: Coded, columns: Iterable[int]) -> list[bytes]:
+        """The blocks of a sealed stripe for these columns, in their order."""
+        head = coding.header_of(coded, stripe.kind, self._layout, stripe.end, stripe.born)
+        return await self._run(self._boxes, stripe, head, coded, tuple(columns))
+
+    async def _local(self, stripe: Sealed) -> Coded | None:
+        if stripe.kind == Kind.DATA:
+            return await self._code_staged(stripe.id, stripe.length)
+        payload = self._log.meta_payload(stripe.id)
+        return None if payload is None else await self.code_meta(payload)
+
+    async def _code_staged(self, id_: int, length: int) -> Coded | None:
+        return await self._run(self._read_and_code, id_, length, self._stripes.fragments(id_))
+
+    def _read_and_code(self, id_: int, length: int, fragments: list[Fragment]) -> Coded | None:
+        content = self._stage.content(id_, length)
+        return None if content is None else coding.code_data(self._layout, self._tag_key, content, fragments)
+
+    def _boxes(self, stripe: Sealed, head: Header, coded: Coded, columns: tuple[int, ...]) -> list[bytes]:
+        return [coding.box(self._keys, self._stores[j], j, stripe.place, head, coded.shards[j]) for j in columns]
+
+    async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await trio.to_thread.run_sync(partial(work, *args, **kwargs), limiter=self._limiter)

@@ -1,0 +1,182 @@
+"""One column of a disk that is written: the session to its partner's store, and the puts on their way there.
+
+1. wait until the partner is reached; OPEN for writing, which raises its claim (R12);
+2. inventory: only now do blocks found there count, and acks for blocks that are not there are taken back (R7);
+   a store that is newer than this home stops everything before the first put (R6, R12);
+3. put what the writer and the cleaner queue, several at a time;
+4. when the connection ends: what was queued is forgotten, the cleaner will find it missing; begin again.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import trio
+
+from coopfs.core.master import StorePlace
+from coopfs.errors import BlockRefused, Fenced, NotAuthentic, PartnerAway, PeerError, StateError
+from coopfs.limits import COLUMN_QUEUE, PUTS_IN_FLIGHT, RECONNECT_MAX, RECONNECT_MIN, STALL_TIMEOUT
+from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.network import Network, read_inventory
+from coopfs.tasks.signal import Signal
+from coopfs.types import BlockStore, Opening, Partner, Place
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A block on its way to this column."""
+
+    stripe: int
+    place: Place
+    box: bytes
+
+
+class Column:
+    """The writer's side of one column.
+
+    is_mine: whether a stored block authenticates as this disk's, for this column at this place.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        place: StorePlace,
+        opening: Opening,
+        network: Network,
+        ledger: Ledger,
+        is_mine: Callable[[int, Place, bytes], bool],
+    ) -> None:
+        self.number = number
+        self.place = place
+        self.session: BlockStore | None = None
+        self.queued: set[int] = set()  # stripes in the queue or in flight
+        self.trouble: str | None = "not reached yet"  # why it is not open, in words
+        self.away = False  # in A until caught up
+        self.changed = Signal()  # opened or closed
+        self._opening = opening
+        self._network = network
+        self._ledger = ledger
+        self._is_mine = is_mine
+        self._stalled = False
+        self._send, self._receive = trio.open_memory_channel[Parcel](COLUMN_QUEUE)
+
+    async def run(self) -> None:
+        """Keep the column open for ever. StateError: this home must not write any more."""
+        pause = RECONNECT_MIN
+        while True:
+            partner = await self._network.reach(self.place.node)
+            try:
+                session = await partner.open(self._opening)
+                await self._reconcile(session)
+                pause = RECONNECT_MIN
+                await self._work(partner, session)
+            except Fenced as fence:
+                raise StateError(
+                    f"another machine has taken this disk over (epoch {fence.epoch}): nothing more is sent from here; "
+                    "if that was you, remove this home"
+                ) from None
+            except PartnerAway as away:
+                self._close(str(away))
+            except PeerError as bad:
+                logger.info("partner %s: %s", self.place.name, bad)
+                self._close(str(bad))
+                pause = min(2 * pause, RECONNECT_MAX)
+            await trio.sleep(pause)
+
+    async def send(self, parcel: Parcel) -> None:
+        """Queue a block, waiting for room as long as this column moves. One that has stalled is left to the cleaner."""
+        if self.session is None or parcel.stripe in self.queued:
+            return
+        self.queued.add(parcel.stripe)
+        try:
+            self._send.send_nowait(parcel)
+        except trio.WouldBlock:
+            with trio.move_on_after(0 if self._stalled else STALL_TIMEOUT) as waited:
+                await self._send.send(parcel)
+            if waited.cancelled_caught:
+                self._stalled = True
+                self.queued.discard(parcel.stripe)
+
+    def _close(self, why: str) -> None:
+        self.session = None
+        self.trouble = why
+        self.queued.clear()
+        self._stalled = False
+        self._send, self._receive = trio.open_memory_channel[Parcel](COLUMN_QUEUE)
+        self.changed.notify()
+
+    async def _work(self, partner: Partner, session: BlockStore) -> None:
+        self.session = session
+        self.trouble = None
+        self.changed.notify()
+        first: list[PeerError] = []
+        async with trio.open_nursery() as nursery:
+
+            async def until_trouble(work: Callable[[], Awaitable[None]]) -> None:
+                try:
+                    await work()
+                except PeerError as trouble:
+                    first.append(trouble)
+                nursery.cancel_scope.cancel()
+
+            async def put() -> None:
+                await self._put_all(session)
+
+            async def watch() -> None:
+                await self._network.gone(partner)
+
+            for _ in range(PUTS_IN_FLIGHT):
+                nursery.start_soon(until_trouble, put)
+            nursery.start_soon(until_trouble, watch)
+        raise first[0] if first else PartnerAway("the connection ended")
+
+    async def _put_all(self, session: BlockStore) -> None:
+        async for parcel in self._receive:
+            try:
+                await session.put(parcel.place.row, parcel.place.version, parcel.box)
+            except BlockRefused as refusal:
+                await self._dispute(session, parcel, refusal)
+            self.queued.discard(parcel.stripe)
+            self._stalled = False
+            self._ledger.ack(parcel.stripe, self.number)
+
+    async def _dispute(self, session: BlockStore, parcel: Parcel, refusal: BlockRefused) -> None:
+        """R15: an authentic block of equal or newer version means that this home is a copy, or older than its
+        partners; anything else means that the partner is wrong."""
+        stored = await session.get(parcel.place.row)
+        if stored is not None and self._is_mine(self.number, Place(stored.version, parcel.place.row), stored.data):
+            raise StateError(
+                f"{self.place.name} holds a newer block of this disk in row {parcel.place.row}: this home is a copy of "
+                "another, or older than its partners; nothing more is sent from here: restore the disk from its kit"
+            )
+        raise refusal
+
+    async def _reconcile(self, session: BlockStore) -> None:
+        found = await read_inventory(session)
+        newest = self._ledger.log.newest_version
+        ahead = [Place(version, row) for row, version in found.items() if version > newest]
+        for place in ahead:
+            stored = await session.get(place.row)
+            if stored is not None and self._is_mine(self.number, Place(stored.version, place.row), stored.data):
+                raise StateError(
+                    f"{self.place.name} holds blocks newer than this home knows: its database is older than the "
+                    "partners; nothing is sent from here: restore the disk from its recovery kit"
+                )
+            raise NotAuthentic(f"{self.place.name} claims to hold versions that were never sent")
+        self._compare(found)
+
+    def _compare(self, found: dict[int, int]) -> None:
+        bit = 1 << self.number
+        lost: list[int] = []
+        for id_, row, version, acks in self._ledger.log.places():
+            has = found.get(row) == version
+            if has and not acks & bit:
+                self._ledger.ack(id_, self.number)
+            elif acks & bit and not has:
+                lost.append(id_)
+        if lost:
+            logger.warning("partner %s lacks %d blocks that it had acked", self.place.name, len(lost))
+            self.away = True
+            self._ledger.retract(lost, self.number)

@@ -1,0 +1,177 @@
+"""Makes changes durable: one commit for all who wait, once a second, and the boundaries of groups.
+
+A commit (see local/database for the argument):
+
+1. the stage files written since the last one are synced in a thread, while writes go on;
+2. writes of content are held back, and the little that came meanwhile is synced too;
+3. COMMIT on the loop, in which a due group is closed; writes go on;
+4. the WAL is synced in a thread. Whoever waited since before 3 is answered; dead stage files are unlinked.
+
+Operations that carry no content are never held back.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from coopfs.errors import StateError
+from coopfs.limits import COMMIT_INTERVAL, MAX_UNCOMMITTED_IMAGES, MIB, WAL_CHECKPOINT_BYTES
+from coopfs.local.groups import Group
+from coopfs.local.metadata import Metadata
+from coopfs.local.stage import Stage, sync_files
+
+HELD_BACK_BYTES = 8 * MIB  # unsynced bytes below which writes are held back for their sync: 0.1 s at 80 MB/s
+PRESYNCS = 4  # rounds that may try to get there while somebody writes faster than the disk
+WAL_HARD_BYTES = 8 * WAL_CHECKPOINT_BYTES  # the WAL is cut here even if the loop has to wait for it
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """Somebody who waits for a commit."""
+
+    close_group: bool
+    done: trio.Event = field(default_factory=trio.Event)
+    group: int | None = None
+    error: StateError | None = None
+
+
+class Committer:
+    """The only one who commits. on_closed: called with each group that was closed, when that is durable."""
+
+    def __init__(self, metadata: Metadata, stage: Stage, on_closed: Callable[[Group], None]) -> None:
+        self._metadata = metadata
+        self._database = metadata.database
+        self._stage = stage
+        self._on_closed = on_closed
+        self._requests: list[_Request] = []
+        self._wake = trio.Event()
+        self._gate: trio.Event | None = None
+        self._group_since: float | None = None  # trio time of the first commit of the open group
+        self._failure: StateError | None = None
+
+    @property
+    def appending(self) -> bool:
+        """Whether content may be appended just now."""
+        return self._gate is None
+
+    async def may_append(self) -> None:
+        """Wait until content may be appended."""
+        while self._gate is not None:
+            await self._gate.wait()
+
+    def hurry(self) -> None:
+        """Commit before time if much has changed, or if the open group is full. Called after every change."""
+        if self._metadata.images.marked > MAX_UNCOMMITTED_IMAGES or self._metadata.should_close(self._stage, 0.0):
+            self._wake.set()
+
+    async def commit(self) -> None:
+        """Return when all changes made before the call survive a power loss. StateError: the disk failed."""
+        await self._ask(_Request(close_group=False))
+
+    async def close_group(self) -> int | None:
+        """Close the open group, durably. Returns the newest closed group, the one that holds all that came before."""
+        return await self._ask(_Request(close_group=True))
+
+    async def _ask(self, request: _Request) -> int | None:
+        if self._failure is not None:
+            raise self._failure
+        self._requests.append(request)
+        self._wake.set()
+        await request.done.wait()
+        if request.error is not None:
+            raise request.error
+        return request.group
+
+    async def run(self) -> None:
+        """Commit until cancelled. StateError: the disk failed; everybody who waits has been told."""
+        while True:
+            with trio.move_on_after(COMMIT_INTERVAL):
+                await self._wake.wait()
+            self._wake = trio.Event()
+            with trio.CancelScope(shield=True):  # a commit that began is finished: its waiters are owed an answer
+                await self._commit_once()
+
+    async def _commit_once(self) -> None:
+        if not (self._metadata.changed or self._requests or self._due()):
+            return
+        answered: list[_Request] = []
+        try:
+            await self._durable_commit(answered)
+        except (StateError, OSError) as failed:
+            self._fail(failed if isinstance(failed, StateError) else StateError(f"the local disk failed: {failed}"))
+            raise StateError(str(self._failure)) from failed
+        except BaseException:
+            self._fail(StateError("the last commit met an error of this program: see the log"))
+            raise
+        finally:
+            for request in answered:
+                request.error = self._failure
+                request.done.set()
+
+    def _fail(self, failure: StateError) -> None:
+        """Nobody is told any more that anything is durable."""
+        self._failure = failure
+        self._database.fail(str(failure))
+        for request in self._requests:
+            request.error = failure
+            request.done.set()
+        self._requests.clear()
+
+    async def _durable_commit(self, answered: list[_Request]) -> None:
+        """Moves the requests that this commit serves to `answered`."""
+        await self._sync_ahead()
+        self._gate = trio.Event()
+        try:
+            await self._sync_stage()
+            answered.extend(self._requests)
+            self._requests.clear()
+            closed, never_sent = self._end_transaction(any(r.close_group for r in answered))
+            await self._cut_wal()
+        finally:
+            self._gate.set()
+            self._gate = None
+        await trio.to_thread.run_sync(self._database.sync_wal)
+        newest = self._metadata.group - 1 if closed is None else closed.id
+        for request in answered:
+            request.group = newest or None
+        self._stage.remove(never_sent)
+        if closed is not None:
+            self._on_closed(closed)
+
+    async def _sync_ahead(self) -> None:
+        for _ in range(PRESYNCS):
+            if self._stage.unsynced_bytes() < HELD_BACK_BYTES:
+                return
+            await self._sync_stage()
+
+    async def _sync_stage(self) -> None:
+        paths = self._stage.take_unsynced()
+        if paths:
+            await trio.to_thread.run_sync(sync_files, paths)
+
+    def _end_transaction(self, close_group: bool) -> tuple[Group | None, list[int]]:
+        closed = None
+        if close_group or self._due():
+            closed, never_sent = self._metadata.close_group(self._stage)
+        else:
+            never_sent = self._metadata.prepare(self._stage)
+        self._database.commit()
+        if closed is not None or not self._metadata.group_changed:
+            self._group_since = None
+        elif self._group_since is None:
+            self._group_since = trio.current_time()
+        return closed, never_sent
+
+    def _due(self) -> bool:
+        age = 0.0 if self._group_since is None else trio.current_time() - self._group_since
+        return self._metadata.should_close(self._stage, age)
+
+    async def _cut_wal(self) -> None:
+        """Checkpoint when the WAL is long. Right after a commit nobody reads from it, so it can start again."""
+        size = self._database.wal_bytes()
+        if size < WAL_CHECKPOINT_BYTES:
+            return
+        await trio.to_thread.run_sync(self._database.checkpoint)
+        if size > WAL_HARD_BYTES and not self._database.changed:
+            self._database.checkpoint()

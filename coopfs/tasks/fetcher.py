@@ -1,0 +1,157 @@
+"""The fetcher: one stripe back from any k of its n columns (section 2.2).
+
+1. k columns are asked at once, data columns first: they need no decoding;
+2. one that fails, or has nothing authentic there, is replaced at once; when nothing came for SPARE_DELAY, one more is
+   asked than needed;
+3. only shards of equal tag are combined, and the tag is checked again after decoding (R2).
+
+Who waits for partners to come back asks with `wait_for`; who does not, with `fetch`.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import trio
+
+from coopfs.core import coding
+from coopfs.core.header import Header
+from coopfs.core.keys import DiskKeys
+from coopfs.core.master import StorePlace
+from coopfs.errors import ContentUnavailable, NotAuthentic, PeerError
+from coopfs.limits import CODING_THREADS, READ_TIMEOUT, SPARE_DELAY
+from coopfs.tasks.signal import Signal
+from coopfs.types import BlockStore, Layout, Place
+
+
+class Source(Protocol):
+    """A column to read from; session None: not reached now. changed: opened or closed."""
+
+    number: int
+    place: StorePlace
+    session: BlockStore | None
+    changed: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A stripe as it came back: its header and its k data shards."""
+
+    header: Header
+    data: list[bytes]
+
+
+@dataclass(slots=True)
+class _Hunt:
+    """One stripe being fetched. left: columns not asked yet, best first; found: tag -> column -> shard."""
+
+    place: Place
+    tag: bytes | None
+    left: list[Source]
+    under_way: int = 0
+    found: defaultdict[bytes, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
+    headers: dict[bytes, Header] = field(default_factory=dict)
+    moved: Signal = field(default_factory=Signal)
+
+    def enough(self, k: int) -> bytes | None:
+        """A tag of which k shards are there."""
+        return next((tag for tag, shards in self.found.items() if len(shards) >= k), None)
+
+
+class Fetcher:
+    """Fetches stripes of one layout. unauthentic: blocks that did not authenticate, by column: damage to be shown."""
+
+    def __init__(self, keys: DiskKeys, layout: Layout, sources: Sequence[Source]) -> None:
+        self._keys = keys
+        self._tag_key = keys.tag_key
+        self._layout = layout
+        self._sources = sources
+        self._limiter = trio.CapacityLimiter(CODING_THREADS)
+        self.unauthentic: defaultdict[int, int] = defaultdict(int)
+
+    async def wait_for(self, place: Place, tag: bytes | None) -> Fetched:
+        """The stripe, waiting for partners to come back. ContentUnavailable: not within READ_TIMEOUT."""
+        with trio.move_on_after(READ_TIMEOUT):
+            while True:
+                try:
+                    return await self.fetch(place, tag)
+                except ContentUnavailable:
+                    await self._some_column_opens()
+        raise ContentUnavailable(f"not enough partners came back within {READ_TIMEOUT:.0f} s: {self._who_is_missing()}")
+
+    async def fetch(self, place: Place, tag: bytes | None) -> Fetched:
+        """The stripe at `place`, of this tag if it is known, from the columns reached now. ContentUnavailable."""
+        reached = sorted((s for s in self._sources if s.session is not None), key=lambda source: source.number)
+        hunt = _Hunt(place, tag, reached)
+        async with trio.open_nursery() as nursery:
+            for _ in range(self._layout.k):
+                self._ask_next(hunt, nursery)
+            while hunt.enough(self._layout.k) is None and hunt.under_way:
+                with trio.move_on_after(SPARE_DELAY) as patience:
+                    await hunt.moved.wait()
+                if patience.cancelled_caught:
+                    self._ask_next(hunt, nursery)
+            nursery.cancel_scope.cancel()
+        complete = hunt.enough(self._layout.k)
+        if complete is None:
+            best = max(map(len, hunt.found.values()), default=0)
+            raise ContentUnavailable(
+                f"row {place.row} has {best} of the {self._layout.k} blocks needed: {self._who_is_missing()}"
+            )
+        return await self._join(hunt.headers[complete], hunt.found[complete])
+
+    async def _join(self, header: Header, shards: dict[int, bytes]) -> Fetched:
+        join = partial(coding.join, self._layout, self._tag_key, header, shards)
+        try:
+            return Fetched(header, await trio.to_thread.run_sync(join, limiter=self._limiter))
+        except NotAuthentic as bad:
+            raise ContentUnavailable(str(bad)) from None
+
+    def _ask_next(self, hunt: _Hunt, nursery: trio.Nursery) -> None:
+        if hunt.left:
+            hunt.under_way += 1
+            nursery.start_soon(self._ask, hunt, hunt.left.pop(0), nursery)
+
+    async def _ask(self, hunt: _Hunt, source: Source, nursery: trio.Nursery) -> None:
+        got = await self.block(source, hunt.place)
+        hunt.under_way -= 1
+        if got is not None and hunt.tag in (None, got[0].tag):
+            header, shard = got
+            hunt.headers[header.tag] = header
+            hunt.found[header.tag][source.number] = shard
+        if hunt.enough(self._layout.k) is None and (got is None or not hunt.under_way):
+            self._ask_next(hunt, nursery)
+        hunt.moved.notify()
+
+    async def block(self, source: Source, place: Place) -> tuple[Header, bytes] | None:
+        """Header and shard of one column's block at exactly this place; None: not there, or not authentic."""
+        if source.session is None:
+            return None
+        try:
+            stored = await source.session.get(place.row)
+        except PeerError:
+            return None
+        if stored is None or stored.version != place.version:
+            return None
+        unbox = partial(coding.unbox, self._keys, source.place, self._layout.id, source.number, place, stored.data)
+        try:
+            return await trio.to_thread.run_sync(unbox, limiter=self._limiter)
+        except NotAuthentic:
+            self.unauthentic[source.number] += 1
+            return None
+
+    async def _some_column_opens(self) -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def wait(source: Source) -> None:
+                await source.changed.wait()
+                nursery.cancel_scope.cancel()
+
+            for source in self._sources:
+                nursery.start_soon(wait, source)
+
+    def _who_is_missing(self) -> str:
+        names = [source.place.name for source in self._sources if source.session is None]
+        return "missing " + ", ".join(names) if names else "all partners answer, but lack it"

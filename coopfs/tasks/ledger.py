@@ -1,0 +1,120 @@
+"""The ledger of sealed stripes: what happens to them is saved, then spoken.
+
+The writer seals, the columns ack and retract, the filesystem kills; from that follow the barrier, and which rows may be
+used again. All changes go into the transaction of the next commit; nothing here waits.
+"""
+
+from collections.abc import Callable, Sequence
+
+from coopfs.core.meta import extend_chain
+from coopfs.core.progress import Progress
+from coopfs.core.quorum import Quorum
+from coopfs.core.rows import Rows
+from coopfs.local.groups import State
+from coopfs.local.log import Log, Sealed
+from coopfs.tasks.signal import Signal
+from coopfs.types import Layout, Place
+
+
+class Ledger:
+    """Progress and rows of one disk, kept in step with its log.
+
+    forget_content: called with the ids of stripes that are dead for good, after they have left the log.
+    """
+
+    def __init__(self, log: Log, layout: Layout, rows: int, forget_content: Callable[[Sequence[int]], None]) -> None:
+        self.log = log
+        self.layout = layout
+        self.rows = Rows(rows, log.rows_taken())
+        self.changed = Signal()
+        self._forget_content = forget_content
+        done = [g for state in (State.SEALED, State.WRITTEN, State.HELD, State.COMPLETE) for g in log.groups(state)]
+        self.progress = Progress(Quorum(layout.k, layout.m), log.barrier, max(done, default=0))
+        for stripe in log.below((1 << layout.n) - 1):
+            self.progress.add(stripe.id, stripe.born, stripe.died, stripe.acks)
+        self.chain = log.chain()
+
+    # --- the writer -----------------------------------------------------------------------------------------------
+
+    def place(self) -> Place:
+        """A row and a version, together (R5). OutOfSpace: no row is free."""
+        row = self.rows.take()
+        return Place(self.log.next_version(), row)
+
+    def seal_data(self, stripe: Sealed) -> None:
+        """A data stripe has its place; send it after the next commit."""
+        self.log.seal_data(stripe)
+        self.progress.add(stripe.id, stripe.born, stripe.died, 0)
+
+    def seal_meta(self, stripe: Sealed, payload: bytes) -> None:
+        """A meta stripe has its place; send it after the next commit."""
+        self.log.add_meta(stripe, payload)
+        self.log.set_tag_chain(extend_chain(self.log.tag_chain, stripe.tag))
+        self.chain.append(stripe.place)
+        self.progress.add(stripe.id, stripe.born, None, 0)
+
+    def seal_group(self, group: int) -> None:
+        """All stripes of the group are sealed."""
+        self.log.drop_images(group)
+        self.log.set_state(group, State.SEALED)
+        for id_ in self.log.died_in(group):
+            self.progress.die(id_, group)
+        self.progress.seal_group(group)
+        self._advance()
+
+    def write_group(self, group: int, end: Place) -> None:
+        """The group's END is written: headers sealed from now on name it."""
+        self.log.set_state(group, State.WRITTEN)
+        self.log.set_end(end)
+        self.changed.notify()
+
+    # --- the columns ----------------------------------------------------------------------------------------------
+
+    def ack(self, id_: int, column: int) -> None:
+        """A column has this stripe on stable storage."""
+        mask = self.progress.ack(id_, column)
+        if mask is None:
+            return
+        self.log.set_acks([(id_, mask)])
+        if mask.bit_count() == self.layout.n:
+            self.log.drop_meta_payload(id_)
+        self._advance()
+
+    def retract(self, ids: Sequence[int], column: int) -> None:
+        """A column lacks stripes that it acked (R7)."""
+        masks = []
+        for id_ in ids:
+            if self.progress.get(id_) is None:
+                stripe = self.log.get(id_)
+                assert stripe is not None
+                self.progress.add(id_, stripe.born, stripe.died, stripe.acks)
+            masks.append((id_, self.progress.retract(id_, column)))
+        self.log.set_acks(masks)
+        self.changed.notify()
+
+    def set_away(self, away: int) -> None:
+        """The columns in A have changed."""
+        self.progress.set_away(away)
+        self._advance()
+
+    # --- what follows ---------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        before = self.progress.barrier
+        barrier = self.progress.advance()
+        if barrier > before:
+            self.log.set_barrier(barrier)
+            for group in range(before + 1, barrier + 1):
+                self.log.set_state(group, State.HELD)
+            self._release(barrier)
+        self.changed.notify()
+
+    def _release(self, barrier: int) -> None:
+        dead = self.log.dead_by(barrier)
+        for id_, row in dead:
+            self.progress.release(id_)
+            if row is not None:
+                self.rows.give_back(row)
+        ids = [id_ for id_, _ in dead]
+        self.log.forget(ids)
+        self._forget_content(ids)

@@ -1,0 +1,53 @@
+"""One column of a disk that is only read: its session to the partner's store, opened again whenever it can be."""
+
+import logging
+
+import trio
+
+from coopfs.core.master import StorePlace
+from coopfs.errors import PeerError
+from coopfs.limits import RECONNECT_MIN
+from coopfs.tasks.network import Network, read_inventory
+from coopfs.tasks.signal import Signal
+from coopfs.types import BlockStore, DiskId, Opening
+
+logger = logging.getLogger(__name__)
+
+
+class Reader:
+    """The reader's side of one column (fetcher.Source)."""
+
+    def __init__(self, number: int, place: StorePlace, disk: DiskId, network: Network) -> None:
+        self.number = number
+        self.place = place
+        self.session: BlockStore | None = None
+        self.changed = Signal()
+        self.trouble = "not reached yet"
+        self._opening = Opening(disk, place.store)
+        self._network = network
+
+    async def run(self) -> None:
+        """Keep it open for ever, while partners come and go."""
+        while True:
+            partner = await self._network.reach(self.place.node)
+            try:
+                self.session = await partner.open(self._opening)
+                self.changed.notify()
+                await self._network.gone(partner)
+                self.trouble = "the connection ended"
+            except PeerError as bad:
+                logger.info("partner %s: %s", self.place.name, bad)
+                self.trouble = str(bad)
+            self.session = None
+            self.changed.notify()
+            await trio.sleep(RECONNECT_MIN)
+
+    async def inventory(self) -> dict[int, int] | None:
+        """Row -> version of every intact slot that the partner claims; None: it did not answer."""
+        if self.session is None:
+            return None
+        try:
+            return await read_inventory(self.session)
+        except PeerError as bad:
+            self.trouble = str(bad)
+            return None

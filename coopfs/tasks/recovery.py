@@ -1,0 +1,202 @@
+"""From a kit to a database: the newest state of a disk, from the partners alone (design R11, R14).
+
+1. ask all partners of the kit, and those named in every master block found, for master blocks; take the highest;
+2. open every store that it names, and read the inventories of those that answer;
+3. walk END stripes by descending version: T is the newest whose chain opens as far as its head, and all of whose
+   stripes have k claims;
+4. the chain is fetched newest first and replayed on the way into a database;
+5. if something newer than T may have been held, say so and ask.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from coopfs.core import coding, meta, records
+from coopfs.core.geometry import shard_capacity
+from coopfs.core.header import Header
+from coopfs.core.keys import DiskKeys
+from coopfs.core.master import LayoutPlaces
+from coopfs.core.meta import MetaHead, extend_chain
+from coopfs.core.newest import Answers
+from coopfs.core.quorum import Quorum
+from coopfs.core.replay import Replay
+from coopfs.errors import ContentUnavailable, NotAuthentic, NotRestorable
+from coopfs.limits import RESTORE_PATIENCE
+from coopfs.local.disk import DATABASE, STAGE
+from coopfs.local.rebuild import Rebuild
+from coopfs.tasks.fetcher import Fetched, Fetcher
+from coopfs.tasks.reader import Reader
+from coopfs.types import Kind, Place
+
+logger = logging.getLogger(__name__)
+
+Watch = Callable[[str, int, int], None]  # step, done, total (0: not known)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state found whole. time: ns since 1970; directory: of the rebuilt database; doubt: why a newer one
+    may have been held, in words, or None."""
+
+    end: Place
+    group: int
+    time: int
+    directory: Path
+    doubt: str | None
+
+
+class Recovery:
+    """The search for T on the columns that answer now. directory: where databases are built."""
+
+    def __init__(
+        self,
+        keys: DiskKeys,
+        places: LayoutPlaces,
+        readers: Sequence[Reader],
+        fetcher: Fetcher,
+        directory: Path,
+        watch: Watch,
+    ) -> None:
+        self._keys = keys
+        self._layout = places.layout
+        self._readers = readers
+        self._fetcher = fetcher
+        self._directory = directory
+        self._watch = watch
+
+    async def gather(self) -> None:
+        """Wait until all columns are open, or for RESTORE_PATIENCE."""
+        with trio.move_on_after(RESTORE_PATIENCE):
+            for reader in self._readers:
+                while reader.session is None:
+                    await reader.changed.wait()
+                up = sum(each.session is not None for each in self._readers)
+                self._watch("reaching partners", up, len(self._readers))
+
+    async def find(self, floor: int) -> State:
+        """T, rebuilt. floor: the version of an END known held, below which no state is accepted. NotRestorable."""
+        answers = await self._ask_all()
+        doubts: list[str] = []
+        if answers.may_have_been_held(None):
+            doubts.append(
+                f"only {len(answers.slots)} of {self._layout.n} partners answer, "
+                f"{answers.quorum.answers_needed} are needed to exclude a newer state: {self._missing()}"
+            )
+        for place, holders in answers.places():
+            header = await self._header(place, holders)
+            if header is None or header.kind != Kind.END:
+                continue
+            if place.version < floor:
+                break
+            try:
+                return await self._rebuild(place, answers, "; ".join(doubts) or None)
+            except (ContentUnavailable, NotAuthentic) as broken:
+                logger.info("the state that ends at version %d is not whole: %s", place.version, broken)
+                if answers.may_have_been_held(place):
+                    doubts.append(f"a newer state may have been held, but {broken}")
+        raise NotRestorable(f"no whole state was found: {'; '.join(doubts) or self._missing()}")
+
+    async def _ask_all(self) -> Answers:
+        slots: dict[int, dict[int, int]] = {}
+
+        async def ask(reader: Reader) -> None:
+            inventory = await reader.inventory()
+            if inventory is not None:
+                slots[reader.number] = inventory
+            self._watch("reading inventories", len(slots), self._layout.n)
+
+        async with trio.open_nursery() as nursery:
+            for reader in self._readers:
+                nursery.start_soon(ask, reader)
+        return Answers(Quorum(self._layout.k, self._layout.m), slots)
+
+    def _missing(self) -> str:
+        missing = [f"{r.place.name} ({r.trouble})" for r in self._readers if r.session is None]
+        return "missing are " + ", ".join(missing) if missing else "all partners answer"
+
+    async def _header(self, place: Place, holders: Sequence[int]) -> Header | None:
+        """The header of a stripe, from the first authentic block."""
+        for column in holders:
+            block = await self._fetcher.block(self._readers[column], place)
+            if block is not None:
+                return block[0]
+        return None
+
+    async def _rebuild(self, end: Place, answers: Answers, doubt: str | None) -> State:
+        """ContentUnavailable, NotAuthentic: this state is not whole."""
+        directory = self._directory / str(end.version)
+        (directory / STAGE).mkdir(parents=True)
+        rebuild = Rebuild(directory / DATABASE)
+        try:
+            newest = await self._replay(end, rebuild)
+            lacking = answers.lacks(rebuild.stripe_places())
+            if lacking is not None:
+                raise ContentUnavailable(f"row {lacking.row} does not have {self._layout.k} blocks of its version")
+            facts = {
+                "next_ino": newest.next_ino,
+                "next_stripe": newest.next_stripe,
+                "barrier": newest.group,
+                "k": self._layout.k,
+                "shard_length": shard_capacity(self._layout.block_size),
+            }
+            rebuild.finish(newest.group, facts)
+        finally:
+            rebuild.close()
+        return State(end, newest.group, newest.time, directory, doubt)
+
+    async def _replay(self, end: Place, rebuild: Rebuild) -> MetaHead:
+        """Fetch the chain newest first, check it, replay it group by group. Returns the END's map."""
+        replay = Replay()
+        newest: MetaHead | None = None
+        newer: MetaHead | None = None
+        batch: list[records.Record] = []  # of the group being read, which may have several stripes
+        wanted, total = [end], 0
+        while wanted:
+            for place, stripe in zip(wanted, await self._fetch_all(wanted), strict=True):
+                head, found = self._open(place, stripe)
+                if newer is not None:
+                    if newer.chain != extend_chain(head.chain, stripe.header.tag):
+                        raise NotAuthentic("the chain of meta stripes does not have the tags that were signed")
+                    if newer.group != head.group:
+                        rebuild.insert(replay.group(batch))
+                        batch = []
+                batch += found
+                newest, newer = newest or head, head
+                total += 1
+                self._watch("reading metadata", total, 0)
+            assert newer is not None
+            assert newest is not None
+            first = newest.head or newest.place
+            wanted = [place for place in newer.previous if first.version <= place.version < newer.place.version]
+        rebuild.insert(replay.group(batch))
+        assert newest is not None
+        return newest
+
+    async def _fetch_all(self, places: Sequence[Place]) -> list[Fetched]:
+        fetched: dict[Place, Fetched] = {}
+
+        async def fetch(place: Place) -> None:
+            fetched[place] = await self._fetcher.fetch(place, None)
+
+        try:
+            async with trio.open_nursery() as nursery:
+                for place in places:
+                    nursery.start_soon(fetch, place)
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        return [fetched[place] for place in places]
+
+    def _open(self, place: Place, stripe: Fetched) -> tuple[MetaHead, list[records.Record]]:
+        payload = coding.payload_of(stripe.data, stripe.header)
+        head, encoded = meta.decode(self._keys, stripe.header.kind, place, payload)
+        return head, list(records.decode_all(encoded))
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Of several stripes that could not be had, one is told."""
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,42 @@
+"""What a restore view is made of where a writer's disk has partners, commits and space."""
+
+from collections.abc import Sequence
+
+from coopfs.errors import Refused
+from coopfs.types import BlockStore, Claim, DiskId, Master, Opening, Proposal
+
+_REFUSAL = "this is a restore view: it serves nothing"
+
+
+class NothingToCommit:
+    """The committer of a disk that nobody can change (fs.ports.Committer)."""
+
+    appending = True
+
+    async def may_append(self) -> None:
+        return
+
+    async def commit(self) -> None:
+        return
+
+    def hurry(self) -> None:
+        return
+
+
+class Nobody:
+    """What partners can ask of a restore view (types.Partner): nothing."""
+
+    async def open(self, opening: Opening) -> BlockStore:
+        raise Refused(_REFUSAL)
+
+    async def claim(self, claim: Claim) -> None:
+        raise Refused(_REFUSAL)
+
+    async def masters(self, disk: DiskId) -> Sequence[Master]:
+        raise Refused(_REFUSAL)
+
+    async def put_master(self, claim: Claim, master: Master) -> None:
+        raise Refused(_REFUSAL)
+
+    async def agree(self, proposal: Proposal) -> bytes:
+        raise Refused(_REFUSAL)

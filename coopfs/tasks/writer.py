@@ -1,0 +1,175 @@
+"""The writer: streams closed groups to the partners, in order (design section 4, R3, R5).
+
+1. a data stripe of the oldest closed group is coded from the stage (a thread);
+2. it gets its row and version in one transaction, which is made durable before the first byte is sent;
+3. its blocks are sealed (a thread) and queued to every column that is open; others are left to the cleaner;
+   steps 1-3 run for WRITER_STRIPES stripes at once, also of the groups after;
+4. when all data stripes of a group are written, its records go into meta stripes, the last one an END: steps 2 and 3;
+5. when the END is written, headers name it, and the meta stripes of the next group may go out.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import trio
+
+from coopfs.core import meta, records
+from coopfs.core.coding import Coded
+from coopfs.core.geometry import shard_capacity
+from coopfs.core.keys import DiskKeys
+from coopfs.core.meta import MetaHead
+from coopfs.errors import OutOfSpace
+from coopfs.limits import MAX_GROUPS_UNHELD, META_CHAIN_EVERY, META_PREV, WRITER_STRIPES
+from coopfs.local.groups import State
+from coopfs.local.log import Log, Sealed
+from coopfs.tasks.coder import Coder
+from coopfs.tasks.column import Column, Parcel
+from coopfs.tasks.ledger import Ledger
+from coopfs.types import Kind, Layout, Place
+
+NS = 1_000_000_000
+
+
+class Writer:
+    """commit: makes the transaction durable, together with others who ask at the same time."""
+
+    def __init__(
+        self,
+        keys: DiskKeys,
+        layout: Layout,
+        ledger: Ledger,
+        coder: Coder,
+        columns: tuple[Column, ...],
+        commit: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._keys = keys
+        self._layout = layout
+        self._ledger = ledger
+        self._log: Log = ledger.log
+        self._coder = coder
+        self._columns = columns
+        self._commit = commit
+        self._coded_up_to = 0  # newest group whose data stripes are all sealed
+        self.in_hand: set[int] = set()  # stripes between sealing and the columns' queues
+
+    async def run(self) -> None:
+        """Stream for ever. StateError: the database failed."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._data)
+            nursery.start_soon(self._meta)
+
+    # --- data stripes ---------------------------------------------------------------------------------------------
+
+    async def _data(self) -> None:
+        slots = trio.Semaphore(WRITER_STRIPES)
+        while True:
+            for group in self._log.groups(State.CLOSED):
+                if group <= self._coded_up_to:
+                    continue
+                await self._ledger.changed.wait_until(self._may_seal)
+                async with trio.open_nursery() as nursery:
+                    for id_, length in self._log.unsealed_of(group):
+                        await slots.acquire()
+                        nursery.start_soon(self._send_data, id_, length, group, slots)
+                self._coded_up_to = group
+                self._ledger.changed.notify()
+            await self._ledger.changed.wait()
+
+    def _may_seal(self) -> bool:
+        """G of R9: what is sent and not held is bounded, since its rows cannot be used again."""
+        progress = self._ledger.progress
+        return progress.sealed - progress.barrier < MAX_GROUPS_UNHELD
+
+    async def _send_data(self, id_: int, length: int, group: int, slots: trio.Semaphore) -> None:
+        try:
+            coded = await self._coder.code_data(id_, length)
+            place = await self._place()
+            end = self._log.end
+            stripe = Sealed(
+                id_, Kind.DATA, group, None, self._layout.id, length, coded.slices, coded.tag, place, end, 0
+            )
+            self.in_hand.add(id_)
+            self._ledger.seal_data(stripe)
+            await self._commit()
+            await self._dispatch(stripe, coded)
+        finally:
+            slots.release()
+
+    async def _place(self) -> Place:
+        while True:
+            try:
+                return self._ledger.place()
+            except OutOfSpace:  # admission keeps a reserve, so this ends when deaths under way are held
+                await self._ledger.changed.wait()
+
+    async def _dispatch(self, stripe: Sealed, coded: Coded) -> None:
+        columns = [column for column in self._columns if column.session is not None]
+        boxes = await self._coder.boxes(stripe, coded, [column.number for column in columns])
+        for column, box in zip(columns, boxes, strict=True):
+            await column.send(Parcel(stripe.id, stripe.place, box))
+        self.in_hand.discard(stripe.id)
+
+    # --- meta stripes ---------------------------------------------------------------------------------------------
+
+    async def _meta(self) -> None:
+        for group in self._log.groups(State.SEALED):  # before a restart
+            await self._end(group)
+        while True:
+            for group in self._log.groups(State.CLOSED):
+                await self._ledger.changed.wait_until(partial(self._data_is_written, group))
+                await self._seal_meta(group)
+                await self._end(group)
+            await self._ledger.changed.wait()
+
+    def _data_is_written(self, group: int) -> bool:
+        return self._coded_up_to >= group and self._ledger.progress.is_written(group)
+
+    async def _end(self, group: int) -> None:
+        """The END of a group that is sealed becomes the newest one known written."""
+        await self._ledger.changed.wait_until(lambda: self._ledger.progress.is_written(group))
+        self._ledger.write_group(group, self._log.end_of(group))
+
+    async def _seal_meta(self, group: int) -> None:
+        capacity = shard_capacity(self._layout.block_size) * self._layout.k
+        encoded = [*self._log.images(group), *map(records.encode, self._log.stripe_records(group))]
+        runs = meta.split(encoded, meta.records_capacity(capacity))
+        chain, tags = list(self._ledger.chain), self._log.tag_chain
+        coded: list[tuple[Sealed, bytes, Coded]] = []
+        for index, run in enumerate(runs):
+            kind = Kind.END if index == len(runs) - 1 else Kind.META
+            place = await self._place()
+            head = self._head(place, group, index, chain, tags, capacity)
+            payload = meta.encode(self._keys, kind, head, records.join(run))
+            shards = await self._coder.code_meta(payload)
+            id_ = self._log.new_stripe_id()
+            stripe = Sealed(
+                id_, kind, group, None, self._layout.id, len(payload), (), shards.tag, place, self._log.end, 0
+            )
+            coded.append((stripe, payload, shards))
+            chain.append(place)
+            tags = meta.extend_chain(tags, shards.tag)
+        for stripe, payload, _ in coded:  # no await from here on: all meta stripes of a group are sealed, or none
+            self.in_hand.add(stripe.id)
+            self._ledger.seal_meta(stripe, payload)
+        self._ledger.seal_group(group)
+        await self._commit()
+        async with trio.open_nursery() as nursery:
+            for stripe, _, shards in coded:
+                nursery.start_soon(self._dispatch, stripe, shards)
+
+    def _head(self, place: Place, group: int, index: int, chain: list[Place], tags: bytes, capacity: int) -> MetaHead:
+        listed = (len(chain) + 1) % META_CHAIN_EVERY == 0
+        return MetaHead(
+            place=place,
+            group=group,
+            index=index,
+            head=chain[0] if chain else None,
+            previous=tuple(reversed(chain[-META_PREV:])),
+            whole_chain=tuple(chain[-meta.chain_room(capacity) :]) if listed else (),
+            chain=tags,
+            time=self._log.closed_at(group) * NS,
+            held=self._ledger.progress.barrier,
+            away=self._ledger.progress.away,
+            next_ino=self._log.next_ino,
+            next_stripe=self._log.next_stripe,
+        )

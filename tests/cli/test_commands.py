@@ -1,0 +1,289 @@
+"""Every command as a user meets it: help, one line per error, exit codes, and what it asks of the daemon."""
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from coopfs import errors
+from coopfs.cli.main import cli
+from coopfs.cli.mount_helper import mount_coopfs
+from coopfs.cli.run import EXIT_CODES, run
+from coopfs.core.keys import make_keys
+from coopfs.core.kit import Kit, KitDisk, KitPartner, to_text
+from coopfs.core.master import Floor
+from coopfs.types import NodeKey
+from tests.cli.fake_daemon import answering, error, progress, result
+
+Captured = pytest.CaptureFixture[str]
+
+STATUS: dict[str, Any] = {
+    "node": {"name": "alice", "key": "ab" * 32, "listen": "[::]:7530"},
+    "disk": {
+        "id": "cd" * 16,
+        "k": 6,
+        "m": 2,
+        "rows": 1000,
+        "rows_used": 120,
+        "mounted": "/mnt/[x]",
+        "epoch": 1,
+        "groups": {"open": 1, "closed": 2, "written": 3, "held": 4, "complete": 5},
+        "held_at": None,
+        "not_held_bytes": 3 << 20,
+        "below_target": 7,
+        "margin": 1,
+        "columns": [{"column": 0, "partner": "bob", "state": "catching up", "missing": 7}],
+    },
+    "partners": [{"name": "bob", "key": "ef" * 32, "up": True, "given": 1 << 30, "taken": 1 << 30, "last_seen": None}],
+    "hosted": [{"partner": "bob", "disk": "01" * 16, "store": "23" * 16, "rows": 4000, "used": 17}],
+}
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("path", list(commands(cli)), ids=" ".join)
+def test_every_command_has_help(path: tuple[str, ...], capsys: Captured) -> None:
+    assert run(cli, "coopfs", [*path, "--help"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"Usage: {' '.join(('coopfs', *path))}")
+    assert shown.err == ""
+
+
+def test_every_option_is_explained() -> None:
+    for path in commands(cli):
+        command: click.Command = cli
+        for name in path:
+            assert isinstance(command, click.Group)
+            command = command.commands[name]
+        assert command.help, path
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and not parameter.hidden:
+                assert parameter.help, (path, parameter.name)
+
+
+@pytest.mark.parametrize("path", [(), ("partner",), ("kit",), ("restore",)], ids=" ".join)
+def test_a_group_without_a_command_shows_its_help(path: tuple[str, ...], capsys: Captured) -> None:
+    assert run(cli, "coopfs", path) == 0
+    assert "Commands:" in capsys.readouterr().out
+
+
+def test_every_error_has_a_documented_exit_code() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.CoopfsError)]
+    assert {kind.exit_code for kind in kinds} == set(EXIT_CODES) - {0, 130}
+
+
+@pytest.mark.parametrize("kind", [errors.KitError, errors.HomeError, errors.NotRestorable, errors.ProtocolError])
+def test_an_error_is_one_line_and_its_exit_code(kind: type[errors.CoopfsError], capsys: Captured) -> None:
+    @click.command()
+    def fails() -> None:
+        raise kind("the first\nand the rest")
+
+    assert run(fails, "coopfs", []) == kind.exit_code
+    assert capsys.readouterr() == ("", "coopfs: the first and the rest\n")
+
+
+def test_our_own_bugs_keep_their_traceback() -> None:
+    @click.command()
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(fails, "coopfs", [])
+
+
+def test_an_interrupt_is_130() -> None:
+    @click.command()
+    def fails() -> None:
+        raise KeyboardInterrupt
+
+    assert run(fails, "coopfs", []) == 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["statsu"], "coopfs: No such command 'statsu'."),
+        (["status", "--jsno"], "coopfs: No such option"),
+        (["partner", "invite", "--size", "lots"], "coopfs: Invalid value for '--size': 'lots' is not a size"),
+        (["format", "--data", "0", "--redundancy", "1"], "coopfs: Invalid value for '--data'"),
+        (["format"], "coopfs: Missing option '--data'"),
+        (["demo", "--keep"], "coopfs: --keep and --stop need --dir D"),
+        (["demo", "--keep", "--stop", "--dir", "x"], "coopfs: --keep and --stop exclude each other"),
+        (["demo", "/nonexistent"], "coopfs: /nonexistent is not a directory"),
+        (["init", "--name", "a b"], "coopfs: 'a b' is not a name"),
+        (["init", "--listen", "7530"], "coopfs: '7530' is not an address"),
+        (["mount", "/mnt", "-o", "frob"], "coopfs: unknown mount option 'frob'"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_2(arguments: list[str], line: str, capsys: Captured) -> None:
+    assert run(cli, "coopfs", arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(line)
+    assert shown.err.count("\n") == 1
+
+
+def test_home_may_stand_before_or_after_the_command_or_in_the_environment(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = str(tmp_path / "h")
+    for arguments in (["--home", home, "status"], ["status", "--home", home]):
+        assert run(cli, "coopfs", arguments) == errors.HomeError.exit_code
+        assert home in capsys.readouterr().err
+    monkeypatch.setenv("COOPFS_HOME", home)
+    assert run(cli, "coopfs", ["status"]) == errors.HomeError.exit_code
+    assert home in capsys.readouterr().err
+
+
+def test_init_makes_a_home_once(tmp_path: Path, capsys: Captured) -> None:
+    arguments = ["init", "--home", str(tmp_path / "h"), "--name", "alice", "--advertise", "a.example:7530"]
+    assert run(cli, "coopfs", arguments) == 0
+    assert "node key" in capsys.readouterr().out
+    config = (tmp_path / "h" / "coopfs.toml").read_text()
+    assert 'name = "alice"' in config
+    assert 'advertise = ["a.example:7530"]' in config
+    assert run(cli, "coopfs", arguments) == errors.HomeError.exit_code
+    assert (tmp_path / "h" / "coopfs.toml").read_text() == config
+
+
+@pytest.mark.parametrize(
+    ("arguments", "request_sent"),
+    [
+        (["sync"], {"call": "sync", "args": {"path": None, "complete": False}}),
+        (["sync", "/mnt/a", "--complete"], {"call": "sync", "args": {"path": "/mnt/a", "complete": True}}),
+        (["mount", "/mnt", "-o", "ro"], {"call": "mount", "args": {"mountpoint": "/mnt", "options": ["ro"]}}),
+        (["umount"], {"call": "umount", "args": {}}),
+        (
+            ["format", "--data", "2", "--redundancy", "1", "--block-size", "64K", "--partner", "b", "--partner", "c"],
+            {
+                "call": "format",
+                "args": {
+                    "data": 2,
+                    "redundancy": 1,
+                    "block_size": 65536,
+                    "partners": ["b", "c"],
+                    "no_redundancy": False,
+                },
+            },
+        ),
+    ],
+)
+def test_commands_ask_the_daemon(tmp_path: Path, arguments: list[str], request_sent: dict[str, Any]) -> None:
+    with answering(tmp_path, [progress("work", 1, 1), result()]) as requests:
+        assert run(cli, "coopfs", ["--home", str(tmp_path), *arguments]) == 0
+    assert requests == [request_sent]
+
+
+def test_the_daemons_error_is_the_commands(tmp_path: Path, capsys: Captured) -> None:
+    with answering(tmp_path, [error("two partners are away", 9)]):
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "sync"]) == 9
+    assert capsys.readouterr().err == "coopfs: two partners are away\n"
+
+
+def test_an_invitation_prints_the_code_alone(tmp_path: Path, capsys: Captured) -> None:
+    with answering(tmp_path, [result(code="COOP-1234")]) as requests:
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "partner", "invite", "--size", "10G"]) == 0
+    assert capsys.readouterr().out == "COOP-1234\n"
+    assert requests[0]["args"] == {"size": 10 << 30}
+
+
+def test_a_code_may_be_given_in_several_words(tmp_path: Path) -> None:
+    with answering(tmp_path, [result(name="alice")]) as requests:
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "partner", "accept", "COOP", "12 34"]) == 0
+    assert requests[0]["args"] == {"code": "COOP 12 34"}
+
+
+def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Captured) -> None:
+    with answering(tmp_path, [result(**STATUS)]):
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "status"]) == 0
+    shown = capsys.readouterr().out
+    for words in (
+        "node alice",
+        "6+2, 12 % of 1000 rows",
+        "/mnt/[x]",
+        "nothing is held yet, 3.0 MiB",
+        "7 stripes",
+        "bob",
+    ):
+        assert words in shown
+    home = tmp_path / "other"
+    with answering(home, [result(**STATUS)]):
+        assert run(cli, "coopfs", ["--home", str(home), "status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == STATUS
+
+
+@pytest.mark.parametrize(
+    "disk", [None, {**STATUS["disk"], "held_at": "2026-01-02T03:04:05Z", "margin": None, "mounted": None}]
+)
+def test_status_of_a_disk_in_another_state(tmp_path: Path, capsys: Captured, disk: dict[str, Any] | None) -> None:
+    with answering(tmp_path, [result(**{**STATUS, "disk": disk, "partners": [], "hosted": []})]):
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "status"]) == 0
+    assert ("no disk yet" if disk is None else "held up to 2026-01-02T03:04:05Z") in capsys.readouterr().out
+
+
+def test_a_kit_is_written_once_and_for_its_owner_only(tmp_path: Path, capsys: Captured) -> None:
+    kit = tmp_path / "kit.txt"
+    arguments = ["--home", str(tmp_path), "kit", "export", str(kit)]
+    with answering(tmp_path, [result(text="the kit\n")], [result(text="another\n")]):
+        assert run(cli, "coopfs", arguments) == 0
+        assert run(cli, "coopfs", arguments) == 2
+    assert kit.read_text() == "the kit\n"
+    assert stat.S_IMODE(kit.stat().st_mode) == 0o600
+    assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [None, b"", b"hello\n", b"\xff\xfe\n", b"a" * (2 << 20)])
+def test_what_is_no_kit_is_one_line_and_4(tmp_path: Path, capsys: Captured, content: bytes | None) -> None:
+    kit = tmp_path / "kit.txt"
+    if content is not None:
+        kit.write_bytes(content)
+    assert run(cli, "coopfs", ["kit", "show", str(kit)]) == 4
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_kit_tells_what_it_is_for_and_no_secret(tmp_path: Path, capsys: Captured) -> None:
+    read_key, signing_seed, identity = b"r" * 32, b"s" * 32, b"i" * 32
+    disk = KitDisk(make_keys(read_key, signing_seed), Floor(version=1 << 48, date=86400))
+    kit = Kit("alice", identity, (disk,), (KitPartner(NodeKey(b"p" * 32), "bob", ("bob.example:7530",)),), 90000)
+    (tmp_path / "kit.txt").write_text(to_text(kit, "1970-01-02"))
+    assert run(cli, "coopfs", ["kit", "show", str(tmp_path / "kit.txt")]) == 0
+    shown = capsys.readouterr().out
+    for words in (
+        "alice",
+        "1970-01-02 01:00:00 UTC",
+        "1970-01-02 00:00:00 UTC",
+        "bob.example:7530",
+        disk.keys.disk.hex(),
+    ):
+        assert words in shown
+    for secret in (read_key, signing_seed, identity):
+        assert secret.hex() not in shown
+
+
+def test_the_mount_helper_asks_a_running_daemon(tmp_path: Path) -> None:
+    run(cli, "coopfs", ["init", "--home", str(tmp_path)])
+    with answering(tmp_path, [], [result()]) as requests:
+        assert run(mount_coopfs, "mount.coopfs", [str(tmp_path), "/mnt", "-o", "rw,nosuid,_netdev"]) == 0
+    assert requests == [{"call": "mount", "args": {"mountpoint": "/mnt", "options": ["nosuid"]}}]
+
+
+def test_the_mount_helper_needs_a_home(tmp_path: Path, capsys: Captured) -> None:
+    assert run(mount_coopfs, "mount.coopfs", [str(tmp_path), "/mnt", "-o", "rw"]) == errors.HomeError.exit_code
+    assert capsys.readouterr().err.startswith(f"mount.coopfs: {tmp_path} is not a home")
+
+
+def test_the_mount_helper_refuses_unknown_options_unless_sloppy(tmp_path: Path, capsys: Captured) -> None:
+    run(cli, "coopfs", ["init", "--home", str(tmp_path)])
+    assert run(mount_coopfs, "mount.coopfs", [str(tmp_path), "/mnt", "-o", "frob"]) == 2
+    assert run(mount_coopfs, "mount.coopfs", [str(tmp_path), "/mnt", "-f", "-s", "-o", "frob"]) == 0

@@ -1,0 +1,94 @@
+"""A home's configuration: what is read, and the one line about what is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from coopfs import config
+from coopfs.errors import ConfigError, HomeError, UsageError
+
+
+def test_the_default_file_reads_as_what_it_was_made_from(tmp_path: Path) -> None:
+    chosen = config.Config("alice", "127.0.0.1:0", ("a.example:1", "[2001:db8::1]:7530"), 2 << 20)
+    config.write_default(tmp_path / "home", chosen)
+    assert config.load(tmp_path / "home") == chosen
+
+
+def test_an_empty_file_means_the_defaults() -> None:
+    read = config.parse("", "f")
+    assert (read.listen, read.advertise, read.upload_limit) == ("[::]:7530", (), 0)
+    assert config.check_name(read.name)
+
+
+def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / config.FILE_NAME).write_text('name = "mine"\n')
+    with pytest.raises(HomeError, match="there already"):
+        config.write_default(tmp_path, config.Config())
+    assert config.load(tmp_path).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('name = "a"\nlistne = "[::]:1"', "F, line 2: unknown key 'listne', did you mean 'listen'?"),
+        ("zzz = 1", "F, line 1: unknown key 'zzz' (there are: name, listen, advertise, upload_limit)"),
+        ("\n[server]\na = 1", "F, line 2: unknown key 'server'"),
+        ("listen = 7530", "F, line 1: listen: must be text in quotes, not a number"),
+        ('listen = "7530"', "F, line 1: listen: '7530' is not an address"),
+        ('listen = "h:65536"', "F, line 1: listen: 'h:65536' is not an address"),
+        ('listen = "::1:80"', "F, line 1: listen: '::1:80' is not an address"),
+        ('name = "a b"', "F, line 1: name: 'a b' is not a name"),
+        ("name = 1979-05-27", "F, line 1: name: must be text in quotes, not a date or time"),
+        ('advertise = "h:1"', "F, line 1: advertise: must be a list of addresses, not text"),
+        ('# x\n\nadvertise = [\n "h:0",\n]', "F, line 3: advertise: 'h:0' has port 0"),
+        ("advertise = [1]", "F, line 1: advertise: must be text in quotes, not a number"),
+        (f"advertise = {['h:1'] * 9}", "F, line 1: advertise: has 9 addresses, 8 are possible"),
+        ("upload_limit = true", "F, line 1: upload_limit: must be bytes per second"),
+        ("upload_limit = -5", "F, line 1: upload_limit: '-5' is not a size"),
+        ('upload_limit = "2X"', "F, line 1: upload_limit: '2X' is not a size"),
+        ('name = "a\nlisten = 1', "F: "),
+        ('name = "a"\nname = "b"', "F: "),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line(text: str, line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.parse(text, "F")
+    assert str(caught.value).startswith(line)
+    assert "\n" not in str(caught.value)
+
+
+def test_rates_may_be_numbers_or_sizes() -> None:
+    assert config.parse("upload_limit = 1000", "f").upload_limit == 1000
+    assert config.parse('upload_limit = "2M"', "f").upload_limit == 2 << 20
+
+
+def test_a_directory_without_the_file_is_no_home(tmp_path: Path) -> None:
+    with pytest.raises(HomeError, match="is not a home"):
+        config.load(tmp_path)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / config.FILE_NAME).write_bytes(b'name = "\xff"')
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        config.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("h:1", ("h", 1)),
+        ("127.0.0.1:0", ("127.0.0.1", 0)),
+        ("[::]:7530", ("::", 7530)),
+        ("a-b.c:65535", ("a-b.c", 65535)),
+    ],
+)
+def test_addresses_are_read(text: str, address: tuple[str, int]) -> None:
+    assert config.parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":", "h", "h:", ":1", "h:1 ", "[::]", "[]:1", "[x]:1", "h:123456", "a b:1", "h" * 2000 + ":1"]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        config.parse_address(text)

@@ -1,0 +1,82 @@
+"""The manuals name every command, option, exit code and key that there is, and none that there is not."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from coopfs import config
+from coopfs.cli import mount_options
+from coopfs.cli.main import cli
+from coopfs.cli.mount_helper import mount_coopfs
+from coopfs.cli.run import EXIT_CODES
+from tests.cli.test_commands import commands
+
+MAN = Path(__file__).parents[2] / "man"
+
+
+def manual(name: str) -> str:
+    return (MAN / name).read_text(encoding="utf-8")
+
+
+def find(path: tuple[str, ...]) -> click.Command:
+    command: click.Command = cli
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+    return command
+
+
+def options(command: click.Command) -> set[str]:
+    named = (parameter for parameter in command.params if isinstance(parameter, click.Option) and not parameter.hidden)
+    return {name.removeprefix("-") for parameter in named for name in parameter.opts}
+
+
+LEAVES = [path for path in commands(cli) if path and not isinstance(find(path), click.Group)]
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_command_is_documented_with_its_options(path: tuple[str, ...]) -> None:
+    entries = re.findall(rf"^\.It Cm {' '.join(path)}\b.*$", manual("coopfs.1"), re.MULTILINE)
+    assert entries
+    documented = set(re.findall(r"Fl (\S+)", " ".join(entries)))
+    assert documented == options(find(path)) - {"-home"}
+
+
+def test_no_command_is_documented_that_is_not_there() -> None:
+    for line in re.findall(r"^\.It Cm (.*)$", manual("coopfs.1"), re.MULTILINE):
+        words = tuple(re.split(r" (?=[A-Z])", line)[0].split())
+        assert words in LEAVES
+
+
+def test_the_exit_codes_are_those_of_the_program() -> None:
+    section = manual("coopfs.1").split(".Sh EXIT STATUS")[1].split(".El")[0]
+    documented = {}
+    for code, text in re.findall(r"^\.It (\d+)\n((?:(?!\.It).*\n)+)", section, re.MULTILINE):
+        words = re.sub(r"^\.Cm demo :$", "demo:", text, flags=re.MULTILINE)
+        documented[int(code)] = " ".join(words.split())
+    assert documented == EXIT_CODES
+
+
+def test_every_key_of_the_configuration_is_documented() -> None:
+    keys = re.findall(r"^\.It Cm (\S+) No =", manual("coopfs.toml.5"), re.MULTILINE)
+    assert keys == list(config.Config.__dataclass_fields__)
+
+
+def test_the_example_configuration_is_valid() -> None:
+    example = manual("coopfs.toml.5").split(".Bd -literal -offset indent\n")[1].split(".Ed")[0]
+    assert config.parse(example, "example").name == "attic"
+
+
+def test_the_mount_options_are_those_of_the_program() -> None:
+    lines = re.findall(r"^\.(?:It )?Cm (.+)$", manual("mount.coopfs.8"), re.MULTILINE)
+    documented = {name for line in lines for name in re.findall(r"[\w*=-]+", line)}
+    known = {*mount_options.PASSED_ON, *mount_options.TAKEN_BACK, *mount_options.FOR_OTHERS}
+    prefixes = {f"{prefix}*" if prefix.endswith("-") else prefix for prefix in mount_options.PREFIXES_FOR_OTHERS}
+    assert documented == known | prefixes
+
+
+def test_every_option_of_the_mount_helper_is_documented() -> None:
+    listed = set(re.findall(r"^\.It Fl (\S+)", manual("mount.coopfs.8"), re.MULTILINE))
+    assert listed == options(mount_coopfs)

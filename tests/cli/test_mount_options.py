@@ -1,0 +1,31 @@
+"""What mount(8) passes on, and what of it reaches the daemon."""
+
+import pytest
+
+from coopfs.cli.mount_options import parse_options, split_options
+from coopfs.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("groups", "chosen"),
+    [
+        ([], []),
+        (["rw"], []),
+        (["ro,nosuid,nodev,noexec,noatime"], ["noatime", "nodev", "noexec", "nosuid", "ro"]),
+        (["ro", "rw"], []),
+        (["rw,noexec,nosuid,nodev,user=alice,exec"], ["nodev", "nosuid"]),
+        (["defaults,_netdev,nofail,x-systemd.automount,comment=mine,,"], []),
+        (["allow_other, ro"], ["allow_other", "ro"]),
+    ],
+)
+def test_the_daemon_gets_what_the_mount_must_know(groups: list[str], chosen: list[str]) -> None:
+    assert parse_options(groups) == chosen
+
+
+def test_unknown_options_are_refused_by_name() -> None:
+    with pytest.raises(UsageError, match="'cache=9', 'frob'"):
+        parse_options(["ro,frob", "cache=9"])
+
+
+def test_a_sloppy_mount_can_tell_them_apart() -> None:
+    assert split_options(["ro,cache=9"]) == (["ro"], ["cache=9"])

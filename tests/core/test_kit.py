@@ -1,0 +1,202 @@
+"""The recovery kit as text: printed, typed back, mistyped."""
+
+import re
+from typing import Any
+
+import msgpack
+import pytest
+from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coopfs.core import kit
+from coopfs.core.keys import DiskKeys, make_keys
+from coopfs.core.kit import Kit, KitDisk, KitPartner, from_text, to_text
+from coopfs.core.master import Floor
+from coopfs.errors import KitError
+from coopfs.limits import MAX_KIT
+from coopfs.types import NodeKey
+from tests.core.samples import KEYS, each
+
+KIT = Kit(
+    name="owner",
+    identity=bytes(range(112, 144)),
+    disks=(KitDisk(KEYS, Floor(1 << 48 | 9, 1_700_000_000)),),
+    partners=tuple(
+        KitPartner(NodeKey(bytes([j]) * 32), f"p{j}", (f"192.0.2.{j}:4000", "[2001:db8::1]:4000")) for j in (1, 2)
+    ),
+    date=1_700_000_100,
+)
+TEXT = to_text(KIT, "2023-11-14")
+LINES = [line for line in TEXT.splitlines() if not line.startswith("#")]
+READ_ONLY = DiskKeys(KEYS.read_key, None, KEYS.signing_key)
+
+GOLDEN_DATA = [
+    "01  GTGPC 051DT JPYXV ECNSA 2TE44 1R72W KKEHT QCXVR  RZEM",
+    "02  F5X7P Z3XFS ZR10C 2GE28 B1M7H 24RN2 WCHP7 8Z8B4  8SWE",
+    "03  J6AW8 80004 10610 50R3G G28A1 C60T3 GF208 H44RM  AY0Y",
+    "04  2MB1E 60S38 DHR78 Y3Z22 08114 8HJ89 964WM 2JAHB  ENP8",
+    "05  5GPJW BSG64 S36D1 N6RVK GE9T7 CY3TF HZR37 G0080  ZZVF",
+    "06  00000 009SS JN7W8 0M5R9 54Y44 00G20 81040 G2081  BKBX",
+    "07  040G2 08104 0G208 1040G 20810 40G20 81040 G38KG  6GEH",
+    "08  669AW C9S68 Q30BH J5RRK MD1G6 0RB4P SJ60R 32EK4  PH07",
+    "09  C8W3M EHHBM X38C1 G629W 88020 81040 G2081 040G2  2W1V",
+    "10  08104 0G208 1040G 20810 40G20 81040 G20AH 70CMJ  46H4",
+    "11  NRRKJ CHE60 Q34BH J78T3 0C1GP 9DK4C 1G64X 68RHR  E90E",
+    "12  0X3MC AX78T 30C1G M5TCW SAKY5 JBASS 6PVWT EC42  91CG",
+]
+
+texts = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=20)
+keys = st.binary(min_size=32, max_size=32)
+floors = st.builds(Floor, st.integers(0, 2**64 - 1), st.integers(0, 2**62))
+kits = st.builds(
+    Kit,
+    name=texts,
+    identity=keys,
+    disks=st.lists(
+        st.builds(KitDisk, st.builds(make_keys, keys, keys) | st.just(READ_ONLY), floors), min_size=1, max_size=3
+    ).map(tuple),
+    partners=st.lists(
+        st.builds(KitPartner, keys.map(NodeKey), texts, st.lists(texts, max_size=8).map(tuple)), max_size=8
+    ).map(tuple),
+    date=st.integers(0, 2**62),
+)
+
+
+def text_of(data: bytes) -> str:
+    """The lines of a kit with this data, as a program of another version might write them."""
+    data += blake3(data).digest(8)
+    return "\n".join(kit._line(number, data[at : at + 25]) for number, at in enumerate(range(0, len(data), 25), 1))
+
+
+def test_golden_vector() -> None:
+    assert LINES == GOLDEN_DATA
+
+
+@given(kits)
+def test_round_trip(one: Kit) -> None:
+    text = to_text(one, "today")
+    assert from_text(text) == one
+    assert all(len(line) <= 100 and line.isascii() for line in text.splitlines() if not line.startswith("#"))
+
+
+def test_it_may_be_typed_in_small_letters_with_look_alikes_and_other_spaces() -> None:
+    typed = [
+        f"  {number} {rest.lower().replace('0', 'o').replace('1', 'l').replace(' ', '   ')}\t"
+        for number, rest in (line.split(maxsplit=1) for line in LINES)
+    ]
+    assert from_text("\r\n".join(["# by hand", "", *typed])) == KIT
+
+
+@pytest.mark.parametrize("number", range(1, len(LINES) + 1))
+def test_every_single_wrong_letter_names_its_line(number: int) -> None:
+    line = LINES[number - 1]
+    for at in range(4, len(line), 3):
+        if line[at] != " ":
+            wrong = line[:at] + ("7" if line[at] != "7" else "8") + line[at + 1 :]
+            with pytest.raises(KitError, match=f"line {number} "):
+                from_text("\n".join([*LINES[: number - 1], wrong, *LINES[number:]]))
+
+
+def edited(number: int, line: str) -> str:
+    return "\n".join([*LINES[: number - 1], line, *LINES[number:]])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (edited(3, LINES[2].replace(LINES[2].split()[2], "")), "line 3 .* too many or too few"),  # a word left out
+        (edited(3, LINES[2] + "7"), "line 3 .* too many or too few"),
+        (
+            edited(3, "03 " + " ".join([LINES[2].split()[2], LINES[2].split()[1], *LINES[2].split()[3:]])),
+            "line 3 .*mistyped",
+        ),
+        (edited(3, LINES[2][:10] + "U" + LINES[2][11:]), "line 3 .* a letter that does not occur"),
+        (edited(3, LINES[2][:10] + "ä" + LINES[2][11:]), "line 3 .* a letter that does not occur"),
+        (edited(3, LINES[2][4:]), "line 3 .* does not start with its number"),
+        (edited(3, "03"), "line 3 .* does not start with its number"),
+        (edited(3, "9" * 5000 + " ABCDE"), "line 3 .* does not start with its number"),
+        (edited(3, "\u0663 ABCDE"), "line 3 .* does not start with its number"),
+        (edited(3, LINES[3]), "line 3 .* missing or out of order: line 4 stands there"),
+        ("\n".join(LINES[:2] + LINES[3:]), "line 3 .* missing or out of order: line 4 stands there"),
+        ("\n".join([*LINES[:3], *LINES[2:]]), "line 4 .* out of order: line 3 stands there"),
+        ("\n".join(LINES[:-1]), f"lines after {len(LINES) - 1} are missing"),
+        (LINES[0], "lines after 1 are missing"),
+        ("", "not a recovery kit"),
+        ("# only remarks\n", "not a recovery kit"),
+        ("Dear Sir or Madam", "line 1 .* does not start with its number"),
+        ("1 " + "0" * MAX_KIT, "far too long"),
+        ("01  0000", "line 1 .* too many or too few"),
+    ],
+    ids=lambda value: re.sub(r"\W+", "-", value)[-40:] if isinstance(value, str) else None,
+)
+def test_each_typing_error_names_its_line(text: str, message: str) -> None:
+    with pytest.raises(KitError, match=message):
+        from_text(text)
+
+
+def test_lines_of_two_kits_are_not_one_kit() -> None:
+    other = to_text(Kit("owner", bytes(32), KIT.disks, KIT.partners, KIT.date), "2023-11-14").splitlines()[4:]
+    assert len(other) == len(LINES)
+    with pytest.raises(KitError, match="of different kits"):
+        from_text("\n".join([*LINES[:3], *other[3:]]))
+
+
+def test_a_short_line_in_the_middle_is_named() -> None:
+    short = kit._line(1, b"short")
+    with pytest.raises(KitError, match=r"line 1 .* ends too early"):
+        from_text("\n".join([short, *LINES[1:]]))
+
+
+@given(st.text(max_size=200))
+def test_arbitrary_text_is_no_kit(text: str) -> None:
+    with pytest.raises(KitError):
+        from_text(text)
+
+
+@given(st.binary(max_size=100))
+def test_arbitrary_data_with_right_checksums_is_no_kit(data: bytes) -> None:
+    with pytest.raises(KitError):
+        from_text(text_of(data))
+
+
+FIELDS: dict[str, Any] = {
+    "f": 0,
+    "n": "owner",
+    "i": bytes(32),
+    "d": [[bytes(32), bytes(32), None, 0, 0]],
+    "p": [[bytes(32), "p1", ["192.0.2.1:1"]]],
+    "t": 0,
+}
+
+
+def test_keys_of_a_newer_writer_are_ignored() -> None:
+    assert from_text(text_of(msgpack.packb(FIELDS | {"z": 1}))).name == "owner"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *each("f", None, 1, -1, "0", 2**64 - 1),
+        *each("n", None, "", b"owner", "x" * 2000, "a\nb"),
+        *each("i", None, bytes(31), "0" * 32),
+        *each("t", None, -1, 1.5),
+        *each("d", None, [], [[]], [1], [FIELDS["d"][0]] * 65),
+        *(
+            {"d": [[bytes(32), *both, 0, 0]]}
+            for both in ((None, None), (bytes(32), bytes(32)), (bytes(5), None), (7, None))
+        ),
+        *({"d": [[key, bytes(32), None, 0, 0]]} for key in (None, bytes(31), 7)),
+        *each("p", None, [[]], [1], [[bytes(31), "p", []]], [[bytes(32), "p", ["a"] * 9]]),
+        *each("p", *([[bytes(32), "p", addresses]] for addresses in (None, "a", [1], [b"a"]))),
+    ],
+    ids=lambda changed: repr(changed)[:50],
+)
+def test_values_of_another_type_or_range_are_no_kit(changed: dict[str, object]) -> None:
+    with pytest.raises(KitError, match="format"):
+        from_text(text_of(msgpack.packb(FIELDS | changed)))
+
+
+def test_a_kit_shows_no_secret_in_a_log() -> None:
+    for secret in (KIT.identity, KEYS.read_key, KEYS.signing_seed):
+        assert repr(secret) not in repr(KIT)

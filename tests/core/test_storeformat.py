@@ -1,0 +1,81 @@
+"""The bytes of a store file, the digest, and what fits into an agreement."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coopfs import limits
+from coopfs.core import digest
+from coopfs.core.storeformat import (
+    ENTRY,
+    PAGE,
+    Entry,
+    StoreHeader,
+    decode_entry,
+    decode_header,
+    rows_within,
+    slots_offset,
+    store_size,
+)
+from coopfs.errors import HomeError
+from coopfs.types import DiskId, StoreId
+
+STORE = StoreId(bytes(range(16, 32)))
+HEADER = StoreHeader(DiskId(bytes(range(16))), STORE, 1_000_000, 262_144)
+ENTRY_5 = Entry((1 << 48) | 7, 9, 5, 4096, bytes(range(32, 48)))
+
+
+def test_golden_header() -> None:
+    page = HEADER.encode()
+    assert len(page) == PAGE
+    assert page[:72].hex() == (
+        "636f6f7066732073746f726520300000000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+        "000f4240000400001b4d5fa8bd971886d9b202f53f1f7a9c"
+    )
+    assert page[72:] == bytes(PAGE - 72)
+    assert decode_header(page) == HEADER
+
+
+def test_golden_entry() -> None:
+    data = ENTRY_5.encode(STORE)
+    assert data.hex() == (
+        "000100000000000700000000000000090000000500001000202122232425262728292a2b2c2d2e2f0000000000000000"
+        "5e99b8a2b86170b86c3ae77b5e5217ed"
+    )
+    assert decode_entry(data, STORE, 5) == ENTRY_5
+
+
+def test_golden_digest() -> None:
+    total = digest.replace(0, 5, 0, ENTRY_5.version)
+    assert digest.to_bytes(total).hex() == "62522779b2b5a29f1c4aa20a0e24cf0c"
+    assert digest.replace(total, 5, ENTRY_5.version, 0) == 0
+
+
+def test_an_entry_is_bound_to_its_store_and_row() -> None:
+    data = ENTRY_5.encode(STORE)
+    assert decode_entry(data, STORE, 6) is None
+    assert decode_entry(data, StoreId(bytes(16)), 5) is None
+    assert decode_entry(bytes(ENTRY), STORE, 0) is None
+
+
+@given(st.binary(min_size=72, max_size=72))
+def test_any_bytes_are_a_header_or_a_home_error(data: bytes) -> None:
+    with pytest.raises(HomeError):
+        decode_header(b"coopfs store 0\0\0" + data)
+
+
+@given(
+    st.integers(1, 5000),
+    st.integers(limits.MIN_BLOCK_SIZE // PAGE, limits.MAX_BLOCK_SIZE // PAGE).map(PAGE.__mul__),
+    st.integers(0, PAGE),
+)
+def test_rows_within_is_the_most_that_fit(rows: int, block_size: int, spare: int) -> None:
+    size = store_size(rows, block_size) + min(spare, block_size - 1)
+    assert rows_within(size, block_size) == rows
+    assert store_size(rows_within(size - spare, block_size) or 1, block_size) <= max(size, store_size(1, block_size))
+    assert slots_offset(rows) % PAGE == 0
+
+
+def test_nothing_fits_into_nothing() -> None:
+    assert rows_within(0, limits.MIN_BLOCK_SIZE) == 0
+    assert rows_within(store_size(1, limits.MIN_BLOCK_SIZE) - 1, limits.MIN_BLOCK_SIZE) == 0

@@ -1,0 +1,137 @@
+"""Data stripes: what goes into the shards comes out of them, of one alone as of all together."""
+
+import pytest
+from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coopfs.core import stripe
+from coopfs.core.geometry import OVERHEAD, shard_lengths
+from coopfs.core.stripe import Fragment, Packer
+from coopfs.errors import NotAuthentic
+from tests.core.samples import flipped
+
+FRAGMENTS = [
+    Fragment(7, 0, 3000, 1, b"letter.txt"),
+    Fragment(7, 3000, 2000, 1, b"letter.txt"),
+    Fragment(8, 0, 10, 2, b"note"),
+    Fragment(9, 1 << 40, 500, 0, b""),
+    Fragment(7, 0, 1, 1, b"letter.txt"),
+]
+
+NAMES = {1: b"", 2: b"a", 3: b"n" * 255, 4: b"file"}
+
+fragments = st.lists(
+    st.builds(
+        lambda ino, offset, length: Fragment(ino, offset * 1000, length, ino + 1000, NAMES[ino]),
+        ino=st.sampled_from(sorted(NAMES)),
+        offset=st.integers(0, 3),
+        length=st.integers(1, 3000),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+def content(pieces: list[Fragment]) -> bytes:
+    return blake3(b"content").digest(sum(f.length for f in pieces))
+
+
+def admitted(pieces: list[Fragment], k: int, block_size: int) -> list[Fragment]:
+    """As many of them, from the first, as a full-length stripe takes."""
+    packer = Packer(k, shard_lengths(block_size)[-1])
+    taken = []
+    for f in pieces:
+        if packer.room(f.ino, f.offset, f.name) < f.length:
+            break
+        packer.add(f)
+        taken.append(f)
+    return taken
+
+
+def test_golden_vector() -> None:
+    how = stripe.plan(FRAGMENTS, 2, 16384)
+    shards = stripe.build(content(FRAGMENTS), how)
+    assert (how.shard_length, how.slices) == (3968, (3913, 1598))
+    assert [blake3(shard).hexdigest() for shard in shards] == [
+        "cee8fd1658e7be155744eb06e12fae236520afe404292734a40fb7f02f78d4a8",
+        "f9bf39abaa2232b7fa04bea9965286729f12567af5e5d3bd162e8c5ee6354d66",
+    ]
+    small = stripe.build(b"hello", stripe.plan([Fragment(7, 3, 5, 1, b"hi")], 1, 4096))[0]
+    assert small[:5] == b"hello"
+    assert small[5:-47] == bytes(3968 - 52)
+    assert small[-47:].hex() == (
+        "0000000000000007000000000000000300000005ea8f163db386829202000000000000000168690000002700000005"
+    )
+
+
+@given(fragments, st.integers(1, 5), st.sampled_from([4096, 8192, 16384]))
+def test_content_comes_back_from_all_shards_and_entries_from_each(
+    pieces: list[Fragment], k: int, block_size: int
+) -> None:
+    pieces = admitted(pieces, k, block_size)
+    how = stripe.plan(pieces, k, block_size)
+    whole = content(pieces)
+    shards = stripe.build(whole, how)
+    assert {len(shard) for shard in shards} == {how.shard_length}
+    assert stripe.content_of(shards, how.slices) == whole
+    entries = [entry for shard in shards for entry in stripe.read_directory(shard)]
+    assert b"".join(entry.content for entry in entries) == whole
+    expected = [(f.ino, f.offset + i) for f in pieces for i in range(f.length)]
+    assert [(e.ino, e.offset + i) for e in entries for i in range(len(e.content))] == expected
+    named = [(e.ino, e.parent, e.name) for e in entries if e.name]  # once for each inode
+    assert sorted(named) == sorted({(f.ino, f.parent, f.name) for f in pieces if f.name})
+
+
+@given(fragments, st.integers(1, 5))
+def test_no_shorter_shards_would_do(pieces: list[Fragment], k: int) -> None:
+    pieces = admitted(pieces, k, 16384)
+    how = stripe.plan(pieces, k, 16384)
+    for length in shard_lengths(16384):
+        if length < how.shard_length:
+            assert len(admitted(pieces, k, length + OVERHEAD)) < len(pieces)
+
+
+@given(fragments, st.integers(1, 5))
+def test_what_there_is_room_for_fits_exactly(pieces: list[Fragment], k: int) -> None:
+    packer = Packer(k, 3968)
+    for f in admitted(pieces, k, 4096):
+        packer.add(f)
+    room = packer.room(99, 0, b"last")
+    if room:
+        packer.add(Fragment(99, 0, room, 1, b"last"))
+        assert packer.room(99, room, b"last") == 0
+
+
+@given(st.data())
+def test_a_run_of_content_is_found_in_the_shards(data: st.DataObject) -> None:
+    slices = data.draw(st.lists(st.integers(0, 20), min_size=1, max_size=6))
+    total = sum(slices)
+    at = data.draw(st.integers(0, total))
+    length = data.draw(st.integers(0, total - at))
+    whole = bytes(range(total))
+    starts = [sum(slices[:j]) for j in range(len(slices))]
+    found = b"".join(whole[starts[j] :][low : low + n] for j, low, n in stripe.locate(slices, at, length))
+    assert found == whole[at : at + length]
+
+
+@pytest.mark.parametrize("slices", [(5000,), (5000, 511, 0), (4000, 4001)])
+def test_shards_that_are_cut_otherwise_than_the_record_says_are_not_authentic(slices: tuple[int, ...]) -> None:
+    with pytest.raises(NotAuthentic):
+        stripe.content_of([bytes(4000)] * 2, slices)
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_are_a_shard_or_not_authentic(data: bytes) -> None:
+    try:
+        entries = stripe.read_directory(data)
+    except NotAuthentic:
+        return
+    assert sum(len(entry.content) for entry in entries) <= len(data)
+
+
+def test_a_shard_with_a_bit_flipped_tells_nothing_false_of_its_content() -> None:
+    shard = stripe.build(b"hello", stripe.plan([Fragment(7, 3, 5, 1, b"hi")], 1, 4096))[0]
+    for bit in (*range(40), *range(8 * (len(shard) - 8), 8 * len(shard))):  # the content, and the footer
+        with pytest.raises(NotAuthentic):
+            stripe.read_directory(flipped(shard, bit))

@@ -1,0 +1,257 @@
+"""A host in memory, with the semantics of coopfs.local.hosting: for simulated networks and as a yardstick."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from coopfs import limits
+from coopfs.core import agreement as agreements
+from coopfs.core import digest
+from coopfs.core.acceptance import accepts, accepts_master, check_put, check_row
+from coopfs.core.claims import check_claim, check_writer, verify_claim
+from coopfs.core.identity import Identity
+from coopfs.core.invitation import Invitation, check_proposal
+from coopfs.core.storeformat import store_size, valid_shape
+from coopfs.errors import NotAuthentic, PartnerAway, Refused
+from coopfs.sizes import format_size
+from coopfs.types import (
+    Claim,
+    DiskId,
+    Master,
+    NodeKey,
+    Opened,
+    Opening,
+    Proposal,
+    Slot,
+    StoredBlock,
+    StoreId,
+)
+
+
+@dataclass(slots=True)
+class StoreContent:
+    """What a host keeps of one store. Tests may remove blocks: that is what rot and loss look like."""
+
+    peer: NodeKey
+    disk: DiskId
+    rows: int
+    block_size: int
+    blocks: dict[int, StoredBlock] = field(default_factory=dict)
+    changes: int = 0
+
+    @property
+    def size(self) -> int:
+        return store_size(self.rows, self.block_size)
+
+    def digest(self) -> bytes:
+        total = 0
+        for row, block in self.blocks.items():
+            total = digest.replace(total, row, 0, block.version)
+        return digest.to_bytes(total)
+
+
+@dataclass(slots=True)
+class _Disk:
+    claim: Claim | None = None
+    masters: list[Master] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Invitation:
+    given: int
+    taken: int
+    expires: int
+    used_by: NodeKey | None = None
+    text: bytes = b""
+    signature: bytes = b""
+
+
+class MemoryHost:
+    """One node that gives space. `away` = nobody can reach it; `given` = bytes per peer; `stores` = all content."""
+
+    def __init__(self, seed: bytes = bytes(32)) -> None:
+        self.key = Identity.from_seed(seed).key
+        self.away = False
+        self.now = 0
+        self.given: dict[NodeKey, int] = {}
+        self.stores: dict[StoreId, StoreContent] = {}
+        self._seed = seed
+        self._disks: dict[tuple[NodeKey, DiskId], _Disk] = {}
+        self._invitations: dict[bytes, _Invitation] = {}
+
+    def partner(self, peer: NodeKey) -> "MemoryPartner":
+        """What `peer` may ask, for one session."""
+        return MemoryPartner(self, peer)
+
+    def invite(self, size: int, token: bytes, name: str, addresses: tuple[str, ...]) -> Invitation:
+        self._invitations[token] = _Invitation(size, size, self.now + limits.INVITATION_LIFETIME)
+        return Invitation(self.key, token, size, size, name, addresses)
+
+    async def answer(self) -> None:
+        """Where a request meets the network."""
+        await trio.lowlevel.checkpoint()
+        if self.away:
+            raise PartnerAway("the partner cannot be reached")
+
+    def disk(self, peer: NodeKey, disk: DiskId) -> _Disk:
+        """The disk, made known by a first claim."""
+        if (peer, disk) not in self._disks:
+            if sum(owner == peer for owner, _ in self._disks) >= limits.MAX_DISKS_PER_PEER:
+                raise Refused("too many disks")
+            self._disks[peer, disk] = _Disk()
+        return self._disks[peer, disk]
+
+    def known_disk(self, peer: NodeKey, disk: DiskId) -> _Disk | None:
+        return self._disks.get((peer, disk))
+
+    def agree(self, peer: NodeKey, proposal: Proposal) -> bytes:
+        agreement = agreements.of_proposal(self.key, peer, proposal)
+        agreements.verify(agreement, peer, proposal.signature)
+        invitation = self._invitations.get(proposal.token)
+        if invitation is None:
+            raise Refused("this invitation code is not known here")
+        if invitation.used_by is not None:
+            if (invitation.used_by, invitation.text) != (peer, agreement.encode()):
+                raise Refused("this invitation code has been used")
+            return invitation.signature
+        if self.now > invitation.expires:
+            raise Refused("this invitation code has expired")
+        check_proposal(invitation.given, invitation.taken, proposal)
+        if peer in self.given:
+            raise Refused("these two nodes have an agreement already")
+        self.given[peer] = invitation.given
+        invitation.used_by, invitation.text = peer, agreement.encode()
+        invitation.signature = agreements.sign(self._seed, agreement)
+        return invitation.signature
+
+    def create(self, peer: NodeKey, opening: Opening) -> StoreContent:
+        spec = opening.create
+        if spec is None or opening.claim is None:
+            raise Refused("this store does not exist here")
+        if not valid_shape(spec.rows, spec.block_size):
+            raise Refused("no store can have this shape")
+        others = [store for store in self.stores.values() if store.peer == peer]
+        if sum(store.disk == opening.disk for store in others) >= limits.MAX_STORES_PER_DISK:
+            raise Refused("too many stores of this disk")
+        store = StoreContent(peer, opening.disk, spec.rows, spec.block_size)
+        if sum(other.size for other in others) + store.size > self.given[peer]:
+            raise Refused(f"offers {format_size(self.given[peer])}, {format_size(store.size)} needed")
+        self.stores[opening.store] = store
+        return store
+
+
+class MemoryPartner:
+    """One session of one peer (types.Partner)."""
+
+    def __init__(self, host: MemoryHost, peer: NodeKey) -> None:
+        self._host = host
+        self._peer = peer
+        self.sessions = 0
+
+    async def open(self, opening: Opening) -> "MemoryStore":
+        await self._admit()
+        if self.sessions >= limits.MAX_STORES_PER_SESSION:
+            raise Refused("too many stores are open in this session")
+        disk = self._claimed(opening) if opening.claim else self._host.known_disk(self._peer, opening.disk)
+        if disk is None:
+            raise Refused("this disk does not exist here")
+        store = self._host.stores.get(opening.store)
+        if store is None:
+            store = self._host.create(self._peer, opening)
+        elif (store.peer, store.disk) != (self._peer, opening.disk):
+            raise Refused("this store belongs to another disk")
+        epoch, claimer = (disk.claim.epoch, disk.claim.claimer) if disk.claim else (0, bytes(16))
+        opened = Opened(store.rows, store.block_size, store.changes, store.digest(), epoch, claimer)
+        self.sessions += 1
+        return MemoryStore(opened, self._host, self, disk, store, opening.claim)
+
+    async def claim(self, claim: Claim) -> None:
+        await self._admit()
+        self._grant(claim)
+
+    async def masters(self, disk: DiskId) -> Sequence[Master]:
+        await self._admit()
+        known = self._host.known_disk(self._peer, disk)
+        return tuple(known.masters) if known else ()
+
+    async def put_master(self, claim: Claim, master: Master) -> None:
+        await self._admit()
+        disk = self._grant(claim)
+        if accepts_master(disk.masters, master):
+            disk.masters = [master, *disk.masters][:2]
+
+    async def agree(self, proposal: Proposal) -> bytes:
+        await self._host.answer()
+        return self._host.agree(self._peer, proposal)
+
+    async def _admit(self) -> None:
+        await self._host.answer()
+        if self._peer not in self._host.given:
+            raise Refused("there is no agreement between these two nodes")
+
+    def _claimed(self, opening: Opening) -> _Disk:
+        assert opening.claim is not None
+        if opening.claim.disk != opening.disk:
+            raise NotAuthentic("the claim is of another disk than the store")
+        return self._grant(opening.claim)
+
+    def _grant(self, claim: Claim) -> _Disk:
+        verify_claim(claim)
+        disk = self._host.disk(self._peer, claim.disk)
+        if check_claim(disk.claim, claim):
+            disk.claim = claim
+        return disk
+
+
+class MemoryStore:
+    """One session to one store (types.BlockStore)."""
+
+    def __init__(
+        self,
+        opened: Opened,
+        host: MemoryHost,
+        partner: MemoryPartner,
+        disk: _Disk,
+        store: StoreContent,
+        claim: Claim | None,
+    ) -> None:
+        self.opened = opened
+        self._host = host
+        self._partner = partner
+        self._disk = disk
+        self._store = store
+        self._claim = claim
+        self._closed = False
+
+    async def put(self, row: int, version: int, data: bytes) -> None:
+        await self._answer()
+        if self._claim is None:
+            raise Refused("this store was opened for reading")
+        check_put(self._store.rows, self._store.block_size, row, version, len(data))
+        check_writer(self._disk.claim, self._claim)
+        if accepts(self._store.blocks.get(row), row, version, data):
+            self._store.blocks[row] = StoredBlock(version, bytes(data))
+            self._store.changes += 1
+
+    async def get(self, row: int) -> StoredBlock | None:
+        await self._answer()
+        check_row(self._store.rows, row)
+        return self._store.blocks.get(row)
+
+    async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
+        await self._answer()
+        rows = sorted(row for row in self._store.blocks if row >= first_row)
+        blocks = ((row, self._store.blocks[row]) for row in rows[: min(limit, limits.INVENTORY_PAGE)])
+        return [Slot(row, block.version, len(block.data)) for row, block in blocks]
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._partner.sessions -= 1
+        await trio.lowlevel.checkpoint()
+
+    async def _answer(self) -> None:
+        await self._host.answer()
+        if self._closed:
+            raise Refused("this store is closed")
