@@ -77,9 +77,7 @@ MAX_MASTER = 64 * KIB  # bytes of a sealed master block: 62 columns x 3 stores x
 MAX_MAP = 16 * KIB  # bytes of one message map: the largest are 8 addresses or 192 feature names of 64 bytes, ~12 KiB
 MAX_FEATURES = 64  # names in one feature list of HELLO
 MAX_FEATURE_NAME = 64  # bytes of one feature name
-STRANGER_TIMEOUT = (
-    60.0  # seconds that a stranger's connection lives: time for one AGREE, which preallocates a reservation
-)
+STRANGER_TIMEOUT = 60.0  # seconds that a stranger's connection lives: one AGREE, which preallocates a reservation
 GOODBYE_TIMEOUT = 1.0  # seconds to get the reason of a closing out: courtesy, never a reason to hang
 MAX_LINKS_PER_PEER = 8  # connections of one peer key: a node, its restore views and what is not yet known to be dead
 

@@ -152,7 +152,8 @@ def test_every_limit_says_why() -> None:
     for node in ast.parse(text).body:
         if isinstance(node, ast.Assign):
             name = ast.unparse(node.targets[0])
-            reason = comments.get(node.end_lineno or node.lineno, "")
+            lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+            reason = " ".join(comments[line] for line in lines if line in comments)
             if name not in UNITS and len(reason.split()) < 3:
                 silent.append(name)
     assert not silent

@@ -84,7 +84,7 @@ class Node:
             self._run_disk(directories[0])
 
     def _run_disk(self, directory: Path) -> None:
-        self.own = OwnDisk(directory, self.identity.key, self._network, self._nursery)
+        self.own = OwnDisk(directory, self.identity.key, self._network, self._nursery, time.time)
         self._nursery.start_soon(self.own.run)
 
     async def note_who_is_up(self) -> None:

@@ -7,7 +7,6 @@ mount -> fs.Disk -> committer -> writer -> columns -> partners
 
 import logging
 import os
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -43,25 +42,28 @@ from coopfs.types import DiskId, NodeKey, Opening, Place
 logger = logging.getLogger(__name__)
 
 Watch = Callable[[str, int, int], None]  # step, done, total
+NS = 1_000_000_000
 
 
 class OwnDisk:
     """One disk, opened. trouble: why nothing is sent any more, in words; None while all is well.
 
-    directory: HOME/disks/<disk id>; node: this node's key; network: the way to partners.
+    directory: HOME/disks/<disk id>; node: this node's key; network: the way to partners; wall: seconds since 1970.
     StateError: its files are missing, damaged, or of another version.
     """
 
-    def __init__(self, directory: Path, node: NodeKey, network: Network, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, directory: Path, node: NodeKey, network: Network, nursery: trio.Nursery, wall: Callable[[], float]
+    ) -> None:
         self.keys = keyfile.read(directory)
-        self.local = LocalDisk(directory, time.time_ns)
+        self.local = LocalDisk(directory, lambda: int(wall() * NS))
         self.master = read_master(self.local.database, self.keys, node)
         self.places: LayoutPlaces = self.master.layouts[-1]
         layout = self.places.layout
         self.log = Log(self.local.database, self.local.metadata.stripes.take_id)
         self.ledger = Ledger(self.log, layout, self.places.rows, self._forget_content)
         self.committer = Committer(self.local.metadata, self.local.stage, self._on_closed)
-        self.columns = Columns(list(self._make_columns(network)), self.ledger, time.time)
+        self.columns = Columns(list(self._make_columns(network, int(wall()))), self.ledger, wall)
         self._fetcher = Fetcher(self.keys, layout, self.columns.columns)
         stores = tuple(column.place for column in self.columns.columns)
         coder = Coder(self.keys, layout, stores, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)
@@ -75,9 +77,9 @@ class OwnDisk:
         self._mount: Mount | None = None
         self._nursery = nursery
 
-    def _make_columns(self, network: Network) -> Iterable[Column]:
+    def _make_columns(self, network: Network, now: int) -> Iterable[Column]:
         claimer = bytes(self.local.database.fact("claimer"))
-        claim = sign_claim(self._seed(), self.log.epoch, claimer, int(time.time()))
+        claim = sign_claim(self._seed(), self.log.epoch, claimer, now)
         for number, (store, *_) in enumerate(self.places.columns):
             opening = Opening(self.disk_id, store.store, claim)
             yield Column(number, store, opening, network, self.ledger, self._is_mine)

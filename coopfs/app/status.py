@@ -16,7 +16,16 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
     ledger, progress = own.ledger, own.ledger.progress
     layout = ledger.layout
     complete = progress.complete()
-    groups = {state.name.lower(): len(own.log.groups(state)) for state in State}
+    held = max(progress.barrier, complete)
+    sent = len(own.log.groups(State.SEALED))
+    groups = {
+        "open": 1,
+        "closed": len(own.log.groups(State.CLOSED)),
+        "sent": sent,
+        "written": max(0, progress.sealed - sent - held),
+        "held": held - complete,
+        "complete": complete,
+    }
     total, free = own.space.figures()
     return {
         "id": own.disk_id.hex(),

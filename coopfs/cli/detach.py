@@ -44,14 +44,14 @@ def wait_until_it_answers(home: Path, process: subprocess.Popen[bytes], log: Pat
 
 
 def last_words(log: Path) -> str:
-    """The last line of a log, without the program's name in front."""
+    """The last line of a log that says something, without the program's name or the frame of a traceback."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - 4096))
             lines = file.read().decode(errors="replace").split("\n")
     except OSError as error:
         return f"{log} cannot be read ({error.strerror})"
-    spoken = [line.strip() for line in lines if line.strip()]
+    spoken = [words for line in lines if (words := line.strip(" |+-\r\t"))]
     return spoken[-1].removeprefix("coopfs: ") if spoken else f"it said nothing in {log}"
 
 

@@ -17,7 +17,13 @@ WATCH_INTERVAL = 2.0  # seconds between two looks of `status --watch`
 @click.option("--data", type=click.IntRange(1, 61), required=True, metavar="K", help="Partners needed to restore.")
 @click.option("--redundancy", type=click.IntRange(0, 61), required=True, metavar="M", help="Partners more than that.")
 @click.option("--block-size", type=SIZE, help="Bytes of one partner's part of a stripe, 4K to 1M [default: 256K].")
-@click.option("--partner", "partners", multiple=True, metavar="NAME", help="Use this partner; repeat it K+M times.")
+@click.option(
+    "--partner",
+    "partners",
+    multiple=True,
+    metavar="NAME",
+    help="Use this partner; repeat it K+M times, if there are more.",
+)
 @click.option("--no-redundancy", is_flag=True, help="Allow M = 0: the loss of any one partner loses the disk.")
 @home_option
 def format_disk(

@@ -20,12 +20,17 @@ def slot_term(row: int, version: int) -> int:
     """What an intact slot adds to the digest: 0..2^128-1. A slot with version 0 is empty and adds nothing."""
     if version == 0:
         return 0
-    return int.from_bytes(blake3(_SLOT.pack(row, version)).digest(length=DIGEST), "big")
+    return int.from_bytes(blake3(_SLOT.pack(row, version)).digest(DIGEST), "big")
 
 
 def replace(digest: int, row: int, old: int, new: int) -> int:
     """The digest after the slot of `row` went from version `old` to version `new`; 0 stands for empty."""
     return (digest - slot_term(row, old) + slot_term(row, new)) % _MODULUS
+
+
+def add(digest: int, terms: int) -> int:
+    """The digest with a sum of `slot_term`s of slots that were empty."""
+    return (digest + terms) % _MODULUS
 
 
 def to_bytes(digest: int) -> bytes:

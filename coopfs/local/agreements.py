@@ -86,7 +86,7 @@ class Agreements:
             if now > expires:
                 raise Refused(f"this invitation code has expired: {_AGAIN}")
             check_proposal(given, taken, proposal)
-            if peer == self.key or peer in self._given:
+            if peer == self.key or self._exists(connection, peer):
                 raise Refused("these two nodes have an agreement already")
             mine = texts.sign(self._seed, agreement)
             connection.execute("UPDATE invitations SET used_by = ? WHERE token = ?", (peer, proposal.token))
@@ -118,12 +118,14 @@ class Agreements:
         return Proposal(invitation.token, given, taken, name, addresses, start, texts.sign(self._seed, agreement))
 
     def record(self, invitation: Invitation, proposal: Proposal, signature: bytes) -> PartnerEntry:
-        """Save the agreement that the inviter has signed. NotAuthentic: this is not its signature."""
+        """Save the agreement that the inviter has signed. NotAuthentic: not its signature; UsageError: there is one."""
         inviter = invitation.inviter
         agreement = texts.of_proposal(inviter, self.key, proposal)
         texts.verify(agreement, inviter, signature)
         contact = PartnerEntry(invitation.name, inviter, invitation.addresses, proposal.given, proposal.taken)
         with self._database.transaction() as connection:
+            if self._exists(connection, inviter):
+                raise UsageError(f"you have an agreement with {invitation.name!r} already: see `coopfs partner list`")
             entry = self._save(connection, agreement, inviter, proposal.signature, signature, contact)
             connection.execute("DELETE FROM proposals WHERE token = ?", (invitation.token,))
         self._given[inviter] = proposal.given
@@ -166,6 +168,10 @@ class Agreements:
 
     def _gives(self, agreement: Agreement) -> int:
         return agreement.inviter_gives if agreement.inviter == self.key else agreement.acceptor_gives
+
+    def _exists(self, connection: Connection, peer: NodeKey) -> bool:
+        """Whether there is an agreement, asked inside the transaction that would make one."""
+        return connection.execute("SELECT 1 FROM agreements WHERE peer = ?", (peer,)).fetchone() is not None
 
     def _save(
         self,

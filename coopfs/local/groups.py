@@ -13,9 +13,7 @@ class State(IntEnum):
     OPEN = 0
     CLOSED = 1
     SEALED = 2  # its meta stripes are sealed
-    WRITTEN = 3
-    HELD = 4
-    COMPLETE = 5
+    WRITTEN = 3  # its END is; how far it got after that follows from the barrier
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,13 +66,13 @@ class HostedStores:
         record = self._records.get(opening.store)
         if record is not None and (record.peer, record.header.disk) != (peer, opening.disk):
             raise Refused("this store belongs to another disk")
-        if record is None or not record.file(self._directory).exists():
-            record = self._create(peer, opening, record)
         with self._lock:
             opened = self._open.get(opening.store)
             if opened is not None:
                 opened.sessions += 1
                 return opened.file
+        if record is None or not record.file(self._directory).exists():
+            record = self._create(peer, opening, record)
         file = StoreFile(record.file(self._directory))
         if file.header != record.header:
             file.close()
@@ -114,6 +114,8 @@ class HostedStores:
             raise Refused(f"no store can have {spec.rows} rows of {spec.block_size} bytes")
         with self._creating:
             if lost is None:
+                if opening.store in self._records:
+                    raise Refused("this store belongs to another disk")
                 record = StoreRecord(peer, StoreHeader(opening.disk, opening.store, spec.rows, spec.block_size))
                 self._check_count(opening.disk, peer)
                 left = self._room(peer) - record.header.size
@@ -127,8 +129,8 @@ class HostedStores:
             write_header(draft, record.header)
             if lost is None:
                 hostrecords.save_store(self._database, record)
+                self._records[record.header.store] = record
             self._rename(record)
-            self._records[record.header.store] = record
         return record
 
     def _finish_creations(self) -> None:

@@ -55,6 +55,11 @@ class Log:
         """The groups in this state, oldest first."""
         return [g for (g,) in self._db.read("SELECT id FROM groups WHERE state = ? ORDER BY id", (state,))]
 
+    def newest_sealed(self) -> int:
+        """The newest group all of whose stripes have a place; 0: none."""
+        query = "SELECT coalesce(max(id), 0) FROM groups WHERE state >= ?"
+        return int(self._db.read(query, (State.SEALED,)).fetchone()[0])
+
     def set_state(self, group: int, state: State) -> None:
         self._db.write("UPDATE groups SET state = ? WHERE id = ?", (state, group))
 

@@ -48,6 +48,17 @@ class StoreIndex:
                 self._versions[slot.row] = slot.version
                 self._lengths[slot.row] = slot.length
 
+    def load(self, entries: Iterable[tuple[int, int, int]]) -> None:
+        """(row, version, length) of intact slots of an index that has been empty so far."""
+        with self._lock:
+            total = 0
+            for row, version, length in entries:
+                self._versions[row] = version
+                self._lengths[row] = length
+                total += digest.slot_term(row, version)
+                self._used += 1
+            self._digest = digest.add(self._digest, total)
+
     def slots(self, first_row: int, limit: int) -> Sequence[Slot]:
         """At most `limit` intact slots from first_row on, by ascending row."""
         found: list[Slot] = []

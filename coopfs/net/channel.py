@@ -86,9 +86,10 @@ class Channel:
         """trio time of the newest bytes from the peer."""
         return self._envelopes.heard
 
-    async def send(self, frame: Frame) -> None:
+    async def send(self, *frames: Frame) -> None:
         """PartnerAway if the connection ended. A cancelled send leaves the channel unusable."""
-        await self._envelopes.send([self._transport.send.encrypt(piece) for piece in plaintexts(frame)])
+        cipher = self._transport.send
+        await self._envelopes.send([cipher.encrypt(piece) for frame in frames for piece in plaintexts(frame)])
 
     async def receive(self) -> Frame:
         """The next frame. PartnerAway if the connection ended, ProtocolError for bytes that are no frame."""

@@ -7,7 +7,7 @@
 The reader never waits for the writer, so two sides that both write cannot block each other for good.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 
 import trio
@@ -27,9 +27,11 @@ from coopfs.core.messages import (
 from coopfs.core.node_requests import Goodbye, Ping
 from coopfs.core.session import Session
 from coopfs.errors import CoopfsError, PartnerAway, PeerError, ProtocolError, Refused
-from coopfs.limits import GOODBYE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_REQUESTS, REQUEST_TIMEOUT
+from coopfs.limits import GOODBYE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, KIB, MAX_REQUESTS, REQUEST_TIMEOUT
 from coopfs.net.channel import Channel
 from coopfs.types import NodeKey
+
+BATCH_SIZE = 64 * KIB  # bytes of bodies that are sent together; MAX_REQUESTS bounds the number of frames
 
 # Answers one request of the peer, or raises a CoopfsError that becomes an error answer. Anything else is our bug.
 Handler = Callable[[Request], Awaitable[Answer]]
@@ -166,10 +168,19 @@ class Link:
 
     async def _write(self) -> None:
         async for frame in self._outgoing:
-            await self._channel.send(frame)
-            if frame.type == MessageType.GOODBYE:
+            batch = [frame, *self._more(len(frame.body))]
+            await self._channel.send(*batch)
+            if any(frame.type == MessageType.GOODBYE for frame in batch):
                 self._said_goodbye.set()
                 return
+
+    def _more(self, size: int) -> Iterator[Frame]:
+        """What else is waiting to be sent, as far as one system call should carry it: mostly acks and gets."""
+        with suppress(trio.WouldBlock):
+            while size < BATCH_SIZE:
+                frame = self._outgoing.receive_nowait()
+                size += len(frame.body)
+                yield frame
 
     async def _keep_alive(self, nursery: trio.Nursery) -> None:
         heard, intervals = self._channel.heard, 0

@@ -72,7 +72,7 @@ class Roster:
         return link
 
     async def changed(self) -> None:
-        """Wait until a link comes up or goes down. Look at `live` first, without an await in between."""
+        """Wait until a link comes up or goes down, or a call fails. Look at `live` first, with no await in between."""
         await self._changed.wait()
 
     def add(self, contact: Contact) -> None:
@@ -80,7 +80,7 @@ class Roster:
         self.remove(contact.key)
         self._contacts[contact.key] = contact
         if self._nursery is not None:
-            self._nursery.start_soon(self._keep_calling, contact)
+            self._start(self._nursery, contact)
 
     def knows(self, key: NodeKey) -> bool:
         """Whether this node is a contact."""
@@ -98,7 +98,7 @@ class Roster:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             for contact in self._contacts.values():
-                nursery.start_soon(self._keep_calling, contact)
+                self._start(nursery, contact)
             task_status.started()
             await trio.sleep_forever()
 
@@ -122,10 +122,14 @@ class Roster:
             self._pending -= 1
         await self._hold(link)
 
-    async def _keep_calling(self, contact: Contact) -> None:
+    def _start(self, nursery: trio.Nursery, contact: Contact) -> None:
+        # The scope is known before the task runs, so that `remove` finds it in any case.
+        scope = self._callers[contact.key] = trio.CancelScope()
+        nursery.start_soon(self._keep_calling, contact, scope)
+
+    async def _keep_calling(self, contact: Contact, scope: trio.CancelScope) -> None:
         delay = RECONNECT_MIN
-        with trio.CancelScope() as scope:
-            self._callers[contact.key] = scope
+        with scope:
             while True:
                 while self.live(contact.key) is not None:
                     await self.changed()
@@ -140,6 +144,7 @@ class Roster:
             link = await call(self._node, self._dial, contact)
         except PeerError as error:
             self.trouble[contact.key] = str(error)
+            self._announce()
             return 0.0
         self.trouble.pop(contact.key, None)
         started = trio.current_time()

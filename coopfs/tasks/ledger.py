@@ -28,8 +28,7 @@ class Ledger:
         self.rows = Rows(rows, log.rows_taken())
         self.changed = Signal()
         self._forget_content = forget_content
-        done = [g for state in (State.SEALED, State.WRITTEN, State.HELD, State.COMPLETE) for g in log.groups(state)]
-        self.progress = Progress(Quorum(layout.k, layout.m), log.barrier, max(done, default=0))
+        self.progress = Progress(Quorum(layout.k, layout.m), log.barrier, log.newest_sealed())
         for stripe in log.below((1 << layout.n) - 1):
             self.progress.add(stripe.id, stripe.born, stripe.died, stripe.acks)
         self.chain = log.chain()
@@ -104,8 +103,6 @@ class Ledger:
         barrier = self.progress.advance()
         if barrier > before:
             self.log.set_barrier(barrier)
-            for group in range(before + 1, barrier + 1):
-                self.log.set_state(group, State.HELD)
             self._release(barrier)
         self.changed.notify()
 

@@ -6,7 +6,7 @@ import trio
 
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import MasterBlock, open_master
-from coopfs.errors import NotAuthentic, NotRestorable, PeerError
+from coopfs.errors import NotAuthentic, NotRestorable, PartnerAway, PeerError
 from coopfs.limits import RESTORE_PATIENCE
 from coopfs.tasks.network import Network
 from coopfs.types import NodeKey
@@ -45,7 +45,9 @@ class MasterSearch:
 
     async def _hear(self, node: NodeKey, nursery: trio.Nursery) -> None:
         try:
-            partner = await self._network.reach(node)
+            partner = await self._network.try_reach(node)
+            if partner is None:
+                raise PartnerAway("not reached")
             for stored in await partner.masters(self._keys.disk):
                 self._weigh(open_master(self._keys, stored, node), nursery)
         except PeerError as trouble:

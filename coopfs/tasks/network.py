@@ -13,6 +13,9 @@ class Network(Protocol):
     async def reach(self, node: NodeKey) -> Partner:
         """Wait until the partner is up."""
 
+    async def try_reach(self, node: NodeKey) -> Partner | None:
+        """Wait until the partner is up, or (None) a first call to it has failed."""
+
     async def gone(self, partner: Partner) -> None:
         """Wait until a partner that was reached is not up any more."""
 

@@ -24,6 +24,14 @@ class RosterNetwork:
         """Wait until the partner is connected."""
         return _LinkedPartner(await self._roster.link(node))
 
+    async def try_reach(self, node: NodeKey) -> Partner | None:
+        """Wait until the partner is connected, or (None) all its addresses were tried in vain."""
+        while (link := self._roster.live(node)) is None:
+            if node in self._roster.trouble:
+                return None
+            await self._roster.changed()
+        return _LinkedPartner(link)
+
     async def gone(self, partner: Partner) -> None:
         """Wait until the connection that this partner was reached by has ended."""
         assert isinstance(partner, _LinkedPartner)

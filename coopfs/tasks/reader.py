@@ -22,7 +22,7 @@ class Reader:
         self.place = place
         self.session: BlockStore | None = None
         self.changed = Signal()
-        self.trouble = "not reached yet"
+        self.trouble: str | None = None  # why the last try to open it failed
         self._opening = Opening(disk, place.store)
         self._network = network
 
@@ -41,6 +41,12 @@ class Reader:
             self.session = None
             self.changed.notify()
             await trio.sleep(RECONNECT_MIN)
+
+    async def opened(self) -> None:
+        """Wait until it is open, or a first try has failed."""
+        if await self._network.try_reach(self.place.node) is not None:
+            while self.session is None and self.trouble is None:
+                await self.changed.wait()
 
     async def inventory(self) -> dict[int, int] | None:
         """Row -> version of every intact slot that the partner claims; None: it did not answer."""

@@ -69,13 +69,17 @@ class Recovery:
         self._watch = watch
 
     async def gather(self) -> None:
-        """Wait until all columns are open, or for RESTORE_PATIENCE."""
+        """Wait until every column is open or was tried in vain, RESTORE_PATIENCE at the most."""
+
+        async def wait(reader: Reader) -> None:
+            await reader.opened()
+            up = sum(each.session is not None for each in self._readers)
+            self._watch("reaching partners", up, len(self._readers))
+
         with trio.move_on_after(RESTORE_PATIENCE):
-            for reader in self._readers:
-                while reader.session is None:
-                    await reader.changed.wait()
-                up = sum(each.session is not None for each in self._readers)
-                self._watch("reaching partners", up, len(self._readers))
+            async with trio.open_nursery() as nursery:
+                for reader in self._readers:
+                    nursery.start_soon(wait, reader)
 
     async def find(self, floor: int) -> State:
         """T, rebuilt. floor: the version of an END known held, below which no state is accepted. NotRestorable."""
@@ -115,7 +119,7 @@ class Recovery:
         return Answers(Quorum(self._layout.k, self._layout.m), slots)
 
     def _missing(self) -> str:
-        missing = [f"{r.place.name} ({r.trouble})" for r in self._readers if r.session is None]
+        missing = [f"{r.place.name} ({r.trouble or 'not reached'})" for r in self._readers if r.session is None]
         return "missing are " + ", ".join(missing) if missing else "all partners answer"
 
     async def _header(self, place: Place, holders: Sequence[int]) -> Header | None:

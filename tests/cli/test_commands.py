@@ -22,13 +22,15 @@ from tests.cli.fake_daemon import answering, error, progress, result
 Captured = pytest.CaptureFixture[str]
 
 STATUS: dict[str, Any] = {
-    "node": {"name": "alice", "key": "ab" * 32, "listen": "[::]:7530"},
+    "node": {"name": "alice", "key": "ab" * 32, "listen": ["a.example:7530"], "trouble": None},
     "disk": {
         "id": "cd" * 16,
         "k": 6,
         "m": 2,
         "rows": 1000,
         "rows_used": 120,
+        "bytes": 1000 << 20,
+        "bytes_free": 880 << 20,
         "mounted": "/mnt/[x]",
         "epoch": 1,
         "groups": {"open": 1, "closed": 2, "written": 3, "held": 4, "complete": 5},
@@ -36,9 +38,20 @@ STATUS: dict[str, Any] = {
         "not_held_bytes": 3 << 20,
         "below_target": 7,
         "margin": 1,
-        "columns": [{"column": 0, "partner": "bob", "state": "catching up", "missing": 7}],
+        "trouble": "bob [has] lost blocks",
+        "columns": [{"column": 0, "partner": "bob", "state": "catching up", "missing": 7, "trouble": None}],
     },
-    "partners": [{"name": "bob", "key": "ef" * 32, "up": True, "given": 1 << 30, "taken": 1 << 30, "last_seen": None}],
+    "partners": [
+        {
+            "name": "bob",
+            "key": "ef" * 32,
+            "up": True,
+            "given": 1 << 30,
+            "taken": 1 << 30,
+            "last_seen": None,
+            "trouble": "refused",
+        }
+    ],
     "hosted": [{"partner": "bob", "disk": "01" * 16, "store": "23" * 16, "rows": 4000, "used": 17}],
 }
 
@@ -213,6 +226,8 @@ def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Capture
         "6+2, 12 % of 1000 rows",
         "/mnt/[x]",
         "nothing is held yet, 3.0 MiB",
+        "bob [has] lost",
+        "refused",
         "7 stripes",
         "bob",
     ):
@@ -224,7 +239,8 @@ def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Capture
 
 
 @pytest.mark.parametrize(
-    "disk", [None, {**STATUS["disk"], "held_at": "2026-01-02T03:04:05Z", "margin": None, "mounted": None}]
+    "disk",
+    [None, {**STATUS["disk"], "held_at": "2026-01-02T03:04:05Z", "margin": None, "mounted": None, "trouble": None}],
 )
 def test_status_of_a_disk_in_another_state(tmp_path: Path, capsys: Captured, disk: dict[str, Any] | None) -> None:
     with answering(tmp_path, [result(**{**STATUS, "disk": disk, "partners": [], "hosted": []})]):

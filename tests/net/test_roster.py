@@ -200,6 +200,15 @@ async def test_removing_or_changing_a_contact_leaves_its_link_up(world: World, a
     assert len(world.network.dialled) == 1
 
 
+async def test_a_contact_that_is_removed_at_once_is_never_called(world: World, autojump_clock: MockClock) -> None:
+    left = await world.roster(node(1))
+    left.add(contact(node(2), "old"))
+    left.add(contact(node(2), "older"))
+    left.remove(node(2).identity.key)
+    await trio.sleep(RECONNECT_MAX)
+    assert world.network.dialled == []
+
+
 async def test_silent_connections_are_bounded_and_end(world: World, autojump_clock: MockClock) -> None:
     right = await world.roster(node(2), "right")
     near = []
