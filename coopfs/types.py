@@ -76,7 +76,8 @@ class StoredBlock:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One inventory entry: a claim of a partner, not a proof. length in bytes of the stored block."""
+    """One inventory entry: a claim of a partner, not a proof. length in bytes of the stored block. version 0: what lay
+    there was found torn or rotten, so the partner cannot deny anything about this row (R7)."""
 
     row: int
     version: int
@@ -170,7 +171,7 @@ class BlockStore(Protocol):
         """None: the slot is empty, torn or rotten."""
 
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
-        """At most `limit` intact slots with row >= first_row, by ascending row; empty at the end."""
+        """At most `limit` slots ever written, with row >= first_row, by ascending row; empty at the end."""
 
     async def close(self) -> None:
         """End this session to the store; idempotent."""

@@ -38,11 +38,17 @@ class StoreContent:
     rows: int
     block_size: int
     blocks: dict[int, StoredBlock] = field(default_factory=dict)
+    spoiled: set[int] = field(default_factory=set)  # rows whose block was found torn or rotten
     changes: int = 0
 
     @property
     def size(self) -> int:
         return store_size(self.rows, self.block_size)
+
+    def spoil(self, row: int) -> None:
+        """The block of this row rots, and that is noticed."""
+        del self.blocks[row]
+        self.spoiled.add(row)
 
     def digest(self) -> bytes:
         total = 0
@@ -232,6 +238,7 @@ class MemoryStore:
         check_writer(self._disk.claim, self._claim)
         if accepts(self._store.blocks.get(row), row, version, data):
             self._store.blocks[row] = StoredBlock(version, bytes(data))
+            self._store.spoiled.discard(row)
             self._store.changes += 1
 
     async def get(self, row: int) -> StoredBlock | None:
@@ -241,9 +248,10 @@ class MemoryStore:
 
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         await self._answer()
-        rows = sorted(row for row in self._store.blocks if row >= first_row)
-        blocks = ((row, self._store.blocks[row]) for row in rows[: min(limit, limits.INVENTORY_PAGE)])
-        return [Slot(row, block.version, len(block.data)) for row, block in blocks]
+        slots = [Slot(row, block.version, len(block.data)) for row, block in self._store.blocks.items()]
+        slots += [Slot(row, 0, 0) for row in self._store.spoiled]
+        wanted = sorted((slot for slot in slots if slot.row >= first_row), key=lambda slot: slot.row)
+        return wanted[: min(limit, limits.INVENTORY_PAGE)]
 
     async def close(self) -> None:
         if not self._closed:

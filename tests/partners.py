@@ -98,7 +98,7 @@ async def memory(directory: Path) -> AsyncIterator[Site]:
         return host.partner(Identity.from_seed(seed).key)
 
     def spoil(store: StoreId, row: int) -> None:
-        del host.stores[store].blocks[row]
+        host.stores[store].spoil(row)
 
     yield Site(host.key, clock, invite, partner, spoil)
 

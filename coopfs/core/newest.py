@@ -4,7 +4,7 @@ Inventories are claims: a column says which version lies in which row. A candida
 authenticated (the caller) and every stripe that it names has k claims of exactly its version (here).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from coopfs.types import Place
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the primary stores that answered hold: column -> row -> version of the intact slot."""
+    """What the primary stores that answered hold: column -> row -> version (0: torn or rotten, it cannot deny)."""
 
     quorum: Quorum
     slots: Mapping[int, Mapping[int, int]]
@@ -24,7 +24,8 @@ class Answers:
         holders: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for column, slots in self.slots.items():
             for row, version in slots.items():
-                holders[version, row].append(column)
+                if version:
+                    holders[version, row].append(column)
         return [(Place(version, row), holders[version, row]) for version, row in sorted(holders, reverse=True)]
 
     def holders(self, place: Place) -> int:
@@ -37,5 +38,9 @@ class Answers:
 
     def may_have_been_held(self, end: Place | None) -> bool:
         """Whether an END, or (None) one of which nothing was seen, can have been held (R7)."""
-        denials = len(self.slots) - (0 if end is None else self.holders(end))
+        spoiled = Counter(row for slots in self.slots.values() for row, version in slots.items() if not version)
+        if end is None:
+            denials = len(self.slots) - max(spoiled.values(), default=0)
+        else:
+            denials = len(self.slots) - self.holders(end) - spoiled[end.row]
         return self.quorum.may_have_been_held(denials)

@@ -120,7 +120,8 @@ def decode_entry(data: bytes, store: StoreId, row: int) -> Entry | None:
 
 
 def decode_entries(slab: bytes, store: StoreId, first: int) -> Iterator[tuple[int, int, int, int]]:
-    """(row, version, length, change) of each entry that `decode_entry` takes, in a run of entries from row `first` on.
+    """(row, version, length, change) of each entry that was ever written, in a run of entries from row `first` on; of
+    a torn one version, length and change are 0.
 
     Made for millions of rows: plain tuples.
     """
@@ -129,8 +130,9 @@ def decode_entries(slab: bytes, store: StoreId, first: int) -> Iterator[tuple[in
     start = 0
     for row, (version, change, named, length, expected) in enumerate(_FIELDS_OF_SLAB.iter_unpack(slab), first):
         # Never written ones have change 0: puts are numbered from 1.
-        if change and named == row and blake3(store + slab[start : start + _ENTRY.size]).digest(CHECKSUM) == expected:
-            yield row, version, length, change
+        if change or version or any(expected):
+            intact = named == row and blake3(store + slab[start : start + _ENTRY.size]).digest(CHECKSUM) == expected
+            yield (row, version, length, change) if intact else (row, 0, 0, 0)
         start += ENTRY
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from sqlite3 import Connection
 from typing import Any
 
-from coopfs.errors import UsageError
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.types import NodeKey
 
@@ -47,15 +46,6 @@ def all_partners(database: NodeDatabase) -> Sequence[PartnerEntry]:
     """By name. HomeError, StateError."""
     with database.reading() as connection:
         return [_entry(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM partners ORDER BY name")]
-
-
-def find(database: NodeDatabase, name: str) -> PartnerEntry:
-    """UsageError: no partner has this name."""
-    with database.reading() as connection:
-        row = connection.execute(f"SELECT {_COLUMNS} FROM partners WHERE name = ?", (name,)).fetchone()
-    if row is None:
-        raise UsageError(f"no partner is called {name!r}: see `coopfs partner list`")
-    return _entry(row)
 
 
 def saw(database: NodeDatabase, key: NodeKey, time: int) -> None:

@@ -115,7 +115,8 @@ class StoreFile:
             return block
 
     def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
-        """At most `limit` slots that hold a block on stable storage, from first_row on, by ascending row."""
+        """At most `limit` slots that hold a block on stable storage, or (version 0) one found torn or rotten, from
+        first_row on, by ascending row."""
         return self.index.slots(first_row, limit)
 
     def _put(self, writes: Sequence[Write]) -> list[BlockRefused | None]:
@@ -212,6 +213,7 @@ class StoreFile:
                 entry for entry in decode_entries(slab, self.header.store, first) if entry[2] <= self.header.block_size
             ]
             self.index.load((row, version, length) for row, version, length, _ in entries if version)
+            self.index.set([Slot(row, 0, 0) for row, version, *_ in entries if not version], 0)
             highest = max([highest, *(entry[3] for entry in entries)])
             recent = [(change, row) for change, row in recent if change > highest - limits.PUT_BATCH]
             recent += [(entry[3], entry[0]) for entry in entries if entry[3] > highest - limits.PUT_BATCH]

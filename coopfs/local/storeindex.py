@@ -1,4 +1,4 @@
-"""What is known in memory of a store's intact slots: versions and lengths, the digest and the change counter.
+"""What is known in memory of a store's slots: versions and lengths, the digest and the change counter.
 
 12 bytes per row: 30 MB for the 2.5 M rows of 1 TB at 6+2 and 64 KiB blocks. Content checksums stay on disk, next to
 the content.
@@ -10,6 +10,8 @@ from threading import Lock
 
 from coopfs.core import digest
 from coopfs.types import Slot
+
+_SPOILED = 0xFFFFFFFF  # in the place of a length: this slot's block was found torn or rotten
 
 
 class StoreIndex:
@@ -34,11 +36,12 @@ class StoreIndex:
             return self._changes, digest.to_bytes(self._digest)
 
     def version(self, row: int) -> int:
-        """0: empty."""
+        """0: never written, torn or rotten."""
         return self._versions[row]
 
     def set(self, slots: Iterable[Slot], changes: int) -> None:
-        """These slots hold this now (version 0: empty), and `changes` puts have been numbered."""
+        """These slots hold this now (version 0: their blocks were found torn or rotten), and `changes` puts have been
+        numbered."""
         with self._lock:
             self._changes = max(self._changes, changes)
             for slot in slots:
@@ -46,7 +49,7 @@ class StoreIndex:
                 self._digest = digest.replace(self._digest, slot.row, old, slot.version)
                 self._used += (slot.version > 0) - (old > 0)
                 self._versions[slot.row] = slot.version
-                self._lengths[slot.row] = slot.length
+                self._lengths[slot.row] = slot.length if slot.version else _SPOILED
 
     def load(self, entries: Iterable[tuple[int, int, int]]) -> None:
         """(row, version, length) of intact slots of an index that has been empty so far."""
@@ -60,7 +63,7 @@ class StoreIndex:
             self._digest = digest.add(self._digest, total)
 
     def slots(self, first_row: int, limit: int) -> Sequence[Slot]:
-        """At most `limit` intact slots from first_row on, by ascending row."""
+        """At most `limit` slots that were ever written, from first_row on, by ascending row."""
         found: list[Slot] = []
         with self._lock:
             for row in range(max(0, first_row), len(self._versions)):
@@ -68,4 +71,6 @@ class StoreIndex:
                     break
                 if self._versions[row]:
                     found.append(Slot(row, self._versions[row], self._lengths[row]))
+                elif self._lengths[row] == _SPOILED:
+                    found.append(Slot(row, 0, 0))
         return found

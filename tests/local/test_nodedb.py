@@ -25,16 +25,14 @@ def add_and_fail(connection: sqlite3.Connection, entry: PartnerEntry) -> None:
     raise UsageError("changed my mind")
 
 
-def test_partners_are_kept_and_found_by_name(tmp_path: Path) -> None:
+def test_partners_are_kept(tmp_path: Path) -> None:
     database = NodeDatabase(tmp_path / "node.sqlite")
     add(database, ANNA)
     database.close()
     database = NodeDatabase(tmp_path / "node.sqlite")
-    assert partners.find(database, "anna") == ANNA
+    assert partners.all_partners(database) == [ANNA]
     partners.saw(database, ANNA.key, 12345)
-    assert partners.find(database, "anna").last_seen == 12345
-    with pytest.raises(UsageError, match="no partner is called 'bert'"):
-        partners.find(database, "bert")
+    assert partners.all_partners(database) == [replace(ANNA, last_seen=12345)]
     database.close()
 
 

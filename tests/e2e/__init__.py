@@ -1,0 +1,1 @@
+"""Acceptance: real daemons on loopback, real mounts, real tools, real disasters."""
