@@ -110,3 +110,9 @@ class Fenced(Refused):
 
 class NotAuthentic(PeerError):
     """A block, master block or claim does not verify under this disk's keys; it counts as missing."""
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Of errors that tasks met at the same time, the first: one line is what a user can act on."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -27,7 +27,6 @@ LOCAL_HEADROOM = (
 )  # bytes kept free on the local disk for SQLite: below it writes get ENOSPC, deletes still work
 
 # --- memory of the pipeline (P6) ----------------------------------------------------------------------------------
-PIPELINE_BYTES = 48 * MIB  # sealed bytes in flight to all partners: 24 stripes of 8 x 256 KiB
 COLUMN_QUEUE = 16  # blocks queued to one partner; a slower one is left to the cleaner
 PUTS_IN_FLIGHT = 8  # unanswered puts per partner: covers 8 x 256 KiB = 2 MiB, 160 Mbit/s at 100 ms round trip
 FETCH_STRIPES = 8  # stripes decoded and kept by a reader
@@ -51,7 +50,7 @@ FUSE_TASKS = 1024  # concurrent requests: this many reads may wait for partners 
 CACHE_SECONDS = 300.0  # that the kernel may keep names and attributes: every change comes through the mount itself
 FILESYSTEM_BLOCK = 4096  # bytes: f_bsize and st_blksize; glibc emulates fallocate with one write for each
 ROOT_INO = 1  # FUSE's root inode
-MAX_RECORD = XATTR_VALUE_MAX + XATTR_NAME_MAX + 64  # bytes of the longest record, an xattr: value, name, key and lengths
+MAX_RECORD = XATTR_VALUE_MAX + XATTR_NAME_MAX + 64  # bytes of the longest record, an xattr: its key has lengths too
 
 # --- the wire (R16) -----------------------------------------------------------------------------------------------
 NOISE_MESSAGE = 65_535  # bytes: the Noise specification's limit

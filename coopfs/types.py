@@ -143,8 +143,8 @@ class Master:
 class Proposal:
     """AGREE: the acceptor of an invitation asks the inviter to seal the deal.
 
-    token: 16 bytes from the code; given, taken: bytes, as seen by the acceptor; name, addresses: how to call it and reach it;
-    start in seconds since 1970; signature: 64 bytes by the acceptor's node key over the agreement text.
+    token: 16 bytes from the code; given, taken: bytes, as seen by the acceptor; name, addresses: how to call it and
+    reach it; start in seconds since 1970; signature: 64 bytes by the acceptor's node key over the agreement text.
     """
 
     token: bytes

@@ -6,7 +6,7 @@ from typing import Any
 
 import trio
 
-from coopfs.errors import CoopfsError
+from coopfs.errors import CoopfsError, first_of
 
 
 def serve(home: Path) -> None:
@@ -63,9 +63,4 @@ def _run(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
         known = group.subgroup(CoopfsError)
         if known is None or group.split(CoopfsError)[1] is not None:
             raise  # a bug is in it: it keeps its traceback
-        raise _leaf(known) from None
-
-
-def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _leaf(first) if isinstance(first, BaseExceptionGroup) else first
+        raise first_of(known) from None

@@ -10,7 +10,7 @@ from typing import Any
 
 import trio
 
-from coopfs.errors import CoopfsError, UsageError
+from coopfs.errors import CoopfsError, UsageError, first_of
 from coopfs.limits import CONTROL_LINE, CONTROL_QUEUE
 
 Watch = Callable[[str, int, int], None]  # step, done, total
@@ -66,13 +66,10 @@ async def _outcome(stream: trio.SocketStream, calls: dict[str, Call], watch: Wat
             raise UsageError(f"this daemon does not know the call {name!r}: is it of the same version?")
         return {"result": await calls[name](arguments, watch)}
     except* CoopfsError as group:
-        error = _leaf(group)
-    return {"error": str(error), "exit": error.exit_code}
-
-
-def _leaf(group: BaseExceptionGroup[CoopfsError]) -> CoopfsError:
-    first = group.exceptions[0]
-    return _leaf(first) if isinstance(first, BaseExceptionGroup) else first
+        error = first_of(group)
+        assert isinstance(error, CoopfsError)
+        answer = {"error": str(error), "exit": error.exit_code}
+    return answer
 
 
 async def _read_line(stream: trio.SocketStream) -> bytes:

@@ -27,7 +27,7 @@ from coopfs.core.kit import Kit, KitDisk, KitPartner, to_text
 from coopfs.core.master import Floor
 from coopfs.core.node_requests import Hello
 from coopfs.errors import MountError, UsageError
-from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, PROTOCOL_VERSION
+from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, MAX_BLOCK_SIZE, PROTOCOL_VERSION
 from coopfs.local import partners
 from coopfs.local.home import Home
 from coopfs.local.hosting import Hosting
@@ -38,6 +38,7 @@ from coopfs.net.channel import LocalNode
 from coopfs.net.dialer import Contact, visit
 from coopfs.net.roster import Roster
 from coopfs.net.tcp import dial_tcp, listen_tcp
+from coopfs.net.wrappers import TokenBucket
 from coopfs.tasks.reach import RosterNetwork
 from coopfs.types import Layout, NodeKey
 
@@ -62,7 +63,8 @@ class Node:
         hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=True)
         self.local = LocalNode(self.identity, hello, secrets.token_bytes)
         self.roster = Roster(self.local, self._is_partner, self.hosting.partner, dial_tcp, random.random)
-        self._network = RosterNetwork(self.roster)
+        limit = settings.upload_limit
+        self._network = RosterNetwork(self.roster, TokenBucket(limit, MAX_BLOCK_SIZE) if limit else None)
         self.own: OwnDisk | None = None
         self.stopping = trio.Event()
         self._proposed: set[NodeKey] = set()  # inviters whose answer is awaited: they may call before it is saved
@@ -193,11 +195,15 @@ class Node:
 
     async def close(self) -> None:
         """Unmount and make the last changes durable; then the tasks may be cancelled."""
-        if self.own is not None and self.own.mountpoint is not None:
+        if self.own is None:
+            return
+        if self.own.mountpoint is not None:
             try:
                 await self.own.unmount()
             except MountError as busy:
-                logger.warning("%s; it is unmounted all the same", busy)
+                logger.warning("%s; it is taken away all the same", busy)
+        if self.own.trouble is None:
+            await self.own.committer.commit()
 
     def calls(self) -> dict[str, Any]:
         """Call name -> method."""

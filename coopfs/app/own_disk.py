@@ -15,7 +15,7 @@ import trio
 from coopfs.core import coding
 from coopfs.core.claims import sign_claim
 from coopfs.core.master import LayoutPlaces
-from coopfs.errors import MountError, NotAuthentic, StateError, UsageError
+from coopfs.errors import MountError, NotAuthentic, StateError, UsageError, first_of
 from coopfs.fs.disk import Disk
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.mounting import Mount
@@ -125,7 +125,7 @@ class OwnDisk:
         try:
             await work()
         except* StateError as group:
-            self.trouble = str(group.exceptions[0])
+            self.trouble = str(first_of(group))
             logger.error("%s", self.trouble)
             self.ledger.changed.notify()
 

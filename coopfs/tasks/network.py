@@ -21,7 +21,8 @@ class Network(Protocol):
 
 
 async def read_inventory(session: BlockStore) -> dict[int, int]:
-    """Row -> version of every slot ever written, 0 for a torn or rotten one. PartnerAway; NotAuthentic: the partner's pages make no sense."""
+    """Row -> version of every slot ever written, 0 for a torn or rotten one. PartnerAway; NotAuthentic: the partner's
+    pages make no sense."""
     found: dict[int, int] = {}
     row = 0
     while page := await session.inventory(row, INVENTORY_PAGE):

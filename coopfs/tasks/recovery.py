@@ -24,7 +24,7 @@ from coopfs.core.meta import MetaHead, extend_chain
 from coopfs.core.newest import Answers
 from coopfs.core.quorum import Quorum
 from coopfs.core.replay import Replay
-from coopfs.errors import ContentUnavailable, NotAuthentic, NotRestorable
+from coopfs.errors import ContentUnavailable, NotAuthentic, NotRestorable, first_of
 from coopfs.limits import RESTORE_PATIENCE
 from coopfs.local.disk import DATABASE, STAGE
 from coopfs.local.rebuild import Rebuild
@@ -191,16 +191,10 @@ class Recovery:
                 for place in places:
                     nursery.start_soon(fetch, place)
         except BaseExceptionGroup as group:
-            raise _first(group) from None
+            raise first_of(group) from None
         return [fetched[place] for place in places]
 
     def _open(self, place: Place, stripe: Fetched) -> tuple[MetaHead, list[records.Record]]:
         payload = coding.payload_of(stripe.data, stripe.header)
         head, encoded = meta.decode(self._keys, stripe.header.kind, place, payload)
         return head, list(records.decode_all(encoded))
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Of several stripes that could not be had, one is told."""
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
