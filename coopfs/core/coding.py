@@ -73,6 +73,8 @@ def unbox(
     """Header and shard of a stored block. NotAuthentic: not this disk's, store's, column's, row's or version's."""
     plaintext = seal.unseal(keys.box_keys(store.store), binding(keys, store, layout, column, place), data)
     head = header.decode(plaintext)
+    if head.layout != layout:
+        raise NotAuthentic("a block's header names another layout than its store")
     return head, plaintext[HEADER : HEADER + head.shard_length]
 
 
@@ -89,8 +91,3 @@ def join(layout: Layout, tag_key: bytes, head: Header, shards: Mapping[int, byte
     if codec.tag(tag_key, data) != head.tag:
         raise NotAuthentic("the decoded stripe does not have its tag")
     return data
-
-
-def payload_of(data: Sequence[bytes], head: Header) -> bytes:
-    """The payload of a meta stripe from its k data shards."""
-    return b"".join(data)[: head.payload_length]

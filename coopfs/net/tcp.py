@@ -5,9 +5,8 @@ import socket
 
 import trio
 
+from coopfs.config import DEFAULT_PORT
 from coopfs.errors import PartnerAway, UsageError
-
-DEFAULT_PORT = 7411
 
 
 def parse_address(address: str) -> tuple[str, int]:

@@ -45,19 +45,19 @@ class Fetched:
 
 @dataclass(slots=True)
 class _Hunt:
-    """One stripe being fetched. left: columns not asked yet, best first; found: tag -> column -> shard."""
+    """One stripe being fetched. left: columns not asked yet, best first; found: header -> column -> shard: who has the
+    read key can forge a header around a true tag, so only blocks of equal headers are combined."""
 
     place: Place
     tag: bytes | None
     left: list[Source]
     under_way: int = 0
-    found: defaultdict[bytes, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
-    headers: dict[bytes, Header] = field(default_factory=dict)
+    found: defaultdict[Header, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
     moved: Signal = field(default_factory=Signal)
 
-    def enough(self, k: int) -> bytes | None:
-        """A tag of which k shards are there."""
-        return next((tag for tag, shards in self.found.items() if len(shards) >= k), None)
+    def enough(self, k: int) -> Header | None:
+        """A header of which k shards are there."""
+        return next((header for header, shards in self.found.items() if len(shards) >= k), None)
 
 
 class Fetcher:
@@ -100,7 +100,7 @@ class Fetcher:
             raise ContentUnavailable(
                 f"row {place.row} has {best} of the {self._layout.k} blocks needed: {self._who_is_missing()}"
             )
-        return await self._join(hunt.headers[complete], hunt.found[complete])
+        return await self._join(complete, hunt.found[complete])
 
     async def _join(self, header: Header, shards: dict[int, bytes]) -> Fetched:
         join = partial(coding.join, self._layout, self._tag_key, header, shards)
@@ -119,8 +119,7 @@ class Fetcher:
         hunt.under_way -= 1
         if got is not None and hunt.tag in (None, got[0].tag):
             header, shard = got
-            hunt.headers[header.tag] = header
-            hunt.found[header.tag][source.number] = shard
+            hunt.found[header][source.number] = shard
         if hunt.enough(self._layout.k) is None and (got is None or not hunt.under_way):
             self._ask_next(hunt, nursery)
         hunt.moved.notify()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import trio
 
-from coopfs.core import coding, meta, records
+from coopfs.core import meta, records
 from coopfs.core.geometry import shard_capacity
 from coopfs.core.header import Header
 from coopfs.core.keys import DiskKeys
@@ -195,6 +195,5 @@ class Recovery:
         return [fetched[place] for place in places]
 
     def _open(self, place: Place, stripe: Fetched) -> tuple[MetaHead, list[records.Record]]:
-        payload = coding.payload_of(stripe.data, stripe.header)
-        head, encoded = meta.decode(self._keys, stripe.header.kind, place, payload)
+        head, encoded = meta.decode(self._keys, stripe.header.kind, place, b"".join(stripe.data))
         return head, list(records.decode_all(encoded))

@@ -23,8 +23,8 @@ from tests.e2e.waiting import until
 
 MIB = 1 << 20
 PARTNERS = tuple(f"p{number}" for number in range(1, 9))
-SHARE = 48 * MIB  # bytes each partner gives an owner: 750 rows of 64 KiB
-BLOCK = 64 * 1024
+SHARE = 48 * MIB  # bytes each partner gives an owner: 380 rows
+BLOCK = 128 * 1024  # bytes; k = 1 needs 88 KiB or more
 
 _SERIOUS = re.compile(r"^[-\d]+ [\d:,]+ (WARNING|ERROR|CRITICAL) |^\s*\|?\s*Traceback|Warning: ")
 

@@ -9,7 +9,7 @@ from coopfs.net.dialer import Contact, call
 from coopfs.net.partner import RemotePartner
 from coopfs.net.roster import Roster
 from coopfs.net.serve import serve
-from coopfs.net.tcp import DEFAULT_PORT, dial_tcp, listen_tcp, parse_address
+from coopfs.net.tcp import dial_tcp, listen_tcp, parse_address
 from coopfs.types import NodeKey, Opening, Partner, StoredBlock, StoreId, StoreSpec, make_version
 from tests.memory import MemoryHost
 from tests.net.nodes import everybody, no_jitter, node

@@ -1,0 +1,161 @@
+"""The main job: back up with real tools, lose the machine and partners, see everything again."""
+
+import os
+import shutil
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coopfs.demo import mounts
+from coopfs.demo.compare import compare
+from tests.e2e.commands import coopfs, tool, well
+from tests.e2e.trees import inodes, make_tree
+from tests.e2e.waiting import until
+from tests.e2e.world import PARTNERS, Owner, World
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    top = make_tree(tmp_path_factory.mktemp("original") / "tree", seed=1)
+    yield top
+    shutil.rmtree(top)
+
+
+def rsync(tree: Path, target: Path) -> None:
+    tool("rsync", "-aHAXS", "--", tree, f"{target}/")
+
+
+def tar(tree: Path, target: Path) -> None:
+    """tar knows no sockets, and says so."""
+    archive = target.parent / "archive.tar"
+    flags = ["--format=posix", "--xattrs", "--xattrs-include=*", "--sparse", "-f", archive]
+    tool("tar", "-c", "--exclude=tree/special/socket", *flags, "-C", tree.parent, tree.name)
+    tool("tar", "-x", "-p", "--numeric-owner", *flags, "-C", target)
+    archive.unlink()
+
+
+def same(tree: Path, copies: Path, *, but: frozenset[str] = frozenset()) -> None:
+    """Every byte and attribute, except of the paths in `but`."""
+    result = compare([tree], copies, watch=lambda done: None)
+    differences = [difference for difference in result.differences if difference.path not in but]
+    assert not differences, "\n".join(map(str, differences[:20]))
+    assert result.entries > 900
+
+
+def burn(owner: Owner, *, partners: tuple[str, ...]) -> None:
+    """Lose the machine and these partners."""
+    owner.export_kit()
+    owner.lose()
+    owner.world.kill(*partners)
+
+
+def test_complete_survives_the_machine_and_two_partners(world: World, tree: Path, tmp_path: Path) -> None:
+    owner = world.owner("erin")
+    mnt = owner.mount()
+    rsync(tree, mnt)
+    same(tree, mnt)
+    holes = mnt / "tree" / "content" / "only a hole"
+    assert holes.stat().st_blocks < 10, "holes cost nothing"
+    assert tool("rsync", "-aHAXSni", "--", tree, f"{mnt}/") == "", "a second run finds nothing to do"
+    owner.sync(complete=True)
+    before = inodes(mnt)
+    burn(owner, partners=("p3", "p6"))
+
+    said = well(owner.restore())
+    assert "the newest whole state is of " in said.err
+    same(tree, owner.view)
+    assert inodes(owner.view) == before
+    with pytest.raises(OSError, match="Read-only"):
+        (owner.view / "new").touch()
+    _partners_come_and_go(owner, tree)
+    mounts.unmount(owner.view)
+
+    well(coopfs("restore", "copy", owner.kit, tmp_path / "copy"))
+    same(tree, tmp_path / "copy")
+    copied = (tmp_path / "copy" / "tree" / "content" / "holes").stat()
+    assert copied.st_blocks * 512 < 1_000_000
+
+
+def _partners_come_and_go(owner: Owner, tree: Path) -> None:
+    """With p3 and p6 gone, six are left of the six that are needed: the loss of one more stops reading, not the view;
+    when others come back it goes on."""
+    world = owner.world
+    contents: list[bytes | OSError] = []
+
+    def read() -> None:
+        try:
+            contents.append((owner.view / "tree" / "content" / "big").read_bytes())
+        except OSError as error:
+            contents.append(error)
+
+    _forget_pages()
+    world.kill("p1")
+    until(lambda: "p1" in owner.view_log)
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert (owner.view / "tree" / "names" / "-rf").lstat().st_size == 3, "metadata needs no partner"
+    until(lambda: "missing p1, p3, p6" in owner.view_log)
+    assert not contents
+    world.restart("p3")
+    reader.join()
+    assert contents == [(tree / "content" / "big").read_bytes()]
+    world.kill("p2")
+    world.restart("p1")
+    _forget_pages()
+    same(tree, owner.view)
+    world.restart("p2", "p6")
+
+
+def _forget_pages() -> None:
+    """Make the kernel ask the view again."""
+    Path("/proc/sys/vm/drop_caches").write_text("3")
+
+
+def test_held_survives_the_machine_and_one_partner(world: World, tree: Path) -> None:
+    owner = world.owner("frank")
+    mnt = owner.mount()
+    world.kill("p8")
+    tar(tree, mnt)
+    without_socket = frozenset({"tree/special/socket", "tree/special"})
+    same(tree, mnt, but=without_socket)
+    owner.sync(complete=False)
+    assert os.getxattr(mnt / "tree" / "content" / "big", "user.coopfs.state").startswith(b"held ")
+    owner.export_kit()
+    owner.lose()
+    world.restart("p8")  # it has nothing of this
+    world.kill("p4")
+
+    well(owner.restore())
+    same(tree, owner.view, but=without_socket)
+    assert stat.S_ISFIFO((owner.view / "tree" / "special" / "fifo").stat().st_mode)
+
+
+def test_the_view_of_an_older_state_is_not_shown_in_silence(world: World) -> None:
+    """1+1 with one partner gone: the other may lack something newer, so it asks; away from a terminal it ends."""
+    owner = world.owner("grace", data=1, redundancy=1, partners=PARTNERS[:2])
+    (owner.mount() / "a").write_text("held")
+    owner.sync(complete=True)
+    burn(owner, partners=("p2",))
+    said = owner.restore()
+    assert said.code == 9
+    assert "p2" in said.line
+    assert "--accept-older" in said.line
+    well(owner.restore("--accept-older"))
+    assert (owner.view / "a").read_text() == "held"
+
+
+def test_too_few_partners_are_named(world: World, tmp_path: Path) -> None:
+    owner = world.owner("heidi", data=2, redundancy=1, partners=PARTNERS[:3])
+    (owner.mount() / "a").write_text("a")
+    owner.sync(complete=True)
+    burn(owner, partners=("p1", "p3"))
+    for said in (owner.restore("--accept-older"), coopfs("restore", "copy", "--accept-older", owner.kit, tmp_path / "x")):
+        assert said.code == 9
+        assert "p1" in said.line
+        assert "p3" in said.line
+    world.restart("p3")
+    well(owner.restore("--accept-older"))
+    assert (owner.view / "a").read_text() == "a"
