@@ -1,4 +1,4 @@
-"""A host in memory, with the semantics of coopfs.local.hosting: for simulated networks and as a yardstick."""
+"""A host in memory, with the semantics of coopfs.local.hosted.hosting: for simulated networks and as a yardstick."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -17,7 +17,7 @@ from coopfs.core.identity import Identity
 from coopfs.core.invitation import Invitation
 from coopfs.core.storeformat import PAGE, slots_offset
 from coopfs.local.home import Home
-from coopfs.local.hosting import Hosting
+from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.types import Claim, DiskId, NodeKey, Partner, Proposal, StoreId
 from tests.memory import MemoryHost

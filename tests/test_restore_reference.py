@@ -23,9 +23,9 @@ from coopfs.core.records import Extent, Inode, Name, Record, Stripe, Tombstone, 
 from coopfs.core.storeformat import StoreHeader, slots_offset
 from coopfs.core.stripe import Fragment
 from coopfs.local.home import Home
-from coopfs.local.hostrecords import save_master
+from coopfs.local.hosted.hostrecords import save_master
+from coopfs.local.hosted.storefile import StoreFile, Write, write_header
 from coopfs.local.nodedb import NodeDatabase
-from coopfs.local.storefile import StoreFile, Write, write_header
 from coopfs.types import Kind, Layout, NodeKey, Place, StoreId, make_version
 
 PROGRAM = Path(__file__).parent.parent / "contrib" / "restore-reference"

@@ -25,12 +25,12 @@ from coopfs.core import invitation
 from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, KitDisk, KitPartner, to_text
 from coopfs.core.master import Floor
-from coopfs.core.node_requests import Hello
+from coopfs.core.wire.node_requests import Hello
 from coopfs.errors import MountError, UsageError
 from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, MAX_BLOCK_SIZE, PROTOCOL_VERSION
 from coopfs.local import partners
 from coopfs.local.home import Home
-from coopfs.local.hosting import Hosting
+from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
 from coopfs.net.addresses import own_addresses

@@ -22,7 +22,7 @@ from coopfs.app.copying import CopyOut
 from coopfs.core import kit
 from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, KitDisk
-from coopfs.core.node_requests import Hello
+from coopfs.core.wire.node_requests import Hello
 from coopfs.errors import NotRestorable, UsageError
 from coopfs.fs.disk import Disk
 from coopfs.fs.handlers import Handlers

@@ -5,7 +5,7 @@ from typing import Any
 
 from coopfs.app.own_disk import OwnDisk
 from coopfs.local.groups import State
-from coopfs.local.hosting import Hosting
+from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.partners import PartnerEntry
 from coopfs.net.roster import Roster
 from coopfs.tasks.column import Column

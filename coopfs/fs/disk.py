@@ -37,9 +37,10 @@ class Disk:
         self.attributes = Attributes(self.metadata, space, self.tree, state_of)
 
     def bury_orphans(self) -> None:
-        """Remove what was unlinked while open when the last process ended: before a writer's mount."""
+        """Remove what was unlinked while open when the last process ended."""
         for node in self.metadata.nodes.orphans():
-            self.metadata.bury(node)
+            if not self.handles.in_use(node.ino):
+                self.metadata.bury(node)
 
     def open(self, node: Node, flags: int, privileged: bool) -> int:
         """The handle of an open file or directory. OutOfSpace, EROFS: O_TRUNC is refused."""
@@ -54,9 +55,10 @@ class Disk:
             self._bury_unlinked(ino)
 
     def release_all(self) -> None:
-        """The mount ended with files open."""
+        """The mount ended with files open. After a failure, the next start buries what they kept alive."""
         for ino in self.handles.close_all():
-            self._bury_unlinked(ino)
+            if not self.database.failed:
+                self._bury_unlinked(ino)
 
     def _bury_unlinked(self, ino: int) -> None:
         node = self.metadata.nodes.get(ino)

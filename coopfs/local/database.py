@@ -111,6 +111,11 @@ class Database:
             )
 
     @property
+    def failed(self) -> bool:
+        """Whether nothing can be changed any more."""
+        return self._failure is not None
+
+    @property
     def changed(self) -> bool:
         """Whether a transaction is under way."""
         return self._begun

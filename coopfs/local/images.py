@@ -32,7 +32,7 @@ class Images:
         self._inodes: set[int] = set()
         self._names: set[tuple[int, bytes]] = set()
         self._extents: dict[int, set[int]] = {}
-        self._xattrs: set[tuple[int, bytes]] = set()
+        self._xattrs: dict[int, set[bytes]] = {}
         self._truncates: dict[int, int] = {}  # inode -> least size, of the whole group
         self._cuts: set[int] = set()
         self._stripes: set[int] = set()
@@ -63,7 +63,7 @@ class Images:
 
     @property
     def marked(self) -> int:
-        """Keys marked since the last commit, about: files with several extents count once."""
+        """Keys marked since the last commit, about: files with several extents or xattrs count once."""
         return len(self._inodes) + len(self._names) + len(self._extents) + len(self._xattrs)
 
     @property
@@ -94,7 +94,7 @@ class Images:
             offsets.add(offset)
 
     def mark_xattr(self, ino: int, name: bytes) -> None:
-        self._xattrs.add((ino, name))
+        self._xattrs.setdefault(ino, set()).add(name)
 
     def mark_stripe_death(self, stripe: int) -> None:
         """A stripe whose record a closed group has emitted lost its last live byte."""
@@ -123,8 +123,7 @@ class Images:
         self._extents.pop(ino, None)
         self._truncates.pop(ino, None)
         self._cuts.discard(ino)
-        if self._xattrs:
-            self._xattrs = {key for key in self._xattrs if key[0] != ino}
+        self._xattrs.pop(ino, None)
         if ino in self._committed:
             self._committed.discard(ino)
             for kind in OF_INODE:
@@ -155,7 +154,8 @@ class Images:
 
     def _clear(self) -> None:
         self._extents.clear()
-        for marks in (self._inodes, self._names, self._xattrs, self._cuts, self._stripes, self._buried):
+        self._xattrs.clear()
+        for marks in (self._inodes, self._names, self._cuts, self._stripes, self._buried):
             marks.clear()
 
     def _current(self) -> Iterator[tuple[tuple[Any, ...], Image | None]]:
@@ -169,9 +169,10 @@ class Images:
         for ino, offsets in self._extents.items():
             for offset in offsets:
                 yield (Type.EXTENT, ino, offset), extent_record(self._db, ino, offset)
-        for ino, name in self._xattrs:
-            row = self._db.read("SELECT value FROM xattrs WHERE ino = ? AND name = ?", (ino, name)).fetchone()
-            yield (Type.XATTR, ino, name), None if row is None else Xattr(ino, name, row[0])
+        for ino, names in self._xattrs.items():
+            for name in names:
+                row = self._db.read("SELECT value FROM xattrs WHERE ino = ? AND name = ?", (ino, name)).fetchone()
+                yield (Type.XATTR, ino, name), None if row is None else Xattr(ino, name, row[0])
         for ino in self._cuts:
             yield (Type.TRUNCATE, ino), Truncate(ino, self._truncates[ino])
         for stripe in self._stripes:

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 import trio
 
-from coopfs.core.frames import EnvelopeDecoder, Flag, Frame, FrameDecoder, envelopes, plaintexts
 from coopfs.core.identity import Identity, noise_public
-from coopfs.core.message_map import Fields
-from coopfs.core.message_types import MessageType
-from coopfs.core.messages import encode_request
-from coopfs.core.node_requests import Goodbye, Hello
-from coopfs.core.noise import Handshake, Role, Transport
-from coopfs.core.session import Session, Standing, negotiate
+from coopfs.core.wire.frames import EnvelopeDecoder, Flag, Frame, FrameDecoder, envelopes, plaintexts
+from coopfs.core.wire.message_map import Fields
+from coopfs.core.wire.message_types import MessageType
+from coopfs.core.wire.messages import encode_request
+from coopfs.core.wire.node_requests import Goodbye, Hello
+from coopfs.core.wire.noise import Handshake, Role, Transport
+from coopfs.core.wire.session import Session, Standing, negotiate
 from coopfs.errors import PartnerAway, ProtocolError, Refused
 from coopfs.limits import GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT, KIB
 from coopfs.types import NodeKey

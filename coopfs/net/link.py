@@ -12,11 +12,11 @@ from contextlib import suppress
 
 import trio
 
-from coopfs.core.answers import Answer, Done
-from coopfs.core.faults import Unsupported
-from coopfs.core.frames import Flag, Frame
-from coopfs.core.message_types import MessageType
-from coopfs.core.messages import (
+from coopfs.core.wire.answers import Answer, Done
+from coopfs.core.wire.faults import Unsupported
+from coopfs.core.wire.frames import Flag, Frame
+from coopfs.core.wire.message_types import MessageType
+from coopfs.core.wire.messages import (
     Request,
     decode_answer,
     decode_request,
@@ -24,8 +24,8 @@ from coopfs.core.messages import (
     encode_refusal,
     encode_request,
 )
-from coopfs.core.node_requests import Goodbye, Ping
-from coopfs.core.session import Session
+from coopfs.core.wire.node_requests import Goodbye, Ping
+from coopfs.core.wire.session import Session
 from coopfs.errors import CoopfsError, PartnerAway, PeerError, ProtocolError, Refused
 from coopfs.limits import GOODBYE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, KIB, MAX_REQUESTS, REQUEST_TIMEOUT
 from coopfs.net.channel import Channel

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from coopfs.core.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
-from coopfs.core.messages import Request
-from coopfs.core.node_requests import Agree, ClaimEpoch, GetMasters, PutMaster
-from coopfs.core.store_requests import Close, Get, Inventory, Open, Put
+from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
+from coopfs.core.wire.messages import Request
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, PutMaster
+from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import PeerError, ProtocolError
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
 from coopfs.net.link import Link

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import trio
 
-from coopfs.core.session import Standing
+from coopfs.core.wire.session import Standing
 from coopfs.errors import PeerError
 from coopfs.limits import (
     MAX_LINKS_PER_PEER,

@@ -8,10 +8,10 @@ from contextlib import suppress
 
 import trio
 
-from coopfs.core.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
-from coopfs.core.messages import Request, StoreRequest
-from coopfs.core.node_requests import Agree, ClaimEpoch, GetMasters, PutMaster
-from coopfs.core.store_requests import Close, Get, Inventory, Open, Put
+from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
+from coopfs.core.wire.messages import Request, StoreRequest
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, PutMaster
+from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import CoopfsError, Refused
 from coopfs.limits import GOODBYE_TIMEOUT, MAX_STORES_PER_SESSION
 from coopfs.net.link import Link

@@ -1,13 +1,10 @@
-"""BlockStores around a BlockStore: a limit of its rate, and a count of what it did."""
+"""A BlockStore around a BlockStore: a limit of its rate."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from math import inf
 
 import trio
 
-from coopfs.errors import PartnerAway, PeerError
 from coopfs.types import BlockStore, Opened, Slot, StoredBlock
 
 
@@ -53,55 +50,3 @@ class LimitedStore:
 
     async def close(self) -> None:
         await self._store.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What went through one store: bytes are those of blocks; refused counts answers that were errors,
-    away calls that found no partner."""
-
-    puts: int = 0
-    put_bytes: int = 0
-    gets: int = 0
-    got_bytes: int = 0
-    refused: int = 0
-    away: int = 0
-
-
-class CountedStore:
-    """Keeps a tally, for status and logs."""
-
-    def __init__(self, store: BlockStore) -> None:
-        self.opened: Opened = store.opened
-        self.tally = Tally()
-        self._store = store
-
-    async def put(self, row: int, version: int, data: bytes) -> None:
-        with self._counting():
-            await self._store.put(row, version, data)
-        self.tally = replace(self.tally, puts=self.tally.puts + 1, put_bytes=self.tally.put_bytes + len(data))
-
-    async def get(self, row: int) -> StoredBlock | None:
-        with self._counting():
-            block = await self._store.get(row)
-        size = len(block.data) if block is not None else 0
-        self.tally = replace(self.tally, gets=self.tally.gets + 1, got_bytes=self.tally.got_bytes + size)
-        return block
-
-    async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
-        with self._counting():
-            return await self._store.inventory(first_row, limit)
-
-    async def close(self) -> None:
-        await self._store.close()
-
-    @contextmanager
-    def _counting(self) -> Iterator[None]:
-        try:
-            yield
-        except PartnerAway:
-            self.tally = replace(self.tally, away=self.tally.away + 1)
-            raise
-        except PeerError:
-            self.tally = replace(self.tally, refused=self.tally.refused + 1)
-            raise

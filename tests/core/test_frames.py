@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coopfs.core.frames import EnvelopeDecoder, Flag, Frame, FrameDecoder, envelopes, plaintexts
-from coopfs.core.noise import MAX_PLAINTEXT
+from coopfs.core.wire.frames import EnvelopeDecoder, Flag, Frame, FrameDecoder, envelopes, plaintexts
+from coopfs.core.wire.noise import MAX_PLAINTEXT
 from coopfs.errors import ProtocolError
 from coopfs.limits import DEFAULT_BLOCK_SIZE, MAX_BLOCK_SIZE, MAX_FRAME, MAX_MAP
 

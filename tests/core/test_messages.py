@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coopfs.core.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
-from coopfs.core.faults import Unsupported, encode_error
-from coopfs.core.frames import Flag, Frame
-from coopfs.core.message_map import pack_map, printable
-from coopfs.core.message_types import MessageType
-from coopfs.core.messages import (
+from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
+from coopfs.core.wire.faults import Unsupported, encode_error
+from coopfs.core.wire.frames import Flag, Frame
+from coopfs.core.wire.message_map import pack_map, printable
+from coopfs.core.wire.message_types import MessageType
+from coopfs.core.wire.messages import (
     ANSWERS,
     REQUESTS,
     Request,
@@ -22,8 +22,8 @@ from coopfs.core.messages import (
     encode_refusal,
     encode_request,
 )
-from coopfs.core.node_requests import Agree, ClaimEpoch, GetMasters, Goodbye, Hello, Ping, PutMaster
-from coopfs.core.store_requests import Close, Get, Inventory, Open, Put
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, Goodbye, Hello, Ping, PutMaster
+from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import (
     BlockRefused,
     CoopfsError,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from noise.connection import Keypair, NoiseConnection  # type: ignore[import-untyped]
 
 from coopfs.core.identity import Identity, noise_public
-from coopfs.core.noise import KEY_SIZE, MAX_PLAINTEXT, PROLOGUE, Handshake, Role, Transport
+from coopfs.core.wire.noise import KEY_SIZE, MAX_PLAINTEXT, PROLOGUE, Handshake, Role, Transport
 from coopfs.errors import ProtocolError
 
 # Noise_XX_25519_AESGCM_SHA256 of the "cacophony" vectors, as published with rweather/noise-c and mcginty/snow.

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coopfs.core.message_types import MessageType
-from coopfs.core.node_requests import Agree, GetMasters, Goodbye, Hello, Ping
-from coopfs.core.session import ALLOWED, Session, Standing, negotiate
-from coopfs.core.store_requests import Get, Open, Put
+from coopfs.core.wire.message_types import MessageType
+from coopfs.core.wire.node_requests import Agree, GetMasters, Goodbye, Hello, Ping
+from coopfs.core.wire.session import ALLOWED, Session, Standing, negotiate
+from coopfs.core.wire.store_requests import Get, Open, Put
 from coopfs.errors import ProtocolError
 from coopfs.types import Claim, DiskId, Opening, Proposal, StoreId, StoreSpec
 

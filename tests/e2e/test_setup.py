@@ -107,9 +107,3 @@ def test_the_helper_starts_a_daemon_and_it_keeps_everything(world: World) -> Non
     bob.sync(complete=True)
     world.stop("bob")
     until(lambda: pid_of(bob.home) is None)
-
-
-def test_a_changed_disk_is_streamed_by_itself(world: World) -> None:
-    dave = world.owner("dave", data=1, redundancy=1, partners=("p1", "p2"))
-    (dave.mount() / "a").write_bytes(os.urandom(300_000))
-    until(lambda: os.getxattr(dave.mount_point / "a", "user.coopfs.state") == b"complete 100%")

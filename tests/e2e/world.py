@@ -136,7 +136,7 @@ class World:
     def mountpoints(self) -> list[Path]:
         """Below the work directory, the newest first."""
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
-        points = [Path(line.split()[4]) for line in lines]
+        points = [Path(line.split()[4].replace("\\040", " ")) for line in lines]
         return [point for point in reversed(points) if point.is_relative_to(self.work)]
 
     def _end_daemon_of(self, home: Path) -> None:

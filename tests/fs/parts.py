@@ -1,7 +1,7 @@
 """A disk without partners, for tests: everything is admitted, all content is on this machine."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from coopfs.errors import ContentUnavailable
@@ -41,7 +41,7 @@ def state_of(stripes: Sequence[int], group: int) -> str:
     return f"dirty {len(stripes)} {group}"
 
 
-def new_disk(directory: Path, facts: dict[str, int | str | bytes] = SMALL, clock: Clock | None = None) -> Disk:
+def new_disk(directory: Path, facts: Mapping[str, int | str | bytes] = SMALL, clock: Clock | None = None) -> Disk:
     create_disk(directory, clock or ticking(), 0, 0, facts)
     return open_disk(directory, clock)
 

@@ -128,8 +128,10 @@ def source(tmp_path: Path) -> Path:
     os.link(tree / "sparse", tree / "dir 0" / "sparse too")
     (tree / "link").symlink_to("dir 0/ünï 0")
     os.setxattr(tree / "dir 1", "user.colour", b"blue\0green")
-    os.utime(tree / "dir 2", ns=(1, 123_456_789))
     os.chmod(tree / "dir 3", 0o2750)
+    for number, path in enumerate(sorted(tree.rglob("*"), reverse=True)):
+        # Not of this second: rsync leaves times alone that differ by less.
+        os.utime(path, ns=(number, 1_000_000_000_123_456_789 + number * 987_654_321), follow_symlinks=False)
     return tree
 
 

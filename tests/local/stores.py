@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from coopfs.core.storeformat import ENTRY, PAGE, StoreHeader, slots_offset
-from coopfs.local.reservation import carve
-from coopfs.local.storefile import write_header
+from coopfs.local.hosted.reservation import carve
+from coopfs.local.hosted.storefile import write_header
 from coopfs.types import DiskId, StoreId
 
 HEADER = StoreHeader(DiskId(b"disk-id-16-bytes"), StoreId(b"store-id-16bytes"), rows=8, block_size=16384)

@@ -16,7 +16,7 @@ from coopfs.core.storeformat import store_size
 from coopfs.errors import Fenced, HomeError, NotAuthentic, Refused, UsageError
 from coopfs.local import partners
 from coopfs.local.home import Home
-from coopfs.local.hosting import Hosting
+from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
 from coopfs.types import Master, NodeKey, Opening, StoredBlock, StoreId, StoreSpec, make_version

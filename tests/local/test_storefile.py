@@ -15,7 +15,7 @@ from coopfs import limits
 from coopfs.core import digest
 from coopfs.core.storeformat import PAGE, Entry, StoreHeader, checksum, decode_entry
 from coopfs.errors import BlockRefused, HomeError, Refused
-from coopfs.local.storefile import StoreFile, Write
+from coopfs.local.hosted.storefile import StoreFile, Write
 from coopfs.types import DiskId, Slot, StoredBlock, StoreId
 from tests.local.stores import HEADER, entry_offset, make, overwrite, slot_offset
 

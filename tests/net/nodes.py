@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 import trio
 from trio.testing import memory_stream_pair
 
-from coopfs.core.answers import Answer
 from coopfs.core.identity import Identity
-from coopfs.core.messages import Request
-from coopfs.core.node_requests import Hello
-from coopfs.core.session import Session
+from coopfs.core.wire.answers import Answer
+from coopfs.core.wire.messages import Request
+from coopfs.core.wire.node_requests import Hello
+from coopfs.core.wire.session import Session
 from coopfs.errors import PartnerAway
 from coopfs.net.channel import Channel, LocalNode, initiate, respond
 from coopfs.net.link import Handler, Link

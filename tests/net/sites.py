@@ -7,12 +7,12 @@ import trio
 from trio.testing import memory_stream_pair
 
 from coopfs.core.identity import Identity
-from coopfs.core.node_requests import Hello
+from coopfs.core.wire.node_requests import Hello
 from coopfs.net.channel import LocalNode, initiate, respond
 from coopfs.net.link import Link
 from coopfs.net.partner import RemotePartner
 from coopfs.net.serve import serve
-from coopfs.net.wrappers import CountedStore, LimitedStore, TokenBucket
+from coopfs.net.wrappers import LimitedStore, TokenBucket
 from coopfs.types import BlockStore, Claim, DiskId, Master, Opening, Partner, Proposal
 from tests.net.nodes import everybody, silent
 
@@ -59,7 +59,7 @@ class WrappedPartner:
         self._bucket = TokenBucket(rate=1e9, burst=1 << 20)
 
     async def open(self, opening: Opening) -> BlockStore:
-        return CountedStore(LimitedStore(await self._partner.open(opening), self._bucket))
+        return LimitedStore(await self._partner.open(opening), self._bucket)
 
     async def claim(self, claim: Claim) -> None:
         await self._partner.claim(claim)

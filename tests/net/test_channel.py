@@ -7,9 +7,9 @@ import pytest
 import trio
 from trio.testing import MemoryReceiveStream, MemorySendStream, MockClock, memory_stream_pair
 
-from coopfs.core.frames import Flag, Frame, envelopes
-from coopfs.core.noise import Handshake, Role
-from coopfs.core.session import Standing
+from coopfs.core.wire.frames import Flag, Frame, envelopes
+from coopfs.core.wire.noise import Handshake, Role
+from coopfs.core.wire.session import Standing
 from coopfs.errors import PartnerAway, PeerError, ProtocolError
 from coopfs.limits import DEFAULT_BLOCK_SIZE, HANDSHAKE_TIMEOUT
 from coopfs.net.channel import initiate, respond

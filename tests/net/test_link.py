@@ -4,12 +4,12 @@ import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
-from coopfs.core.answers import Answer, Done, Got
-from coopfs.core.frames import Flag, Frame, envelopes
-from coopfs.core.message_types import MessageType
-from coopfs.core.messages import Request, decode_answer, encode_answer, encode_request
-from coopfs.core.node_requests import Goodbye, Ping
-from coopfs.core.store_requests import Get, Put
+from coopfs.core.wire.answers import Answer, Done, Got
+from coopfs.core.wire.frames import Flag, Frame, envelopes
+from coopfs.core.wire.message_types import MessageType
+from coopfs.core.wire.messages import Request, decode_answer, encode_answer, encode_request
+from coopfs.core.wire.node_requests import Goodbye, Ping
+from coopfs.core.wire.store_requests import Get, Put
 from coopfs.errors import BlockRefused, HomeError, PartnerAway, ProtocolError, Refused
 from coopfs.limits import (
     DEFAULT_BLOCK_SIZE,

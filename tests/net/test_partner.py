@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from coopfs.core.answers import Answer, Got, OpenedStore, Slots
-from coopfs.core.messages import Request
-from coopfs.core.store_requests import Get, Open
+from coopfs.core.wire.answers import Answer, Got, OpenedStore, Slots
+from coopfs.core.wire.messages import Request
+from coopfs.core.wire.store_requests import Get, Open
 from coopfs.errors import PartnerAway, ProtocolError, Refused
 from coopfs.limits import MAX_STORES_PER_SESSION
 from coopfs.net.link import Link

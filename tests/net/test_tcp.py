@@ -9,7 +9,7 @@ from coopfs.net.dialer import Contact, call
 from coopfs.net.partner import RemotePartner
 from coopfs.net.roster import Roster
 from coopfs.net.serve import serve
-from coopfs.net.tcp import dial_tcp, listen_tcp, parse_address
+from coopfs.net.tcp import dial_tcp, listen_tcp
 from coopfs.types import NodeKey, Opening, Partner, StoredBlock, StoreId, StoreSpec, make_version
 from tests.memory import MemoryHost
 from tests.net.nodes import everybody, no_jitter, node
@@ -23,26 +23,6 @@ def a_host(key: NodeKey) -> Partner:
     host = MemoryHost()
     host.given[key] = 1 << 30
     return host.partner(key)
-
-
-@pytest.mark.parametrize(
-    ("address", "host", "port"),
-    [
-        ("backup.example", "backup.example", DEFAULT_PORT),
-        ("backup.example:80", "backup.example", 80),
-        ("192.0.2.1:65535", "192.0.2.1", 65535),
-        ("[2001:db8::1]", "2001:db8::1", DEFAULT_PORT),
-        ("[::1]:80", "::1", 80),
-    ],
-)
-def test_addresses(address: str, host: str, port: int) -> None:
-    assert parse_address(address) == (host, port)
-
-
-@pytest.mark.parametrize("address", ["", ":80", "::1", "host:", "host:port", "host:65536", "[::1", "[::1]80", "host:²"])
-def test_what_is_no_address_is_told_how_to_be_one(address: str) -> None:
-    with pytest.raises(UsageError, match="write host:port"):
-        parse_address(address)
 
 
 def port_of(listeners: list[trio.SocketListener]) -> int:

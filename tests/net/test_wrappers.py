@@ -4,8 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from coopfs.errors import BlockRefused, PartnerAway
-from coopfs.net.wrappers import CountedStore, LimitedStore, Tally, TokenBucket
+from coopfs.net.wrappers import LimitedStore, TokenBucket
 from coopfs.types import BlockStore, Opening, StoreId, StoreSpec
 from tests.memory import MemoryHost
 from tests.partners import Owner
@@ -64,17 +63,3 @@ async def test_stores_share_a_bucket(autojump_clock: MockClock) -> None:
     await stores[0].get(0)
     await stores[1].get(0)
     assert trio.current_time() - started == pytest.approx(11)
-
-
-async def test_the_tally_counts_what_happened() -> None:
-    host, plain = await new_store()
-    store = CountedStore(plain)
-    await store.put(1, (1 << 48) + 1, b"four")
-    with pytest.raises(BlockRefused):
-        await store.put(1, (1 << 48) + 1, b"else")
-    await store.get(1)
-    await store.get(2)
-    host.away = True
-    with pytest.raises(PartnerAway):
-        await store.get(1)
-    assert store.tally == Tally(puts=1, put_bytes=4, gets=2, got_bytes=4, refused=1, away=1)

@@ -7,8 +7,8 @@ coopfs-protocol(7)) and a body. What `parse` lets through is inside every bound.
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from coopfs.core.message_map import U16, U63, U64, Fields, printable
-from coopfs.core.message_types import ID_SIZE, SIGNATURE_SIZE, MessageType, Wire, bounded, claim_map, parse_claim
+from coopfs.core.wire.message_map import U16, U63, U64, Fields, printable
+from coopfs.core.wire.message_types import ID_SIZE, SIGNATURE_SIZE, MessageType, Wire, bounded, claim_map, parse_claim
 from coopfs.limits import MAX_ADDRESSES, MAX_FEATURE_NAME, MAX_FEATURES, MAX_TEXT
 from coopfs.types import Claim, DiskId, Master, Proposal
 

@@ -34,7 +34,7 @@ from coopfs.core.storeformat import (
 )
 from coopfs.errors import BlockRefused, HomeError
 from coopfs.local.diskerrors import disk_errors
-from coopfs.local.storeindex import StoreIndex
+from coopfs.local.hosted.storeindex import StoreIndex
 from coopfs.types import Slot, StoredBlock
 
 _SLAB = 16384  # entries read at once when a store is opened: 1 MiB

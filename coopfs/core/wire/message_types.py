@@ -3,7 +3,7 @@
 from enum import IntEnum
 from typing import Any
 
-from coopfs.core.message_map import U16, U63, Fields
+from coopfs.core.wire.message_map import U16, U63, Fields
 from coopfs.errors import ProtocolError
 from coopfs.types import Claim, DiskId
 

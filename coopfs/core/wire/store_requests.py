@@ -7,8 +7,8 @@ coopfs-protocol(7)) and a body. What `parse` lets through is inside every bound.
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from coopfs.core.message_map import U32, U64, Fields
-from coopfs.core.message_types import ID_SIZE, MessageType, Wire, bounded, claim_map, parse_claim
+from coopfs.core.wire.message_map import U32, U64, Fields
+from coopfs.core.wire.message_types import ID_SIZE, MessageType, Wire, bounded, claim_map, parse_claim
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
 from coopfs.types import DiskId, Opening, StoreId, StoreSpec
 

@@ -8,8 +8,8 @@ import trio
 from coopfs import limits
 from coopfs.core.acceptance import check_put
 from coopfs.errors import Refused
-from coopfs.local.hosteddisk import HostedDisk
-from coopfs.local.storefile import StoreFile, Write
+from coopfs.local.hosted.hosteddisk import HostedDisk
+from coopfs.local.hosted.storefile import StoreFile, Write
 from coopfs.types import Claim, Opened, Slot, StoredBlock
 
 

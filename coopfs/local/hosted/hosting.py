@@ -18,12 +18,12 @@ from coopfs import limits
 from coopfs.core.claims import CLAIMER, verify_claim
 from coopfs.core.invitation import Invitation
 from coopfs.errors import HomeError, NotAuthentic, Refused, StateError
-from coopfs.local import hostrecords
-from coopfs.local.agreements import Agreements
 from coopfs.local.home import Home
-from coopfs.local.hosteddisk import HostedDisk
-from coopfs.local.hostedstores import HostedStore, HostedStores
-from coopfs.local.hoststore import HostStore
+from coopfs.local.hosted import hostrecords
+from coopfs.local.hosted.agreements import Agreements
+from coopfs.local.hosted.hosteddisk import HostedDisk
+from coopfs.local.hosted.hostedstores import HostedStore, HostedStores
+from coopfs.local.hosted.hoststore import HostStore
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
 from coopfs.types import Claim, DiskId, Master, NodeKey, Opened, Opening, Proposal

@@ -16,9 +16,9 @@ from coopfs import limits
 from coopfs.core.acceptance import accepts_master
 from coopfs.core.claims import check_claim, check_writer
 from coopfs.errors import CoopfsError, Fenced, HomeError
-from coopfs.local import hostrecords
+from coopfs.local.hosted import hostrecords
+from coopfs.local.hosted.storefile import StoreFile, Write
 from coopfs.local.nodedb import NodeDatabase
-from coopfs.local.storefile import StoreFile, Write
 from coopfs.types import Claim, DiskId, Master, NodeKey
 
 

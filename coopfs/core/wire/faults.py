@@ -3,8 +3,8 @@
 from enum import IntEnum
 from typing import Any
 
-from coopfs.core.message_map import U16, U32, U64, Fields, pack_map, printable
-from coopfs.core.message_types import ID_SIZE
+from coopfs.core.wire.message_map import U16, U32, U64, Fields, pack_map, printable
+from coopfs.core.wire.message_types import ID_SIZE
 from coopfs.errors import BlockRefused, CoopfsError, Fenced, NotAuthentic, PartnerAway, PeerError, Refused
 
 

@@ -4,8 +4,8 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from coopfs.core.message_map import U16, U32, U64, Fields
-from coopfs.core.message_types import ID_SIZE, SIGNATURE_SIZE, Wire, bounded
+from coopfs.core.wire.message_map import U16, U32, U64, Fields
+from coopfs.core.wire.message_types import ID_SIZE, SIGNATURE_SIZE, Wire, bounded
 from coopfs.errors import ProtocolError
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE, MAX_MASTER, MAX_ROWS, MIN_BLOCK_SIZE
 from coopfs.types import Master, Opened, Slot, StoredBlock

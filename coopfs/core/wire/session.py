@@ -8,10 +8,10 @@ Both sides compute the same from the same two HELLOs, so no answer is needed.
 from dataclasses import dataclass
 from enum import Enum
 
-from coopfs.core.message_types import MessageType
-from coopfs.core.messages import Request
-from coopfs.core.node_requests import Hello
-from coopfs.core.store_requests import Open
+from coopfs.core.wire.message_types import MessageType
+from coopfs.core.wire.messages import Request
+from coopfs.core.wire.node_requests import Hello
+from coopfs.core.wire.store_requests import Open
 from coopfs.errors import ProtocolError, Refused
 
 

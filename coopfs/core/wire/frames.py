@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from coopfs.core.noise import MAX_PLAINTEXT
+from coopfs.core.wire.noise import MAX_PLAINTEXT
 from coopfs.errors import ProtocolError
 from coopfs.limits import MAX_FRAME, MAX_MAP
 

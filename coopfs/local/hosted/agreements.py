@@ -19,9 +19,9 @@ from coopfs.core.invitation import TOKEN, Invitation, check_contact, check_propo
 from coopfs.errors import HomeError, Refused, UsageError
 from coopfs.local import partners
 from coopfs.local.diskerrors import disk_errors
+from coopfs.local.hosted.reservation import PEER_PREFIX, TOKEN_PREFIX, peer_file, reserve, token_file
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
-from coopfs.local.reservation import PEER_PREFIX, TOKEN_PREFIX, peer_file, reserve, token_file
 from coopfs.types import NodeKey, Proposal
 
 _AGAIN = "ask its owner for a new one"

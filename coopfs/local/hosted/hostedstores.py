@@ -7,14 +7,14 @@ from threading import Lock
 from coopfs import limits
 from coopfs.core.storeformat import StoreHeader, valid_shape
 from coopfs.errors import HomeError, Refused
-from coopfs.local import hostrecords
-from coopfs.local.agreements import Agreements
 from coopfs.local.diskerrors import disk_errors
 from coopfs.local.home import sync_directory
-from coopfs.local.hostrecords import StoreRecord
+from coopfs.local.hosted import hostrecords
+from coopfs.local.hosted.agreements import Agreements
+from coopfs.local.hosted.hostrecords import StoreRecord
+from coopfs.local.hosted.reservation import carve, peer_file
+from coopfs.local.hosted.storefile import StoreFile, write_header
 from coopfs.local.nodedb import NodeDatabase
-from coopfs.local.reservation import carve, peer_file
-from coopfs.local.storefile import StoreFile, write_header
 from coopfs.sizes import format_size
 from coopfs.types import DiskId, NodeKey, Opening, StoreId
 

@@ -1,12 +1,12 @@
 """Requests and answers to frames and back (design R16): the one place where message numbers meet their classes."""
 
-from coopfs.core.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
-from coopfs.core.faults import decode_error, encode_error
-from coopfs.core.frames import Flag, Frame
-from coopfs.core.message_map import Fields, pack_map
-from coopfs.core.message_types import MessageType, bounded
-from coopfs.core.node_requests import Agree, ClaimEpoch, GetMasters, Goodbye, Hello, Ping, PutMaster
-from coopfs.core.store_requests import Close, Get, Inventory, Open, Put
+from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
+from coopfs.core.wire.faults import decode_error, encode_error
+from coopfs.core.wire.frames import Flag, Frame
+from coopfs.core.wire.message_map import Fields, pack_map
+from coopfs.core.wire.message_types import MessageType, bounded
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, Goodbye, Hello, Ping, PutMaster
+from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import CoopfsError, PeerError, ProtocolError
 
 StoreRequest = Close | Put | Get | Inventory

@@ -1,0 +1,1 @@
+"""What this home keeps for others: agreements, reserved space, stores, claims and master blocks."""
