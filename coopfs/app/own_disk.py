@@ -72,6 +72,7 @@ class OwnDisk:
         self.space = PartnerSpace(self.ledger, self.local.metadata, directory)
         content = RemoteContent(self.log, self._fetcher, nursery)
         self.disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
+        self.disk.bury_orphans()
         self.trouble: str | None = None
         self.mountpoint: Path | None = None
         self._mount: Mount | None = None
@@ -130,7 +131,6 @@ class OwnDisk:
             self.ledger.changed.notify()
 
     async def _stream(self) -> None:
-        self.disk.bury_orphans()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.columns.run)
             nursery.start_soon(self._writer.run)

@@ -3,7 +3,7 @@
 1. be the node that the kit names, but serve nothing and call its partners;
 2. master blocks, inventories, T, replay: tasks/recovery;
 3. mount the rebuilt database read only; content comes from the partners on demand;
-   or walk it and write it out.
+   or walk it and write it out. Who is missing, and what can be read without them, is said all the while.
 """
 
 import random
@@ -22,12 +22,13 @@ from coopfs.app.copying import CopyOut
 from coopfs.core import kit
 from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, KitDisk
+from coopfs.core.quorum import Quorum
 from coopfs.core.wire.node_requests import Hello
 from coopfs.errors import NotRestorable, UsageError
 from coopfs.fs.disk import Disk
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.mounting import Mount, check_mountpoint
-from coopfs.fs.ports import ReadOnlySpace
+from coopfs.fs.ports import NothingToCommit, ReadOnlySpace
 from coopfs.limits import PROTOCOL_VERSION
 from coopfs.local.disk import LocalDisk
 from coopfs.local.log import Log
@@ -35,13 +36,14 @@ from coopfs.net.channel import LocalNode
 from coopfs.net.dialer import Contact
 from coopfs.net.roster import Roster
 from coopfs.net.tcp import dial_tcp
+from coopfs.tasks.attendance import Attendance
 from coopfs.tasks.content import RemoteContent
 from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.masters import MasterSearch
+from coopfs.tasks.nobody import Nobody
 from coopfs.tasks.reach import RosterNetwork
 from coopfs.tasks.reader import Reader
 from coopfs.tasks.recovery import Recovery, State
-from coopfs.tasks.viewing import Nobody, NothingToCommit
 from coopfs.types import NodeKey
 
 NS = 1_000_000_000
@@ -117,8 +119,10 @@ async def _recover(
     _agree(state, talk)
     local = LocalDisk(state.directory, time.time_ns)
     log = Log(local.database, local.metadata.stripes.take_id)
+    attendance = Attendance(Quorum(places.layout.k, places.layout.m), readers, log, talk.say)
+    nursery.start_soon(attendance.run)
     content = RemoteContent(log, fetcher, nursery)
-    return Disk(local, ReadOnlySpace(log.content_bytes()), content, lambda stripes, group: "held 100%")
+    return Disk(local, ReadOnlySpace(log.content_bytes()), content, attendance)
 
 
 def _know(roster: Roster, node: NodeKey, addresses: tuple[str, ...]) -> None:

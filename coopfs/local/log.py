@@ -13,6 +13,7 @@ import msgpack
 
 from coopfs.core.meta import FIRST_CHAIN
 from coopfs.core.records import Stripe, Tombstone, Type
+from coopfs.limits import ROOT_INO
 from coopfs.local.database import Database
 from coopfs.local.groups import State
 from coopfs.types import Kind, Place, Version, make_version
@@ -54,6 +55,12 @@ class Log:
     def groups(self, state: State) -> list[int]:
         """The groups in this state, oldest first."""
         return [g for (g,) in self._db.read("SELECT id FROM groups WHERE state = ? ORDER BY id", (state,))]
+
+    def closed_after(self, group: int) -> int | None:
+        """The oldest closed group after this one that has no meta stripes yet."""
+        query = "SELECT id FROM groups WHERE id > ? AND state = ? ORDER BY id LIMIT 1"
+        row = self._db.read(query, (group, State.CLOSED)).fetchone()
+        return None if row is None else row[0]
 
     def newest_sealed(self) -> int:
         """The newest group all of whose stripes have a place; 0: none."""
@@ -227,12 +234,12 @@ class Log:
     @property
     def next_ino(self) -> int:
         """Greater than every inode number of the groups closed so far."""
-        return int(self._db.fact("next_ino"))
+        return int(self._db.fact("next_ino", ROOT_INO + 1))
 
     @property
     def next_stripe(self) -> int:
         """Greater than every stripe id of the groups closed so far."""
-        return int(self._db.fact("next_stripe"))
+        return int(self._db.fact("next_stripe", 1))
 
     @property
     def end(self) -> Place:

@@ -5,6 +5,7 @@ what a write was promised is really there, and cut to its length when the stripe
 content that was overwritten by the user stays until its stripe goes.
 """
 
+import errno
 import os
 from collections import OrderedDict
 from collections.abc import Callable
@@ -232,6 +233,10 @@ def _fill(descriptor: int, at: int, view: memoryview, flags: int) -> Local:
             got = os.preadv(descriptor, [view[done:]], at + done, flags)
         except BlockingIOError:
             return Local.SLOW
+        except OSError as bad:
+            if flags and bad.errno == errno.EOPNOTSUPP:  # tmpfs, for one, cannot say whether it would wait
+                return Local.SLOW
+            raise
         if got == 0:
             return Local.ABSENT
         done += got

@@ -3,7 +3,7 @@
 What happens to them on the way to the partners is the log's affair (log.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgpack
 
@@ -20,7 +20,6 @@ class Stripes:
         self._db = database
         self._images = images
         self._next: int = database.fact("next_stripe", 1)
-        self.on_death: Callable[[int, int], None] | None = None  # called with stripe and open group
         self._changed: dict[int, int] = {}  # stripe -> live bytes gained (lost: negative) since the last flush
 
     def take_id(self) -> int:
@@ -69,8 +68,6 @@ class Stripes:
             else:
                 self._db.write("UPDATE stripes SET died = ? WHERE id = ?", (self._images.group, stripe))
                 self._images.mark_stripe_death(stripe)
-                if self.on_death is not None:
-                    self.on_death(stripe, self._images.group)
         return never_sent
 
     def forget(self, stripe: int) -> None:

@@ -45,6 +45,8 @@ class RemoteContent:
         return self._kept[stripe]
 
     async def _fetch(self, stripe: int) -> None:
+        if stripe in self._under_way:  # since somebody decided that it should be
+            return
         done = self._under_way[stripe] = trio.Event()
         try:
             record = self._record(stripe)

@@ -75,10 +75,11 @@ class Fetcher:
         """The stripe, waiting for partners to come back. ContentUnavailable: not within READ_TIMEOUT."""
         with trio.move_on_after(READ_TIMEOUT):
             while True:
+                before = self._sessions()
                 try:
                     return await self.fetch(place, tag)
                 except ContentUnavailable:
-                    await self._some_column_opens()
+                    await self._other_sessions_than(before)
         raise ContentUnavailable(f"not enough partners came back within {READ_TIMEOUT:.0f} s: {self._who_is_missing()}")
 
     async def fetch(self, place: Place, tag: bytes | None) -> Fetched:
@@ -141,7 +142,13 @@ class Fetcher:
             self.unauthentic[source.number] += 1
             return None
 
-    async def _some_column_opens(self) -> None:
+    def _sessions(self) -> list[BlockStore | None]:
+        return [source.session for source in self._sources]
+
+    async def _other_sessions_than(self, before: list[BlockStore | None]) -> None:
+        """Wait until a column has opened or closed; at once if one did while the fetch was under way."""
+        if self._sessions() != before:
+            return
         async with trio.open_nursery() as nursery:
 
             async def wait(source: Source) -> None:

@@ -39,8 +39,8 @@ Watch = Callable[[str, int, int], None]  # step, done, total (0: not known)
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state found whole. time: ns since 1970; directory: of the rebuilt database; doubt: why a newer one
-    may have been held, in words, or None."""
+    """A state found whole. time: ns since 1970; directory: of the rebuilt database; doubt: why a newer one may have
+    been held, in words, or None."""
 
     end: Place
     group: int

@@ -9,7 +9,6 @@
 """
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import trio
 
@@ -49,7 +48,7 @@ class Writer:
         self._coder = coder
         self._columns = columns
         self._commit = commit
-        self._coded_up_to = 0  # newest group whose data stripes are all sealed
+        self._coded_up_to = ledger.progress.sealed  # newest group whose data stripes are all sealed
         self.in_hand: set[int] = set()  # stripes between sealing and the columns' queues
 
     async def run(self) -> None:
@@ -63,17 +62,16 @@ class Writer:
     async def _data(self) -> None:
         slots = trio.Semaphore(WRITER_STRIPES)
         while True:
-            for group in self._log.groups(State.CLOSED):
-                if group <= self._coded_up_to:
-                    continue
-                await self._ledger.changed.wait_until(self._may_seal)
-                async with trio.open_nursery() as nursery:
-                    for id_, length in self._log.unsealed_of(group):
-                        await slots.acquire()
-                        nursery.start_soon(self._send_data, id_, length, group, slots)
-                self._coded_up_to = group
-                self._ledger.changed.notify()
-            await self._ledger.changed.wait()
+            await self._ledger.changed.wait_until(lambda: self._log.closed_after(self._coded_up_to) is not None)
+            group = self._log.closed_after(self._coded_up_to)
+            assert group is not None
+            await self._ledger.changed.wait_until(self._may_seal)
+            async with trio.open_nursery() as nursery:
+                for id_, length in self._log.unsealed_of(group):
+                    await slots.acquire()
+                    nursery.start_soon(self._send_data, id_, length, group, slots)
+            self._coded_up_to = group
+            self._ledger.changed.notify()
 
     def _may_seal(self) -> bool:
         """G of R9: what is sent and not held is bounded, since its rows cannot be used again."""
@@ -115,14 +113,15 @@ class Writer:
         for group in self._log.groups(State.SEALED):  # before a restart
             await self._end(group)
         while True:
-            for group in self._log.groups(State.CLOSED):
-                await self._ledger.changed.wait_until(partial(self._data_is_written, group))
-                await self._seal_meta(group)
-                await self._end(group)
-            await self._ledger.changed.wait()
+            await self._ledger.changed.wait_until(self._data_is_written)
+            group = self._ledger.progress.sealed + 1
+            await self._seal_meta(group)
+            await self._end(group)
 
-    def _data_is_written(self, group: int) -> bool:
-        return self._coded_up_to >= group and self._ledger.progress.is_written(group)
+    def _data_is_written(self) -> bool:
+        """Of the group whose meta stripes come next."""
+        progress = self._ledger.progress
+        return self._coded_up_to > progress.sealed and progress.is_written(progress.sealed + 1)
 
     async def _end(self, group: int) -> None:
         """The END of a group that is sealed becomes the newest one known written."""

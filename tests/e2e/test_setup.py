@@ -26,9 +26,7 @@ def set_up(world: World) -> None:
         code = well(coopfs("partner", "invite", "--size", "48M", home=world.home("alice"))).out
         accepted = well(coopfs("partner", "accept", *code.split(), home=world.home(name)))
         assert accepted.out == "alice is now a partner\n"
-    formatted = coopfs(
-        "format", "--data", "1", "--redundancy", "1", "--block-size", "128K", home=world.home("alice")
-    )
+    formatted = coopfs("format", "--data", "1", "--redundancy", "1", "--block-size", "128K", home=world.home("alice"))
     assert "formatted 1+1" in well(formatted).out
 
 
@@ -62,7 +60,10 @@ def test_from_init_to_restore(world: World, tmp_path: Path) -> None:
         assert "held up to" in shown
 
         partners = json.loads(well(coopfs("partner", "list", "--json", home=alice)).out)
-        assert [(p["name"], p["up"], p["given"]) for p in partners] == [("bob", True, 48 << 20), ("carol", True, 48 << 20)]
+        assert [(p["name"], p["up"], p["given"]) for p in partners] == [
+            ("bob", True, 48 << 20),
+            ("carol", True, 48 << 20),
+        ]
         assert "bob" in well(coopfs("partner", "list", home=alice)).out
         hosted = json.loads(well(coopfs("status", "--json", home=world.home("bob"))).out)["hosted"]
         assert [store["partner"] for store in hosted] == ["alice"]

@@ -194,9 +194,15 @@ class Owner:
         """Until the columns of these partners are open."""
         until(lambda: all(self.columns()[name]["state"] in ("caught up", "catching up") for name in names))
 
+    def kill(self) -> None:
+        """SIGKILL the daemon, whoever started it."""
+        pid = pid_of(self.home)
+        assert pid is not None
+        process.kill(process.identify(self.name, pid))
+
     def lose(self) -> None:
         """The machine burns: its daemon is killed, its home is gone."""
-        self.world.kill(self.name)
+        self.kill()
         mounts.unmount(self.mount_point)
         shutil.rmtree(self.home)
 

@@ -1,4 +1,4 @@
-"""What a restore view is made of where a writer's disk has partners, commits and space."""
+"""The partner that a restore view is to those it calls: none."""
 
 from collections.abc import Sequence
 
@@ -6,21 +6,6 @@ from coopfs.errors import Refused
 from coopfs.types import BlockStore, Claim, DiskId, Master, Opening, Proposal
 
 _REFUSAL = "this is a restore view: it serves nothing"
-
-
-class NothingToCommit:
-    """The committer of a disk that nobody can change (fs.ports.Committer)."""
-
-    appending = True
-
-    async def may_append(self) -> None:
-        return
-
-    async def commit(self) -> None:
-        return
-
-    def hurry(self) -> None:
-        return
 
 
 class Nobody:

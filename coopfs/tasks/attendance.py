@@ -1,0 +1,78 @@
+"""Who of its partners a restore view reaches, and what can be read with them: said whenever it changes."""
+
+from collections.abc import Callable, Sequence
+
+import trio
+
+from coopfs.core.newest import Answers
+from coopfs.core.quorum import Quorum
+from coopfs.local.log import Log
+from coopfs.tasks.reader import Reader
+from coopfs.types import Place
+
+
+class Attendance:
+    """Watches the columns of a view. say: one line for the user.
+
+    Call it with a file's stripes for what `user.coopfs.state` says of it: whether its content can be read now.
+    """
+
+    def __init__(self, quorum: Quorum, readers: Sequence[Reader], log: Log, say: Callable[[str], None]) -> None:
+        self._quorum = quorum
+        self._readers = readers
+        self._log = log
+        self._say = say
+        self._places = [Place(version, row) for _, row, version, _ in log.places()]
+        self._slots: dict[int, dict[int, int]] = {}  # column -> row -> version, as it was when the column was opened
+        self._told = ""
+
+    async def run(self) -> None:
+        """Speak until cancelled; not while all are there from the beginning."""
+        async with trio.open_nursery() as nursery:
+            for reader in self._readers:
+                nursery.start_soon(self._watch, reader)
+
+    async def _watch(self, reader: Reader) -> None:
+        while True:
+            session = reader.session
+            if session is not None:
+                slots = await reader.inventory()
+                if slots is not None:
+                    self._slots[reader.number] = slots
+            self._tell()
+            if reader.session is session:
+                await reader.changed.wait()
+
+    def _tell(self) -> None:
+        line = self._describe()
+        if line != self._told and (self._told or self._missing()):
+            self._say(line)
+            self._told = line
+
+    def _describe(self) -> str:
+        missing = self._missing()
+        names = f"missing {', '.join(missing)}" if missing else "all partners are up"
+        short = len(missing) - self._quorum.m
+        if short > 0:
+            return f"{names}: content can be read again when {short} of them {'is' if short == 1 else 'are'} back"
+        lacking = sum(not self._readable(place) for place in self._places)
+        if lacking:
+            return f"{names}: {lacking} of {len(self._places)} stripes cannot be read now, user.coopfs.state tells of which files"
+        return f"{names}: everything can be read"
+
+    def _missing(self) -> list[str]:
+        return [reader.place.name for reader in self._readers if reader.session is None]
+
+    def _readable(self, place: Place) -> bool:
+        return self._here().lacks([place]) is None
+
+    def _here(self) -> Answers:
+        up = {reader.number for reader in self._readers if reader.session is not None}
+        return Answers(self._quorum, {column: slots for column, slots in self._slots.items() if column in up})
+
+    def __call__(self, stripes: Sequence[int], group: int) -> str:
+        here = self._here()
+        places = [sealed.place for stripe in stripes if (sealed := self._log.get(stripe)) is not None]
+        if len(places) == len(stripes) and here.lacks(places) is None:
+            return "readable"
+        return f"not readable now: missing {', '.join(self._missing()) or 'blocks'}"

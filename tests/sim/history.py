@@ -1,0 +1,39 @@
+"""What was done to the disk, and what was promised about it."""
+
+from dataclasses import dataclass, field
+
+from tests.sim.picture import Picture, difference
+from tests.sim.trace import Violation
+
+
+@dataclass(slots=True)
+class History:
+    """moments: (open group, tree) after each change; durable: index of the newest moment that a sync has returned for;
+    held: group -> A when it became held."""
+
+    moments: list[tuple[int, Picture]] = field(default_factory=list)
+    durable: int = 0
+    held: dict[int, int] = field(default_factory=dict)
+
+    def add(self, group: int, picture: Picture) -> None:
+        self.moments.append((group, picture))
+
+    def synced(self, moment: int) -> None:
+        self.durable = max(self.durable, moment)
+
+    def restart(self, group: int, picture: Picture) -> None:
+        """The disk was opened again, and looks like this: a moment that is not older than the last sync (P3)."""
+        for index in range(len(self.moments) - 1, self.durable - 1, -1):
+            if self.moments[index][0] <= group and self.moments[index][1] == picture:
+                del self.moments[index + 1 :]
+                return
+        why = difference(self.moments[self.durable][1], picture)
+        raise Violation(f"P3: after a crash the disk shows no moment since the last sync; {why}")
+
+    @property
+    def newest_held(self) -> int:
+        return max(self.held, default=0)
+
+    def end_of(self, group: int) -> Picture:
+        """The tree at the end of a group."""
+        return next(picture for number, picture in reversed(self.moments) if number <= group)

@@ -1,0 +1,68 @@
+"""What holds whenever all is quiet: every partner is up, nothing is under way, the open group is empty."""
+
+from pathlib import Path
+from typing import Any
+
+from coopfs.local.database import Database
+from coopfs.local.disk import DATABASE
+from coopfs.types import Kind
+from tests.sim.owner import Owner
+from tests.sim.trace import Violation
+
+TABLES = {
+    "inodes": "SELECT ino, mode, uid, gid, nlink, rdev, size, atime, mtime, ctime, parent, name, target, stored"
+    " FROM inodes WHERE nlink > 0 ORDER BY ino",
+    "names": "SELECT parent, name, ino FROM names ORDER BY parent, name",
+    "extents": "SELECT extents.* FROM extents JOIN inodes USING (ino) WHERE nlink > 0 ORDER BY ino, offset",
+    "xattrs": "SELECT xattrs.* FROM xattrs JOIN inodes USING (ino) WHERE nlink > 0 ORDER BY ino, xattrs.name",
+    "stripes": "SELECT id, born, length, layout, slices, tag, row, version FROM stripes"
+    f" WHERE kind = {Kind.DATA:d} AND died IS NULL ORDER BY id",
+    "live": "SELECT stripe, sum(length) FROM extents GROUP BY stripe ORDER BY stripe",
+}
+
+
+def check_replay(owner: Owner, directory: Path) -> None:
+    """The database that a restore built in `directory` from the log alone is the owner's."""
+    rebuilt = Database(directory / DATABASE)
+    ours = owner.own.local.database
+    try:
+        for name, query in TABLES.items():
+            if name == "live" and owner.own.local.metadata.nodes.orphans():
+                continue  # what is unlinked and open is known here only
+            _same(name, ours.read(query).fetchall(), rebuilt.read(query).fetchall())
+        _same("live", ours.read(TABLES["live"]).fetchall(), _live(ours))
+    finally:
+        rebuilt.close()
+
+
+def _live(database: Database) -> list[Any]:
+    query = f"SELECT id, live FROM stripes WHERE kind = {Kind.DATA:d} AND live > 0 ORDER BY id"
+    return database.read(query).fetchall()
+
+
+def _same(name: str, ours: list[Any], theirs: list[Any]) -> None:
+    if ours != theirs:
+        first = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), "lengths")
+        raise Violation(f"replay of the log differs from the database in {name}: {first!r:.400}")
+
+
+def check_ledger(owner: Owner) -> None:
+    """What the ledger says of blocks, rows and acks is what the partners have."""
+    ledger = owner.own.ledger
+    full = (1 << ledger.layout.n) - 1
+    places = ledger.log.places()
+    stores = [site.host.stores for site in owner.world.sites]
+    for id_, row, version, acks in places:
+        if acks != full:
+            raise Violation(f"all is quiet and stripe {id_} lacks columns: {acks:#b}")
+        for column, (store,) in enumerate(owner.own.places.columns):
+            stored = stores[column][store.store].blocks.get(row)
+            if stored is None or stored.version != version:
+                raise Violation(f"column {column} is said to have stripe {id_} in row {row}, and has {stored!r:.60}")
+    if ledger.progress.pending:
+        raise Violation(f"{ledger.progress.pending} stripes are pending, all are complete")
+    rows = [row for _, row, _, _ in places]
+    if len(set(rows)) != len(rows) or ledger.rows.free != ledger.rows.total - len(rows):
+        raise Violation("rows that are free do not add up with those that are taken")
+    if (ledger.progress.away, ledger.progress.margin()) != (0, ledger.layout.m):
+        raise Violation(f"all is quiet, but A is {ledger.progress.away:#b}, the margin {ledger.progress.margin()}")

@@ -1,0 +1,317 @@
+"""One life of a disk: random operations and faults under one seed, the loss of the machine, and what comes back.
+
+Faults never exceed what the design promises to survive (R7): see `_promised`. Beyond that, a restore must be honest:
+either it brings what was held, or it says that something newer may have been.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import trio
+
+from tests.sim import schedule
+from tests.sim.invariants import check_ledger, check_replay
+from tests.sim.network import Weather
+from tests.sim.owner import Owner
+from tests.sim.picture import difference
+from tests.sim.platter import Platter
+from tests.sim.restore import Refused, Restored, restore
+from tests.sim.trace import Violation
+from tests.sim.work import Work
+from tests.sim.world import Geometry, World
+
+LONG_AWAY = 13 * 3600.0  # seconds: more than limits.AWAY_AFTER
+PATIENCE = 900.0  # seconds in which whatever can happen must have happened
+CALM = Weather(delay=0.05)
+STORMS = (CALM, Weather(delay=0.4, loss=0.01, late=0.5), Weather(delay=0.05, loss=0.05, late=0.5), Weather(delay=3.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a life went. trace: the digest of all that happened; broken: the promise that was broken, or None."""
+
+    seed: int
+    geometry: Geometry
+    trace: str
+    counts: Counter[str]
+    broken: str | None
+
+    def __str__(self) -> str:
+        return f"COOPFS_SIM_SEED={self.seed} COOPFS_SIM_GEOMETRY={self.geometry}: {self.broken or 'fine'}"
+
+
+def live(seed: int, geometry: Geometry, directory: Path) -> Verdict:
+    """A whole life. directory: empty, for the files of all machines."""
+    random = Random(f"{seed} {geometry}")
+    lives: list[Life] = []
+
+    async def main() -> None:
+        async with trio.open_nursery() as late:
+            life = Life(World(geometry, random, directory, late))
+            lives.append(life)
+            await life.run()
+            late.cancel_scope.cancel()
+
+    broken = None
+    try:
+        schedule.run(random, main)
+    except* Violation as group:
+        broken = str(_first(group))
+    trace = lives[0].world.trace
+    return Verdict(seed, geometry, trace.digest, trace.counts, broken)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+class Life:
+    """damaged: columns that lost blocks which their partner had acknowledged, until all is repaired."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.random = world.random
+        self.damaged: set[int] = set()
+        self.owner: Owner
+        self._work = Work(Random(self.random.random()))
+        self._restores = 0
+
+    async def run(self) -> None:
+        """Everything between `format` and the last restore."""
+        platter = Platter(await self.world.format())
+        self.owner = Owner(self.world, platter)
+        actions: dict[Callable[[], Awaitable[None]], float] = {
+            self._operate: 40,
+            self._pause: 12,
+            self._sync: 3,
+            self._close_group: 8,
+            self._outage: 4,
+            self._return: 4,
+            self._cut: 2,
+            self._slow: 1.5,
+            self._change_weather: 2,
+            self._long_away: 1.5,
+            self._damage: 1.5,
+            self._crash: 1.5,
+            self._quiet: 1,
+        }
+        with platter.watching():
+            async with trio.open_nursery() as self._machine:
+                await self._machine.start(self.owner.run)
+                for _ in range(self.random.randint(20, 140)):
+                    (action,) = self.random.choices(list(actions), list(actions.values()))
+                    await action()
+                if self.random.random() < 0.3:
+                    await self._quiet()
+                    await self.owner.burn()
+                    await self._check_complete()
+                else:
+                    await self.owner.burn()
+                await self._check_restores()
+
+    # --- what happens ---------------------------------------------------------------------------------------------
+
+    def _note(self, what: str) -> None:
+        self.world.trace.note(trio.current_time(), what)
+
+    async def _operate(self) -> None:
+        with self._not_stuck("an operation"):
+            for operation in self._work.next():
+                await self.owner.apply(operation)
+        self._note("operate")
+
+    async def _pause(self) -> None:
+        await trio.sleep(self.random.choice([0.01, 0.1, 1, 1, 5, 40]) * self.random.random())
+
+    async def _sync(self) -> None:
+        if self.random.random() < 0.3:
+            self.owner.in_background(self.owner.sync)
+            return
+        with self._not_stuck("fsync"):
+            await self.owner.sync()
+
+    async def _close_group(self) -> None:
+        if self.random.random() < 0.5:
+            self.owner.in_background(self.owner.close_group)
+            return
+        with self._not_stuck("the end of a group"):
+            await self.owner.close_group()
+
+    async def _outage(self) -> None:
+        site = self.random.choice(self.world.sites)
+        self._note(f"outage {site.number}")
+        site.go(up=False)
+
+    async def _return(self) -> None:
+        for site in self.world.sites:
+            if self.random.random() < 0.7:
+                site.go(up=True)
+
+    async def _cut(self) -> None:
+        self.random.choice(self.world.sites).cut()
+
+    async def _slow(self) -> None:
+        site = self.random.choice(self.world.sites)
+        site.slowness = 1.0 if site.slowness > 1 else self.random.choice([10.0, 100.0])
+
+    async def _change_weather(self) -> None:
+        self.world.network.weather = self.random.choice(STORMS)
+
+    async def _long_away(self) -> None:
+        """Who is down now stays so for more than 12 hours."""
+        self._note(f"away {[site.number for site in self.world.sites if not site.up]}")
+        self.world.skipped += LONG_AWAY
+        await trio.sleep(self.random.uniform(0, 15))
+
+    async def _damage(self) -> None:
+        """A partner loses blocks that it acknowledged. One at a time, and only if one may be lost."""
+        if self.damaged or not self.world.geometry.quorum.f:
+            return
+        site = self.random.choice(self.world.sites)
+        (store,) = site.host.stores.values()
+        if not store.blocks:
+            return
+        for row in self.random.sample(sorted(store.blocks), self.random.randint(1, len(store.blocks))):
+            del store.blocks[row]
+            self.world.trace.lose(site.number, row)
+        self.damaged.add(site.number)
+        self._note(f"damage {site.number}")
+        if self.random.random() < 0.7:
+            site.cut()
+
+    async def _crash(self) -> None:
+        power = self.random.random() < 0.5
+        self._note("powerloss" if power else "kill")
+        await self.owner.die(power)
+        if self.random.random() < 0.2:
+            self.world.skipped += LONG_AWAY
+        await self._machine.start(self.owner.run)
+
+    # --- when all is quiet ----------------------------------------------------------------------------------------
+
+    async def _quiet(self) -> None:
+        """Everybody comes back, and all invariants hold."""
+        self.world.network.weather = CALM
+        for site in self.world.sites:
+            site.slowness = 1.0
+            site.go(up=True)
+            if site.number in self.damaged:
+                site.cut()  # only a new session tells what is lost
+        with self._not_stuck("the wait until all is complete"):
+            await self.owner.close_group()
+            await trio.sleep(15)  # AWAY_CHECK, CLEANER_INTERVAL, reconnects
+            ledger = self.owner.own.ledger
+            await ledger.changed.wait_until(lambda: self._is_complete() and not ledger.progress.away)
+        check_ledger(self.owner)
+        self.damaged.clear()
+        self._note("quiet")
+        found = await self._restore(range(len(self.world.sites)))
+        if isinstance(found, Refused) or found.doubt is not None:
+            raise Violation(f"everything is complete, and a restore says: {found}")
+        if found.group != self.owner.own.local.metadata.group - 1:
+            raise Violation(f"everything is complete, and a restore finds group {found.group}")
+        check_replay(self.owner, found.state.directory)
+
+    def _is_complete(self) -> bool:
+        ledger = self.owner.own.ledger
+        newest = self.owner.own.local.metadata.group - 1
+        return not ledger.progress.pending and ledger.progress.barrier == newest
+
+    def _not_stuck(self, what: str) -> "_Deadline":
+        return _Deadline(what)
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    async def _check_complete(self) -> None:
+        """What is complete survives any m; with a_min answers nobody is asked."""
+        quorum = self.world.geometry.quorum
+        lost = set(self.random.sample(range(quorum.n), quorum.m))
+        found = await self._restore(set(range(quorum.n)) - lost)
+        newest = self.owner.history.newest_held
+        if isinstance(found, Refused) or found.group < newest:
+            raise Violation(f"P2: group {newest} was complete, without {sorted(lost)} there is {_brief(found)}")
+        if quorum.n - len(lost) >= quorum.answers_needed and found.doubt is not None:
+            raise Violation(f"R11: all was complete, {quorum.n - len(lost)} answers are enough, but {found.doubt}")
+
+    async def _check_restores(self) -> None:
+        n = self.world.geometry.quorum.n
+        newest = self.owner.history.newest_held
+        lost = self._promised()
+        if newest and lost is not None:
+            found = await self._restore(set(range(n)) - lost)
+            if isinstance(found, Refused) or found.group < newest:
+                raise Violation(f"P2: group {newest} was held, without {sorted(lost)} there is {_brief(found)}")
+        if self.damaged:
+            return  # who lost blocks says that they never were: more than the budget would be lost
+        for _ in range(2):
+            left = {column for column in range(n) if self.random.random() < 0.6}
+            if left:
+                await self._restore(left)
+
+    def _promised(self) -> set[int] | None:
+        """Partners whose loss the newest held group must survive: those in A when it became held, or now, and some
+        others (P2). None: nothing is promised at present."""
+        quorum = self.world.geometry.quorum
+        newest = self.owner.history.newest_held
+        if not newest:
+            return None
+        away = self.owner.history.held[newest]
+        others = max(quorum.f - away.bit_count(), quorum.f_min)
+        progress = self.owner.own.ledger.progress
+        if progress.barrier == newest and self.random.random() < 0.5:
+            away, others = progress.away, progress.margin()
+        gone = {column for column in range(quorum.n) if away >> column & 1}
+        others -= len(self.damaged - gone)
+        if others < 0:
+            return None
+        rest = sorted(set(range(quorum.n)) - gone - self.damaged)
+        chosen = self.random.sample(rest, min(others, len(rest)))
+        lost = {*chosen, *(column for column in sorted(gone | self.damaged) if self.random.random() < 0.7)}
+        self._note(f"lost {sorted(lost)}")
+        return lost
+
+    async def _restore(self, left: "range | set[int]") -> Restored | Refused:
+        """P1 and R11 hold for every restore, whoever is left."""
+        for site in self.world.sites:
+            site.slowness = 1.0
+            site.go(up=site.number in left)
+        self._restores += 1
+        directory = self.world.directory / f"restore {self._restores}"
+        with self._not_stuck("a restore"):
+            found = await restore(self.world, self.world.way(CALM), directory)
+        self._note(f"restore {sorted(left)} {_brief(found)}")
+        if isinstance(found, Refused):
+            return found
+        expected = self.owner.history.end_of(found.group)
+        if found.picture != expected:
+            raise Violation(f"P1: group {found.group} as restored: {difference(found.picture, expected)}")
+        newest = self.owner.history.newest_held
+        if found.group < newest and found.doubt is None and not self.damaged:
+            raise Violation(f"R11: group {newest} was held, {sorted(left)} silently give {found.group}")
+        return found
+
+
+def _brief(found: Restored | Refused) -> str:
+    if isinstance(found, Refused):
+        return f"refused: {found.why}"
+    return f"group {found.group}" + (f", in doubt: {found.doubt}" if found.doubt else "")
+
+
+class _Deadline:
+    """What takes longer than PATIENCE is stuck."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._scope = trio.move_on_after(PATIENCE)
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+
+    def __exit__(self, *exception: object) -> None:
+        self._scope.__exit__(*exception)  # type: ignore[arg-type]
+        if self._scope.cancelled_caught:
+            raise Violation(f"{self._what} is stuck")

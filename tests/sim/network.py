@@ -1,0 +1,172 @@
+"""The way to partners (tasks.network.Network) as the weather is: delays, outages, lost requests and lost answers.
+
+A link is one connection to one site. When it breaks, everything that travels on it is lost: a request before it was
+carried out, or its answer. A request that was lost may still arrive, late.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import TypeVar
+
+import trio
+
+from coopfs.errors import PartnerAway
+from coopfs.tasks.signal import Signal
+from coopfs.types import Claim, DiskId, Master, NodeKey, Opening, Partner, Proposal, Slot, StoredBlock
+from tests.memory import MemoryHost, MemoryPartner, MemoryStore
+from tests.sim.trace import Trace
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Weather:
+    """delay: seconds of one way at the most; loss: share of journeys that break the link; late: share of lost requests
+    that arrive all the same."""
+
+    delay: float = 0.05
+    loss: float = 0.0
+    late: float = 0.0
+
+
+@dataclass(eq=False)
+class Site:
+    """A partner and the way to it. slowness multiplies its delays."""
+
+    number: int
+    host: MemoryHost
+    up: bool = True
+    slowness: float = 1.0
+    link: trio.Event = field(default_factory=trio.Event)  # set: this connection is broken
+    changed: Signal = field(default_factory=Signal)
+
+    def cut(self) -> None:
+        """The connection breaks; a new one can be made at once, if the site is up."""
+        self.link.set()
+        self.link = trio.Event()
+
+    def go(self, up: bool) -> None:
+        self.up = up
+        if not up:
+            self.cut()
+        self.changed.notify()
+
+
+class SimNetwork:
+    """Who is up, for one peer. late: nursery in which stragglers travel on."""
+
+    def __init__(
+        self, sites: Sequence[Site], peer: NodeKey, weather: Weather, random: Random, trace: Trace, late: trio.Nursery
+    ) -> None:
+        self._sites = {site.host.key: site for site in sites}
+        self._peer = peer
+        self.weather = weather
+        self._random = random
+        self.trace = trace
+        self._late = late
+
+    async def reach(self, node: NodeKey) -> Partner:
+        site = self._sites[node]
+        await trio.sleep(self.delay(site))
+        await site.changed.wait_until(lambda: site.up)
+        return SimPartner(self, site, site.host.partner(self._peer))
+
+    async def try_reach(self, node: NodeKey) -> Partner | None:
+        site = self._sites[node]
+        await trio.sleep(self.delay(site))
+        return SimPartner(self, site, site.host.partner(self._peer)) if site.up else None
+
+    async def gone(self, partner: Partner) -> None:
+        assert isinstance(partner, SimPartner)
+        await partner.link.wait()
+
+    def delay(self, site: Site) -> float:
+        return self._random.uniform(0, self.weather.delay) * site.slowness
+
+    async def call(self, site: Site, link: trio.Event, request: Callable[[], Awaitable[T]], lasting: bool) -> T:
+        """There and back. PartnerAway: the link broke. lasting: a request that may arrive late."""
+        try:
+            await self._travel(site, link)
+        except (PartnerAway, trio.Cancelled):
+            if lasting and self._random.random() < self.weather.late:
+                self._late.start_soon(self._arrive_late, site, request)
+            raise
+        answer = await request()
+        await self._travel(site, link)
+        return answer
+
+    async def _travel(self, site: Site, link: trio.Event) -> None:
+        with trio.move_on_after(self.delay(site)):
+            await link.wait()
+        if link.is_set():
+            raise PartnerAway("the connection broke")
+        if self._random.random() < self.weather.loss:
+            self.trace.counts["loss"] += 1
+            site.cut()
+            raise PartnerAway("the connection broke")
+
+    async def _arrive_late(self, site: Site, request: Callable[[], Awaitable[object]]) -> None:
+        await trio.sleep(self._random.uniform(0, 3))
+        if site.up:
+            self.trace.counts["late"] += 1
+            await request()
+
+
+class SimPartner:
+    """types.Partner over one link."""
+
+    def __init__(self, network: SimNetwork, site: Site, partner: MemoryPartner) -> None:
+        self._network = network
+        self._site = site
+        self._partner = partner
+        self.link = site.link
+
+    async def _call(self, request: Callable[[], Awaitable[T]]) -> T:
+        return await self._network.call(self._site, self.link, request, lasting=False)
+
+    async def open(self, opening: Opening) -> "SimStore":
+        store = await self._call(lambda: self._partner.open(opening))
+        return SimStore(self._network, self._site, self.link, store)
+
+    async def claim(self, claim: Claim) -> None:
+        await self._call(lambda: self._partner.claim(claim))
+
+    async def masters(self, disk: DiskId) -> Sequence[Master]:
+        return await self._call(lambda: self._partner.masters(disk))
+
+    async def put_master(self, claim: Claim, master: Master) -> None:
+        await self._call(lambda: self._partner.put_master(claim, master))
+
+    async def agree(self, proposal: Proposal) -> bytes:
+        return await self._call(lambda: self._partner.agree(proposal))
+
+
+class SimStore:
+    """types.BlockStore over one link."""
+
+    def __init__(self, network: SimNetwork, site: Site, link: trio.Event, store: MemoryStore) -> None:
+        self.opened = store.opened
+        self._network = network
+        self._site = site
+        self._link = link
+        self._store = store
+
+    async def _call(self, request: Callable[[], Awaitable[T]], lasting: bool = False) -> T:
+        return await self._network.call(self._site, self._link, request, lasting)
+
+    async def put(self, row: int, version: int, data: bytes) -> None:
+        async def store() -> None:
+            await self._store.put(row, version, data)
+            self._network.trace.put(trio.current_time(), self._site.number, row, StoredBlock(version, bytes(data)))
+
+        await self._call(store, lasting=True)
+
+    async def get(self, row: int) -> StoredBlock | None:
+        return await self._call(lambda: self._store.get(row))
+
+    async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
+        return await self._call(lambda: self._store.inventory(first_row, limit))
+
+    async def close(self) -> None:
+        await self._store.close()

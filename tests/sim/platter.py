@@ -1,0 +1,80 @@
+"""What a crash leaves of a directory: after a kill all that was written, after a power loss what was synced, and of
+the rest any part.
+
+The write-ahead log only grows while its process lives (it is cut at 16 MiB, which no life reaches); stage files are
+few and small, so they are remembered whole whenever they are synced.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from unittest.mock import patch
+
+
+class Platter:
+    """What is known to be on stable storage of one directory, by path relative to it; it moves from copy to copy."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._logs: dict[Path, int] = {}  # synced bytes of each write-ahead log
+        self._files: dict[Path, bytes] = {}  # content of each other file when it was synced last
+        self._names: dict[Path, set[str]] = {}  # entries of each directory when it was synced last
+        self._settle()
+
+    def _settle(self) -> None:
+        """All that is there now is on the platter."""
+        for path in (self.directory, *self.directory.rglob("*")):
+            self._note(path)
+
+    def _note(self, path: Path) -> None:
+        name = path.relative_to(self.directory)
+        if path.is_dir():
+            self._names[name] = set(os.listdir(path))
+        elif path.name.endswith("-wal"):
+            self._logs[name] = path.stat().st_size
+        elif path.suffix != ".sqlite" and not path.name.endswith("-shm"):
+            self._files[name] = path.read_bytes()
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """See every fsync and fdatasync of this process."""
+
+        def sync(descriptor: int) -> None:
+            path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+            if path.is_relative_to(self.directory) and path.exists():
+                self._note(path)
+
+        with patch.object(os, "fsync", sync), patch.object(os, "fdatasync", sync):
+            yield
+
+    def kill(self, copy: Path) -> None:
+        """The process dies here and now. `copy` is what the next one finds."""
+        shutil.copytree(self.directory, copy, ignore=shutil.ignore_patterns("*-shm"))
+        self.directory = copy
+
+    def lose_power(self, copy: Path, random: Random) -> None:
+        """The machine stops here and now."""
+        self.kill(copy)
+        for path in sorted(copy.rglob("*")):
+            name = path.relative_to(copy)
+            if path.is_dir():
+                continue
+            if path.name.endswith("-wal"):
+                size = path.stat().st_size
+                os.truncate(path, random.randint(min(self._logs.get(name, 0), size), size))
+            elif name in self._files:
+                if random.random() < 0.7:
+                    path.write_bytes(self._files[name])
+            elif path.parent.name == "stage":
+                self._lose(path, random)
+        self._settle()
+
+    def _lose(self, path: Path, random: Random) -> None:
+        """A file that was never synced."""
+        if path.name not in self._names.get(path.parent.relative_to(self.directory), set()) and random.random() < 0.7:
+            path.unlink()
+        else:
+            path.write_bytes(bytes(random.randint(0, path.stat().st_size)))

@@ -1,0 +1,96 @@
+"""A machine that has nothing but the kit: the newest state from the partners that are left."""
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from coopfs.errors import NotRestorable
+from coopfs.fs.disk import Disk
+from coopfs.fs.ports import ReadOnlySpace
+from coopfs.local.disk import LocalDisk
+from coopfs.local.log import Log
+from coopfs.tasks.content import RemoteContent
+from coopfs.tasks.fetcher import Fetcher
+from coopfs.tasks.masters import MasterSearch
+from coopfs.tasks.network import Network
+from coopfs.tasks.reader import Reader
+from coopfs.tasks.recovery import Recovery, State
+from tests.sim.picture import SHOWN, Camera, Picture, starts
+from tests.sim.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """state: T; picture: the tree as the restore view shows it; doubt: why something newer may have been held."""
+
+    state: State
+    picture: Picture
+
+    @property
+    def group(self) -> int:
+        return self.state.group
+
+    @property
+    def doubt(self) -> str | None:
+        return self.state.doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No state was found whole."""
+
+    why: str
+
+
+def ignore(step: str, done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+async def restore(world: World, network: Network, directory: Path) -> Restored | Refused:
+    """What a user with the kit gets, from whoever answers."""
+    keys = world.keys
+    directory.mkdir()
+    async with trio.open_nursery() as nursery:
+        try:
+            search = MasterSearch(keys, network, lambda node, addresses: None, ignore)
+            master = await search.run([site.host.key for site in world.sites])
+            places = master.layouts[-1]
+            readers = [Reader(number, store, keys.disk, network) for number, (store, *_) in enumerate(places.columns)]
+            for reader in readers:
+                nursery.start_soon(reader.run)
+            fetcher = Fetcher(keys, places.layout, readers)
+            recovery = Recovery(keys, places, readers, fetcher, directory, ignore)
+            await recovery.gather()
+            state = await recovery.find(master.floor.version)
+            return Restored(state, await _view(world, state, fetcher, nursery))
+        except NotRestorable as refusal:
+            return Refused(str(refusal))
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+async def _view(world: World, state: State, fetcher: Fetcher, nursery: trio.Nursery) -> Picture:
+    local = LocalDisk(state.directory, lambda: int(world.wall()))
+    log = Log(local.database, local.metadata.stripes.take_id)
+    content = RemoteContent(log, fetcher, nursery)
+    disk = Disk(local, ReadOnlySpace(0), content, lambda stripes, group: "")
+    try:
+        parts: dict[tuple[int, int], bytes] = {}
+        for (ino,) in local.database.read("SELECT ino FROM inodes").fetchall():
+            node = local.metadata.nodes.get(ino)
+            for start in starts(node) if stat.S_ISREG(node.mode) else ():
+                parts[ino, start] = await _read(disk, ino, start)
+        return Camera(disk, lambda ino, start, size: parts[ino, start]).take()
+    finally:
+        disk.close()
+
+
+async def _read(disk: Disk, ino: int, start: int) -> bytes:
+    buffer, missing = disk.files.read(ino, start, SHOWN)
+    for part in missing:
+        assert not part.here
+        part.view[:] = await disk.content.read(part.stripe, part.at, len(part.view))
+    return bytes(buffer)
+

@@ -1,0 +1,110 @@
+"""A disk on k+m partners that keep what they acknowledged, whatever happens to them; and the time of day."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import trio
+
+from coopfs.core.claims import CLAIMER, sign_claim
+from coopfs.core.geometry import MIN_STRIPE, OVERHEAD, check_layout, shard_capacity
+from coopfs.core.identity import Identity
+from coopfs.core.keys import make_keys
+from coopfs.core.master import Floor, LayoutPlaces, MasterBlock, StorePlace, seal_master
+from coopfs.core.quorum import Quorum
+from coopfs.limits import BLOCK_ROUNDING, MIN_BLOCK_SIZE
+from coopfs.local import keyfile
+from coopfs.local.disk import create_disk
+from coopfs.types import Layout, Opening, StoreId, StoreSpec, make_version
+from tests.memory import MemoryHost
+from tests.sim.network import SimNetwork, Site, Weather
+from tests.sim.trace import Trace
+
+START = 1_700_000_000.0  # seconds since 1970
+EPOCH = 1
+ROWS = 160  # a life takes about 40 for its groups: head retirement does not exist yet
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    k: int
+    m: int
+
+    def __str__(self) -> str:
+        return f"{self.k}+{self.m}"
+
+    @property
+    def quorum(self) -> Quorum:
+        return Quorum(self.k, self.m)
+
+    @property
+    def layout(self) -> Layout:
+        """With the smallest blocks that can be."""
+        least = -(-MIN_STRIPE // self.k) + OVERHEAD
+        layout = Layout(1, self.k, self.m, max(MIN_BLOCK_SIZE, -(-least // BLOCK_ROUNDING) * BLOCK_ROUNDING))
+        check_layout(layout)
+        return layout
+
+
+class World:
+    """Everything but the owner's machine."""
+
+    def __init__(self, geometry: Geometry, random: Random, directory: Path, late: trio.Nursery) -> None:
+        self.geometry = geometry
+        self.random = random
+        self.directory = directory
+        self.trace = Trace()
+        self.skipped = 0.0  # seconds that went by while nothing happened
+        self._looks = 0
+        self.node = Identity.from_seed(random.randbytes(32)).key
+        self.keys = make_keys(random.randbytes(32), random.randbytes(32))
+        self.sites = [Site(number, MemoryHost(random.randbytes(32))) for number in range(geometry.k + geometry.m)]
+        self._late = late
+        self.network = self.way(Weather())
+
+    def way(self, weather: Weather) -> SimNetwork:
+        """The owner's network, or that of somebody with the kit."""
+        return SimNetwork(self.sites, self.node, weather, Random(self.random.random()), self.trace, self._late)
+
+    def wall(self) -> float:
+        """Seconds since 1970. It goes on by a microsecond with each look, so that all times differ."""
+        self._looks += 1
+        return START + self.skipped + trio.current_time() + self._looks * 1e-6
+
+    async def format(self) -> Path:
+        """A new disk. Returns its directory on the owner's machine."""
+        layout = self.geometry.layout
+        stores = [StoreId(self.random.randbytes(16)) for _ in self.sites]
+        columns = tuple(
+            (StorePlace(store, site.host.key, site.host.key, f"p{site.number}", ()),)
+            for store, site in zip(stores, self.sites, strict=True)
+        )
+        places = LayoutPlaces(layout, ROWS, columns)
+        claimer = self.random.randbytes(CLAIMER)
+        block = MasterBlock(make_version(EPOCH, 1), claimer, (self.keys.key_id,), (), (places,), Floor(0, 0))
+        await self._prepare_partners(block, places)
+        directory = self.directory / "home 0"
+        directory.mkdir()
+        keyfile.write(directory, self.keys)
+        facts: dict[str, int | str | bytes] = {
+            "epoch": EPOCH,
+            "claimer": claimer,
+            "k": layout.k,
+            "shard_length": shard_capacity(layout.block_size),
+            "master_counter": block.counter,
+            "master": seal_master(self.keys, block, self.node).data,
+        }
+        create_disk(directory, lambda: int(self.wall() * NS), 0, 0, facts)
+        return directory
+
+    async def _prepare_partners(self, block: MasterBlock, places: LayoutPlaces) -> None:
+        assert self.keys.signing_seed is not None
+        claim = sign_claim(self.keys.signing_seed, EPOCH, block.claimer, int(START))
+        spec = StoreSpec(places.rows, places.layout.block_size)
+        for site, (store,) in zip(self.sites, places.columns, strict=True):
+            site.host.given[self.node] = 1 << 40
+            partner = site.host.partner(self.node)
+            session = await partner.open(Opening(self.keys.disk, store.store, claim, spec))
+            await session.close()
+            await partner.put_master(claim, seal_master(self.keys, block, store.node))
