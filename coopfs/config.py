@@ -5,6 +5,7 @@ what was meant.
 """
 
 import difflib
+import os
 import re
 import socket
 import tomllib
@@ -185,13 +186,19 @@ upload_limit = {config.upload_limit}
 
 
 def write_default(home: Path, config: Config) -> None:
-    """Make the directory of a new home and write the commented file. HomeError: there already, or not writable."""
-    path = home / FILE_NAME
+    """Make the directory of a new home and write the commented file, whole or not at all; the very same one that an
+    `init` which was cut short has left is fine. HomeError: there is another one already, or it cannot be written."""
+    path, text = home / FILE_NAME, default_text(config)
+    draft = path.with_suffix(".new")
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(default_text(config))
-    except FileExistsError:
-        raise HomeError(f"{path} is there already") from None
+        try:
+            draft.write_text(text, encoding="utf-8")
+            os.link(draft, path)
+        except FileExistsError:
+            if path.read_bytes() != text.encode():
+                raise HomeError(f"{path} is there already; remove it, or choose another --home") from None
+        finally:
+            draft.unlink(missing_ok=True)
     except OSError as error:
         raise HomeError(f"{path} cannot be written: {error.strerror}") from error

@@ -117,4 +117,5 @@ FORMAT_TIMEOUT = 60.0  # seconds that `format` waits for all partners to be reac
 RESTORE_PATIENCE = 15.0  # seconds that a restore waits for partners before it goes on with those that answer
 MIN_ROWS = 2 * MIN_RESERVE_ROWS  # rows of the smallest disk: as many again as the reserve
 PROTOCOL_VERSION = 0  # the only one spoken; 0 until the formats are frozen as 1
+PROGRESS_INTERVAL = 0.2  # seconds between two progress lines of one call: as often as an eye can use
 LAST_SEEN_INTERVAL = 60.0  # seconds between notes of which partners are up

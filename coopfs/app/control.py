@@ -75,7 +75,10 @@ async def _outcome(stream: trio.SocketStream, calls: dict[str, Call], watch: Wat
 async def _read_line(stream: trio.SocketStream) -> bytes:
     line = b""
     while not line.endswith(b"\n"):
-        part = await stream.receive_some(CONTROL_LINE)
+        try:
+            part = await stream.receive_some(CONTROL_LINE)
+        except trio.BrokenResourceError:
+            part = b""
         line += part
         if not part or len(line) > CONTROL_LINE:
             raise UsageError("a request on the control socket is one line of JSON")
@@ -86,5 +89,5 @@ def _parse(line: bytes) -> tuple[str, dict[str, Any]]:
     try:
         request = json.loads(line)
         return str(request["call"]), dict(request["args"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError("a request on the control socket is one line of JSON with call and args") from None

@@ -26,7 +26,7 @@ from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, KitDisk, KitPartner, to_text
 from coopfs.core.master import Floor
 from coopfs.core.wire.node_requests import Hello
-from coopfs.errors import MountError, UsageError
+from coopfs.errors import MountError, StateError, UsageError
 from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, MAX_BLOCK_SIZE, PROTOCOL_VERSION
 from coopfs.local import partners
 from coopfs.local.home import Home
@@ -66,6 +66,7 @@ class Node:
         limit = settings.upload_limit
         self._network = RosterNetwork(self.roster, TokenBucket(limit, MAX_BLOCK_SIZE) if limit else None)
         self.own: OwnDisk | None = None
+        self.damage: str | None = None  # why the own disk, which is there, cannot be opened
         self.stopping = trio.Event()
         self._proposed: set[NodeKey] = set()  # inviters whose answer is awaited: they may call before it is saved
 
@@ -78,12 +79,17 @@ class Node:
     # --- running --------------------------------------------------------------------------------------------------
 
     def open_disk(self) -> None:
-        """Open this node's disk, if it has one, and run it. StateError: its files are lost or damaged."""
+        """Open this node's disk, if it has one, and run it. If it is lost or damaged its calls say so; partners are
+        served all the same, since their backups do not depend on it."""
         for entry in partners.all_partners(self._database):
             self._know(entry)
         directories = [d for d in self._home.disks.iterdir() if not d.name.startswith(formatting.FORMING)]
         if directories:
-            self._run_disk(directories[0])
+            try:
+                self._run_disk(directories[0])
+            except StateError as damage:
+                self.damage = str(damage)
+                logger.error("%s", damage)
 
     def _run_disk(self, directory: Path) -> None:
         self.own = OwnDisk(directory, self.identity.key, self._network, self._nursery, time.time)
@@ -99,6 +105,8 @@ class Node:
             await trio.sleep(LAST_SEEN_INTERVAL)
 
     def _disk(self) -> OwnDisk:
+        if self.damage is not None:
+            raise StateError(self.damage)
         if self.own is None:
             raise UsageError("this node has no disk yet: make one with `coopfs format`")
         return self.own
@@ -113,7 +121,7 @@ class Node:
                 "name": self._settings.name,
                 "key": self.identity.key.hex(),
                 "listen": list(self.addresses),
-                "trouble": self.hosting.failure,
+                "trouble": self.damage or self.hosting.failure,
             },
             "disk": None if self.own is None else status.describe_disk(self.own),
             "partners": [status.describe_partner(entry, self.roster) for entry in entries],
@@ -153,7 +161,7 @@ class Node:
         return {"name": entry.name}
 
     async def call_format(self, arguments: Arguments, watch: Watch) -> Any:
-        if self.own is not None:
+        if self.own is not None or self.damage is not None:
             raise UsageError("this node has a disk already: one home has one")
         data, redundancy = int(arguments["data"]), int(arguments["redundancy"])
         if redundancy == 0 and not arguments["no_redundancy"]:
@@ -211,7 +219,7 @@ class Node:
 
 
 async def run_node(path: Path) -> None:
-    """Run the daemon of a home. HomeError, ConfigError, UsageError (port in use), StateError."""
+    """Run the daemon of a home. HomeError, ConfigError, UsageError (port in use), StateError (node.sqlite)."""
     home = Home(path)
     with home.locked():
         settings = config.load(path)

@@ -19,7 +19,7 @@ from coopfs.errors import MountError, NotAuthentic, StateError, UsageError, firs
 from coopfs.fs.disk import Disk
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.mounting import Mount
-from coopfs.limits import ROOT_INO
+from coopfs.limits import PROGRESS_INTERVAL, ROOT_INO
 from coopfs.local import keyfile
 from coopfs.local.disk import LocalDisk
 from coopfs.local.groups import Group
@@ -108,7 +108,10 @@ class OwnDisk:
         self._nursery.start_soon(self._remove_content, list(stripes))
 
     async def _remove_content(self, stripes: list[int]) -> None:
-        await self.committer.commit()  # freed by commit first, unlinked after (R5)
+        try:
+            await self.committer.commit()  # freed by commit first, unlinked after (R5)
+        except StateError:  # told as `trouble`; the next start sweeps up
+            return
         self.local.stage.remove(stripes)
 
     def _on_closed(self, group: Group) -> None:
@@ -168,6 +171,8 @@ class OwnDisk:
 
         UsageError: the path is not in the mount. StateError: nothing is sent any more.
         """
+        if self.trouble is not None:
+            raise StateError(self.trouble)
         metadata = self.local.metadata
         group = metadata.group if path is None else self._newest_group(path)
         if group >= metadata.group:
@@ -175,7 +180,11 @@ class OwnDisk:
         progress = self.ledger.progress
         word = "complete" if complete else "held"
         first = None
-        while (progress.complete() if complete else progress.barrier) < group:
+
+        def is_there() -> bool:
+            return (progress.complete() if complete else progress.barrier) >= group
+
+        while not is_there():
             if self.trouble is not None:
                 raise StateError(self.trouble)
             left = self.log.unsealed() + progress.pending
@@ -185,7 +194,8 @@ class OwnDisk:
                 first - left,
                 first,
             )
-            await self.ledger.changed.wait()
+            with trio.move_on_after(PROGRESS_INTERVAL):  # acks come by the hundred: what is left is not counted at each
+                await self.ledger.changed.wait_until(lambda: is_there() or self.trouble is not None)
 
     def _newest_group(self, path: Path) -> int:
         if self.mountpoint is None or not path.is_relative_to(self.mountpoint):

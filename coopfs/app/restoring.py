@@ -92,17 +92,19 @@ async def opened(taken: Kit, talk: Dialogue) -> AsyncIterator[Disk]:
     with tempfile.TemporaryDirectory(prefix="coopfs-restore-") as work:
         async with trio.open_nursery() as nursery:
             await nursery.start(roster.run)
-            disk = await _recover(taken, wanted, roster, nursery, Path(work), talk)
+            disk, fetcher = await _recover(taken, wanted, roster, nursery, Path(work), talk)
             try:
                 yield disk
             finally:
                 nursery.cancel_scope.cancel()
                 disk.close()
+                for name, count in fetcher.damage().items():
+                    talk.say(f"{name}: {count} blocks are damaged; others took their place")
 
 
 async def _recover(
     taken: Kit, wanted: KitDisk, roster: Roster, nursery: trio.Nursery, work: Path, talk: Dialogue
-) -> Disk:
+) -> tuple[Disk, Fetcher]:
     network = RosterNetwork(roster)
     for partner in taken.partners:
         roster.add(Contact(partner.node, partner.addresses))
@@ -122,7 +124,7 @@ async def _recover(
     attendance = Attendance(Quorum(places.layout.k, places.layout.m), readers, log, talk.say)
     nursery.start_soon(attendance.run)
     content = RemoteContent(log, fetcher, nursery)
-    return Disk(local, ReadOnlySpace(log.content_bytes()), content, attendance)
+    return Disk(local, ReadOnlySpace(log.content_bytes()), content, attendance), fetcher
 
 
 def _know(roster: Roster, node: NodeKey, addresses: tuple[str, ...]) -> None:

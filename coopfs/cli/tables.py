@@ -25,7 +25,8 @@ def print_status(status: Json) -> None:
         console.print(f"[bold red]{escape(node['trouble'])}[/]")
     disk = status["disk"]
     if disk is None:
-        console.print("no disk yet: find partners with coopfs partner invite, then run coopfs format")
+        if not node["trouble"]:  # which may be that of a disk that cannot be opened
+            console.print("no disk yet: find partners with coopfs partner invite, then run coopfs format")
     else:
         for sentence in disk_sentences(disk):
             console.print(sentence)

@@ -13,6 +13,7 @@ is 90 bytes, big-endian:
 """
 
 import struct
+from functools import lru_cache
 
 from blake3 import blake3
 from nacl.exceptions import BadSignatureError
@@ -30,6 +31,7 @@ _MAGIC = b"coopfs 0 claim"
 _DISK_CONTEXT = "coopfs 0 disk id"
 
 
+@lru_cache(maxsize=256)  # every block's associated data names it
 def disk_id(signing_key: bytes) -> DiskId:
     """The 16-byte id of the disk whose public signing key (32 bytes, Ed25519) this is."""
     return DiskId(blake3(signing_key, derive_key_context=_DISK_CONTEXT).digest(length=16))

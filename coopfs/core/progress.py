@@ -85,6 +85,8 @@ class Progress:
 
     def advance(self) -> int:
         """The barrier, moved on as far as what is safe now allows. It never moves back (R7)."""
+        if self.quorum.n - self.away.bit_count() < self.quorum.to_be_safe(self.away):
+            return self.barrier  # so many are away that not even what lies on all columns is safe
         while self.barrier < self.sealed and self._is_held(self.barrier + 1):
             self.barrier += 1
         return self.barrier
@@ -113,11 +115,11 @@ class Progress:
 
     def has_caught_up(self, column: int) -> bool:
         """The column has acked every live stripe up to the barrier."""
-        return not any(p.born <= self.barrier and p.died is None for p in self.missing(column))
+        return not any(map(self._is_named, self.missing(column)))
 
     def margin(self) -> int:
         """Further losses that the held state survives now."""
-        held = (p.acks for p in self._pending.values() if p.born <= self.barrier and p.died is None)
+        held = (p.acks for p in self._pending.values() if self._is_named(p))
         everything_else = self.quorum.n - (self.away.bit_count()) - self.quorum.k
         pending = self.quorum.margin(held, self.away)
         return everything_else if pending is None else min(pending, everything_else)
@@ -133,6 +135,10 @@ class Progress:
         return len(self._pending)
 
     # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _is_named(self, pending: Pending) -> bool:
+        """The state at the barrier names this stripe; it does so too if a later group has killed it (R7)."""
+        return pending.born <= self.barrier and (pending.died is None or pending.died > self.barrier)
 
     def _is_held(self, group: int) -> bool:
         """Every stripe that the state at the end of `group` names is safe; those before it are held already."""

@@ -14,6 +14,7 @@ Clear part, 48 bytes, big-endian: suite u8, reserved u8, key id u16, ciphertext 
 
 import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from blake3 import blake3
 from nacl.bindings import crypto_aead_aegis256_decrypt, crypto_aead_aegis256_encrypt
@@ -61,6 +62,7 @@ class BoxKeys:
     nonce: bytes = field(repr=False)
 
 
+@lru_cache(maxsize=256)  # a layout of 62 columns in force and three more; every block asks
 def derive_keys(read_key: bytes, key_id: int, store: StoreId) -> BoxKeys:
     """read_key: 32 bytes. Keys of 32 bytes each, different for every store and key id."""
     subject = struct.pack(">H", key_id) + store

@@ -84,6 +84,10 @@ class Network:
         """What a process has said."""
         return self.work / "logs" / f"{name}.log"
 
+    def pid(self, name: str) -> int:
+        """The process of one node that runs, or of the restore view."""
+        return self._running[name].pid
+
     def start(self, names: Sequence[str], watch: Watch) -> None:
         """Make the homes, start all daemons at once, return when all answer."""
         step = f"start {len(names)} daemons"

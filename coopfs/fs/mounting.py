@@ -41,6 +41,7 @@ def check_mountpoint(mountpoint: Path) -> None:
     MountError: missing, not a directory, or in use. Waits for other filesystems: for a thread.
     """
     try:
+        os.statvfs(mountpoint)  # the kernel may still know the attributes of a dead mount's root
         status = os.stat(mountpoint)
     except FileNotFoundError:
         raise MountError(f"the mountpoint {mountpoint} does not exist: create it") from None

@@ -195,7 +195,7 @@ class Stage:
             self._open.move_to_end(stripe)
             return descriptor
         try:
-            descriptor = os.open(self._path(stripe), os.O_RDWR)
+            descriptor = os.open(f"{self._directory}/{stripe}", os.O_RDWR)  # a Path costs more than the open
         except FileNotFoundError:
             return None
         self._keep_open(stripe, descriptor)

@@ -57,7 +57,8 @@ class Attendance:
             return f"{names}: content can be read again when {short} of them {'is' if short == 1 else 'are'} back"
         lacking = sum(not self._readable(place) for place in self._places)
         if lacking:
-            return f"{names}: {lacking} of {len(self._places)} stripes cannot be read now, user.coopfs.state tells of which files"
+            total = len(self._places)
+            return f"{names}: {lacking} of {total} stripes cannot be read now; user.coopfs.state of a file tells"
         return f"{names}: everything can be read"
 
     def _missing(self) -> list[str]:

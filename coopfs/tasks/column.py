@@ -10,6 +10,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import trio
 
@@ -137,12 +138,18 @@ class Column:
             try:
                 await session.put(parcel.place.row, parcel.place.version, parcel.box)
             except BlockRefused as refusal:
-                await self._dispute(session, parcel, refusal)
+                if not self._was_overtaken(parcel, refusal):
+                    await self._dispute(session, parcel, refusal)
             self.queued.discard(parcel.stripe)
             self._stalled = False
             self._ledger.ack(parcel.stripe, self.number)
 
-    async def _dispute(self, session: BlockStore, parcel: Parcel, refusal: BlockRefused) -> None:
+    def _was_overtaken(self, parcel: Parcel, refusal: BlockRefused) -> bool:
+        """The stripe was given up while its block was on the way, and this home used the row again: no harm done."""
+        log = self._ledger.log
+        return log.get(parcel.stripe) is None and refusal.stored_version <= log.newest_version
+
+    async def _dispute(self, session: BlockStore, parcel: Parcel, refusal: BlockRefused) -> NoReturn:
         """R15: an authentic block of equal or newer version means that this home is a copy, or older than its
         partners; anything else means that the partner is wrong."""
         stored = await session.get(parcel.place.row)
@@ -170,13 +177,16 @@ class Column:
     def _compare(self, found: dict[int, int]) -> None:
         bit = 1 << self.number
         lost: list[int] = []
+        gained: list[int] = []
         for id_, row, version, acks in self._ledger.log.places():
             has = found.get(row) == version
             if has and not acks & bit:
-                self._ledger.ack(id_, self.number)
+                gained.append(id_)
             elif acks & bit and not has:
                 lost.append(id_)
-        if lost:
+        if lost:  # before anything is counted that could move the barrier
             logger.warning("partner %s lacks %d blocks that it had acked", self.place.name, len(lost))
             self.away = True
             self._ledger.retract(lost, self.number)
+        for id_ in gained:
+            self._ledger.ack(id_, self.number)

@@ -20,11 +20,9 @@ class Columns:
         self.columns = tuple(columns)
         self._ledger = ledger
         self._wall = wall
-        self._since: dict[int, int | None] = {}
-        remembered = ledger.log.columns()
+        self._states = ledger.log.columns()  # as the log has them: column -> (unreachable since, in A)
         for column in self.columns:
-            since, column.away = remembered.get(column.number, (None, False))
-            self._since[column.number] = since
+            _, column.away = self._states.setdefault(column.number, (None, False))
         self._tell()
 
     async def run(self) -> None:
@@ -41,10 +39,11 @@ class Columns:
     async def _watch(self, column: Column) -> None:
         while True:
             self._judge(column)
+            self._ledger.changed.notify()  # the writer waits until somebody is reached
             await column.changed.wait()
 
     def _judge(self, column: Column) -> None:
-        number, since, away = column.number, self._since[column.number], column.away
+        number, (since, _), away = column.number, self._states[column.number], column.away
         if column.session is not None:
             since = None
             if away and self._ledger.progress.has_caught_up(number):
@@ -53,8 +52,8 @@ class Columns:
             now = int(self._wall())
             since = min(since or now, now)  # a clock that was set back must not shorten the wait
             away = away or now - since >= AWAY_AFTER
-        if (since, away) != (self._since[number], column.away):
-            self._since[number], column.away = since, away
+        if (since, away) != self._states[number]:
+            self._states[number], column.away = (since, away), away
             self._ledger.log.set_column(number, since, away)
             self._tell()
 

@@ -10,6 +10,7 @@ from coopfs.errors import ContentUnavailable
 from coopfs.limits import FETCH_STRIPES, READ_AHEAD_STRIPES
 from coopfs.local.log import Log
 from coopfs.tasks.fetcher import Fetcher
+from coopfs.types import Kind
 
 
 class RemoteContent:
@@ -36,7 +37,7 @@ class RemoteContent:
         while stripe not in self._kept:
             if stripe not in self._under_way:
                 self._failed.pop(stripe, None)
-                await self._fetch(stripe)
+                await self._fetch(self._record(stripe))
             else:
                 await self._under_way[stripe].wait()
             if stripe in self._failed:
@@ -44,12 +45,12 @@ class RemoteContent:
         self._kept.move_to_end(stripe)
         return self._kept[stripe]
 
-    async def _fetch(self, stripe: int) -> None:
+    async def _fetch(self, record: Stripe) -> None:
+        stripe = record.id
         if stripe in self._under_way:  # since somebody decided that it should be
             return
         done = self._under_way[stripe] = trio.Event()
         try:
-            record = self._record(stripe)
             fetched = await self._fetcher.wait_for(record.place, record.tag)
             self._kept[stripe] = content_of(fetched.data, record.slices)
             while len(self._kept) > FETCH_STRIPES:
@@ -68,5 +69,6 @@ class RemoteContent:
 
     def _read_ahead(self, stripe: int) -> None:
         for ahead in range(stripe + 1, stripe + 1 + READ_AHEAD_STRIPES):
-            if ahead not in self._kept and ahead not in self._under_way and self._log.get(ahead) is not None:
-                self._nursery.start_soon(self._fetch, ahead)
+            sealed = None if ahead in self._kept or ahead in self._under_way else self._log.get(ahead)
+            if sealed is not None and sealed.kind == Kind.DATA:
+                self._nursery.start_soon(self._fetch, sealed.record)

@@ -61,7 +61,7 @@ class _Hunt:
 
 
 class Fetcher:
-    """Fetches stripes of one layout. unauthentic: blocks that did not authenticate, by column: damage to be shown."""
+    """Fetches stripes of one layout, and remembers which blocks were damaged."""
 
     def __init__(self, keys: DiskKeys, layout: Layout, sources: Sequence[Source]) -> None:
         self._keys = keys
@@ -69,7 +69,7 @@ class Fetcher:
         self._layout = layout
         self._sources = sources
         self._limiter = trio.CapacityLimiter(CODING_THREADS)
-        self.unauthentic: defaultdict[int, int] = defaultdict(int)
+        self._damaged: defaultdict[int, set[int]] = defaultdict(set)  # column -> rows met rotten or not authentic
 
     async def wait_for(self, place: Place, tag: bytes | None) -> Fetched:
         """The stripe, waiting for partners to come back. ContentUnavailable: not within READ_TIMEOUT."""
@@ -131,6 +131,8 @@ class Fetcher:
             return None
         try:
             stored = await source.session.get(place.row)
+            if stored is None and await self._is_rotten(source.session, place.row):
+                self._damaged[source.number].add(place.row)
         except PeerError:
             return None
         if stored is None or stored.version != place.version:
@@ -139,8 +141,16 @@ class Fetcher:
         try:
             return await trio.to_thread.run_sync(unbox, limiter=self._limiter)
         except NotAuthentic:
-            self.unauthentic[source.number] += 1
+            self._damaged[source.number].add(place.row)
             return None
+
+    async def _is_rotten(self, session: BlockStore, row: int) -> bool:
+        """Whether the partner knows of a slot without a block that it once held one."""
+        return any(slot.row == row and slot.version == 0 for slot in await session.inventory(row, 1))
+
+    def damage(self) -> dict[str, int]:
+        """Partner -> blocks of it that were met rotten or not authentic. Others took their place."""
+        return {source.place.name: len(rows) for source in self._sources if (rows := self._damaged[source.number])}
 
     def _sessions(self) -> list[BlockStore | None]:
         return [source.session for source in self._sources]

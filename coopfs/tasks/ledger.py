@@ -113,5 +113,6 @@ class Ledger:
             if row is not None:
                 self.rows.give_back(row)
         ids = [id_ for id_, _ in dead]
-        self.log.forget(ids)
-        self._forget_content(ids)
+        if ids:
+            self.log.forget(ids)
+            self._forget_content(ids)

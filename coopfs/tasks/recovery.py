@@ -30,7 +30,7 @@ from coopfs.local.disk import DATABASE, STAGE
 from coopfs.local.rebuild import Rebuild
 from coopfs.tasks.fetcher import Fetched, Fetcher
 from coopfs.tasks.reader import Reader
-from coopfs.types import Kind, Place
+from coopfs.types import BlockStore, Kind, Place
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Recovery:
         self._fetcher = fetcher
         self._directory = directory
         self._watch = watch
+        self._sessions: dict[int, BlockStore | None] = {}  # by column, when it was asked for its inventory
 
     async def gather(self) -> None:
         """Wait until every column is open or was tried in vain, RESTORE_PATIENCE at the most."""
@@ -92,6 +93,8 @@ class Recovery:
             )
         for place, holders in answers.places():
             header = await self._header(place, holders)
+            if header is None and self._went_away(holders) and answers.may_have_been_held(place):
+                doubts.append(f"a newer state may have been held, but who claims row {place.row} went away")
             if header is None or header.kind != Kind.END:
                 continue
             if place.version < floor:
@@ -108,6 +111,7 @@ class Recovery:
         slots: dict[int, dict[int, int]] = {}
 
         async def ask(reader: Reader) -> None:
+            self._sessions[reader.number] = reader.session
             inventory = await reader.inventory()
             if inventory is not None:
                 slots[reader.number] = inventory
@@ -129,6 +133,10 @@ class Recovery:
             if block is not None:
                 return block[0]
         return None
+
+    def _went_away(self, holders: Sequence[int]) -> bool:
+        """Whether one of them has left since it told its inventory: it may hold what could not be had."""
+        return any(self._readers[column].session is not self._sessions[column] for column in holders)
 
     async def _rebuild(self, end: Place, answers: Answers, doubt: str | None) -> State:
         """ContentUnavailable, NotAuthentic: this state is not whole."""

@@ -68,6 +68,7 @@ class Writer:
             await self._ledger.changed.wait_until(self._may_seal)
             async with trio.open_nursery() as nursery:
                 for id_, length in self._log.unsealed_of(group):
+                    await self._ledger.changed.wait_until(self._somebody_is_reached)
                     await slots.acquire()
                     nursery.start_soon(self._send_data, id_, length, group, slots)
             self._coded_up_to = group
@@ -77,6 +78,10 @@ class Writer:
         """G of R9: what is sent and not held is bounded, since its rows cannot be used again."""
         progress = self._ledger.progress
         return progress.sealed - progress.barrier < MAX_GROUPS_UNHELD
+
+    def _somebody_is_reached(self) -> bool:
+        """Blocks that nobody takes would have to be made again: coding is most of what a stripe costs here."""
+        return any(column.session is not None for column in self._columns)
 
     async def _send_data(self, id_: int, length: int, group: int, slots: trio.Semaphore) -> None:
         try:

@@ -48,7 +48,7 @@ class Writer(threading.Thread):
         if kind == "append":
             self._write(name, len(self.manifest[name]), self._content())
         elif kind == "overwrite":
-            self._write(name, self._random.randrange(len(self.manifest[name])), self._content())
+            self._write(name, self._random.randrange(len(self.manifest[name]) + 1), self._content())
         elif kind == "replace":
             new = self._new_name()
             self._create(new)

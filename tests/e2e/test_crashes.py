@@ -35,7 +35,7 @@ def test_the_owner_is_killed_again_and_again(world: World, tmp_path: Path) -> No
     writers = start_writers(directories, seed=1)
     changes = 0
     for crash in range(CRASHES):
-        time.sleep(random.uniform(0.05, 1.2))  # the moment of the crash: nothing waits for it
+        time.sleep(random.uniform(0.02, 0.8))  # the moment of the crash: nothing waits for it
         owner.kill()
         for writer in writers:
             writer.join()

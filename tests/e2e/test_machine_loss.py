@@ -35,7 +35,7 @@ def rsync(tree: Path, target: Path) -> None:
 def tar(tree: Path, target: Path) -> None:
     """What tar cannot keep is TAR_LOSES."""
     archive = target.parent / "archive.tar"
-    flags = ["--format=posix", "--xattrs", "--xattrs-include=*", "--sparse", "-f", archive]
+    flags: list[str | Path] = ["--format=posix", "--xattrs", "--xattrs-include=*", "--sparse", "-f", archive]
     tool("tar", "-c", "--exclude=tree/special/socket", *flags, "-C", tree.parent, tree.name)
     tool("tar", "-x", "-p", "--numeric-owner", *flags, "-C", target)
     archive.unlink()
@@ -103,14 +103,20 @@ def _partners_come_and_go(owner: Owner, tree: Path) -> None:
     assert (owner.view / "tree" / "names" / "-rf").lstat().st_size == 3, "metadata needs no partner"
     until(lambda: "missing p1, p3, p6" in owner.view_log)
     assert not contents
+    assert _state(owner) == b"not readable now: missing p1, p3, p6"
     world.restart("p3")
     reader.join()
     assert contents == [(tree / "content" / "big").read_bytes()]
+    assert _state(owner) == b"readable"
     world.kill("p2")
     world.restart("p1")
     _forget_pages()
     same(tree, owner.view)
     world.restart("p2", "p6")
+
+
+def _state(owner: Owner) -> bytes:
+    return os.getxattr(owner.view / "tree" / "content" / "big", "user.coopfs.state")
 
 
 def _forget_pages() -> None:

@@ -66,6 +66,10 @@ class World:
         with suppress(KeyError):
             self.network.kill(name)
 
+    def wait_until_gone(self, name: str) -> None:
+        """Until no daemon runs for this home."""
+        until(lambda: pid_of(self.home(name)) is None)
+
     def call(self, node: str, call: str, **arguments: object) -> dict[str, Any]:
         """A control call, without the cost of a command."""
         return client.call(self.home(node), call, arguments, timeout=120.0)
@@ -156,8 +160,8 @@ class Owner:
         self.mount_point = world.work / f"{name} mounted"
         self.view = world.work / f"{name} restored"
         self.kit = world.work / f"{name}.kit"
-        self.mount_point.mkdir()
-        self.view.mkdir()
+        self.mount_point.mkdir(exist_ok=True)
+        self.view.mkdir(exist_ok=True)
 
     @property
     def log(self) -> Path:

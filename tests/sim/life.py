@@ -31,16 +31,18 @@ STORMS = (CALM, Weather(delay=0.4, loss=0.01, late=0.5), Weather(delay=0.05, los
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a life went. trace: the digest of all that happened; broken: the promise that was broken, or None."""
+    """How a life went. trace: the digest of all that happened; broken: the promise that was broken, or the error of the
+    program that ended it; None: all went well."""
 
     seed: int
     geometry: Geometry
     trace: str
     counts: Counter[str]
-    broken: str | None
+    broken: BaseException | None
 
     def __str__(self) -> str:
-        return f"COOPFS_SIM_SEED={self.seed} COOPFS_SIM_GEOMETRY={self.geometry}: {self.broken or 'fine'}"
+        how = "fine" if self.broken is None else f"{type(self.broken).__name__}: {self.broken}"
+        return f"COOPFS_SIM_SEED={self.seed} COOPFS_SIM_GEOMETRY={self.geometry}: {how}"
 
 
 def live(seed: int, geometry: Geometry, directory: Path) -> Verdict:
@@ -58,24 +60,26 @@ def live(seed: int, geometry: Geometry, directory: Path) -> Verdict:
     broken = None
     try:
         schedule.run(random, main)
-    except* Violation as group:
-        broken = str(_first(group))
+    except* Exception as group:
+        broken = _first(group)
     trace = lives[0].world.trace
     return Verdict(seed, geometry, trace.digest, trace.counts, broken)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    """What is told of several: a broken promise rather than what followed from it."""
+    leaves: list[BaseException] = []
+    for each in group.exceptions:
+        leaves.append(_first(each) if isinstance(each, BaseExceptionGroup) else each)
+    return next((leaf for leaf in leaves if isinstance(leaf, Violation)), leaves[0])
 
 
 class Life:
-    """damaged: columns that lost blocks which their partner had acknowledged, until all is repaired."""
+    """The owner's days, and what is left when the machine burns."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.random = world.random
-        self.damaged: set[int] = set()
         self.owner: Owner
         self._work = Work(Random(self.random.random()))
         self._restores = 0
@@ -169,7 +173,7 @@ class Life:
 
     async def _damage(self) -> None:
         """A partner loses blocks that it acknowledged. One at a time, and only if one may be lost."""
-        if self.damaged or not self.world.geometry.quorum.f:
+        if self.world.damaged or not self.world.geometry.quorum.f:
             return
         site = self.random.choice(self.world.sites)
         (store,) = site.host.stores.values()
@@ -178,7 +182,7 @@ class Life:
         for row in self.random.sample(sorted(store.blocks), self.random.randint(1, len(store.blocks))):
             del store.blocks[row]
             self.world.trace.lose(site.number, row)
-        self.damaged.add(site.number)
+        self.world.damaged.add(site.number)
         self._note(f"damage {site.number}")
         if self.random.random() < 0.7:
             site.cut()
@@ -199,7 +203,7 @@ class Life:
         for site in self.world.sites:
             site.slowness = 1.0
             site.go(up=True)
-            if site.number in self.damaged:
+            if site.number in self.world.damaged:
                 site.cut()  # only a new session tells what is lost
         with self._not_stuck("the wait until all is complete"):
             await self.owner.close_group()
@@ -207,7 +211,7 @@ class Life:
             ledger = self.owner.own.ledger
             await ledger.changed.wait_until(lambda: self._is_complete() and not ledger.progress.away)
         check_ledger(self.owner)
-        self.damaged.clear()
+        self.world.damaged.clear()
         self._note("quiet")
         found = await self._restore(range(len(self.world.sites)))
         if isinstance(found, Refused) or found.doubt is not None:
@@ -245,12 +249,12 @@ class Life:
             found = await self._restore(set(range(n)) - lost)
             if isinstance(found, Refused) or found.group < newest:
                 raise Violation(f"P2: group {newest} was held, without {sorted(lost)} there is {_brief(found)}")
-        if self.damaged:
+        if self.world.damaged:
             return  # who lost blocks says that they never were: more than the budget would be lost
         for _ in range(2):
             left = {column for column in range(n) if self.random.random() < 0.6}
             if left:
-                await self._restore(left)
+                await self._restore(left, self.random.choice([CALM, CALM, Weather(delay=0.5, loss=0.02)]))
 
     def _promised(self) -> set[int] | None:
         """Partners whose loss the newest held group must survive: those in A when it became held, or now, and some
@@ -265,16 +269,16 @@ class Life:
         if progress.barrier == newest and self.random.random() < 0.5:
             away, others = progress.away, progress.margin()
         gone = {column for column in range(quorum.n) if away >> column & 1}
-        others -= len(self.damaged - gone)
+        others -= len(self.world.damaged - gone)
         if others < 0:
             return None
-        rest = sorted(set(range(quorum.n)) - gone - self.damaged)
+        rest = sorted(set(range(quorum.n)) - gone - self.world.damaged)
         chosen = self.random.sample(rest, min(others, len(rest)))
-        lost = {*chosen, *(column for column in sorted(gone | self.damaged) if self.random.random() < 0.7)}
+        lost = {*chosen, *(column for column in sorted(gone | self.world.damaged) if self.random.random() < 0.7)}
         self._note(f"lost {sorted(lost)}")
         return lost
 
-    async def _restore(self, left: "range | set[int]") -> Restored | Refused:
+    async def _restore(self, left: "range | set[int]", weather: Weather = CALM) -> Restored | Refused:
         """P1 and R11 hold for every restore, whoever is left."""
         for site in self.world.sites:
             site.slowness = 1.0
@@ -282,7 +286,7 @@ class Life:
         self._restores += 1
         directory = self.world.directory / f"restore {self._restores}"
         with self._not_stuck("a restore"):
-            found = await restore(self.world, self.world.way(CALM), directory)
+            found = await restore(self.world, self.world.way(weather), directory)
         self._note(f"restore {sorted(left)} {_brief(found)}")
         if isinstance(found, Refused):
             return found
@@ -290,7 +294,7 @@ class Life:
         if found.picture != expected:
             raise Violation(f"P1: group {found.group} as restored: {difference(found.picture, expected)}")
         newest = self.owner.history.newest_held
-        if found.group < newest and found.doubt is None and not self.damaged:
+        if found.group < newest and found.doubt is None and not self.world.damaged:
             raise Violation(f"R11: group {newest} was held, {sorted(left)} silently give {found.group}")
         return found
 

@@ -16,7 +16,7 @@ from tests.sim.trace import Violation
 from tests.sim.world import World
 
 LIVE = (
-    "SELECT version FROM stripes"
+    "SELECT row, version FROM stripes"
     " WHERE row IS NOT NULL AND born <= :barrier AND (died IS NULL OR died > :barrier)"
 )
 
@@ -86,8 +86,18 @@ class Owner:
         progress = self.own.ledger.progress
         if progress.barrier > self.history.newest_held:
             self.history.held[progress.barrier] = progress.away
-            versions = self.own.local.database.read(LIVE, {"barrier": progress.barrier})
-            self.world.trace.protected = frozenset(version for (version,) in versions)
+            named = self.own.local.database.read(LIVE, {"barrier": progress.barrier}).fetchall()
+            self.world.trace.protected = frozenset(version for _, version in named)
+            self._check_held(progress.barrier, progress.away, named)
+
+    def _check_held(self, group: int, away: int, named: list[tuple[int, int]]) -> None:
+        """R7, counted at the partners: all that the state names lies on enough columns outside A."""
+        quorum = self.world.geometry.quorum
+        outside = [site.number for site in self.world.sites if not away >> site.number & 1]
+        for row, version in named:
+            blocks = sum(self.world.holds(column, row, version) for column in outside)
+            if blocks < quorum.to_be_safe(away):
+                raise Violation(f"R7: group {group} became held with A = {away:#b}; row {row} is on {blocks} columns")
 
     async def die(self, power: bool) -> None:
         """Leave a copy of the disk for the next process."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from coopfs.errors import NotRestorable
+from coopfs.errors import ContentUnavailable, NotRestorable
 from coopfs.fs.disk import Disk
 from coopfs.fs.ports import ReadOnlySpace
 from coopfs.local.disk import LocalDisk
@@ -18,6 +18,7 @@ from coopfs.tasks.network import Network
 from coopfs.tasks.reader import Reader
 from coopfs.tasks.recovery import Recovery, State
 from tests.sim.picture import SHOWN, Camera, Picture, starts
+from tests.sim.trace import Violation
 from tests.sim.world import World
 
 
@@ -67,6 +68,8 @@ async def restore(world: World, network: Network, directory: Path) -> Restored |
             return Restored(state, await _view(world, state, fetcher, nursery))
         except NotRestorable as refusal:
             return Refused(str(refusal))
+        except ContentUnavailable as missing:
+            raise Violation(f"P1: a state was found whole, but {missing}") from missing
         finally:
             nursery.cancel_scope.cancel()
 

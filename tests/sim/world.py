@@ -55,6 +55,7 @@ class World:
         self.random = random
         self.directory = directory
         self.trace = Trace()
+        self.damaged: set[int] = set()  # columns that lost blocks they had acknowledged, until all is repaired
         self.skipped = 0.0  # seconds that went by while nothing happened
         self._looks = 0
         self.node = Identity.from_seed(random.randbytes(32)).key
@@ -71,6 +72,12 @@ class World:
         """Seconds since 1970. It goes on by a microsecond with each look, so that all times differ."""
         self._looks += 1
         return START + self.skipped + trio.current_time() + self._looks * 1e-6
+
+    def holds(self, column: int, row: int, version: int) -> bool:
+        """Whether a column has this block, or had it before it was damaged."""
+        (store,) = self.sites[column].host.stores.values()
+        stored = store.blocks.get(row)
+        return column in self.damaged or (stored is not None and stored.version == version)
 
     async def format(self) -> Path:
         """A new disk. Returns its directory on the owner's machine."""

@@ -1,0 +1,1 @@
+"""The parts of contrib/bench: what is done, to what, what it costs, and the table."""

@@ -1,0 +1,142 @@
+"""One rule broken at a time: what the simulator must notice."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+from coopfs.core.newest import Answers
+from coopfs.core.progress import Progress
+from coopfs.core.quorum import Quorum, Reach
+from coopfs.local.database import Database
+from coopfs.local.log import Log
+from coopfs.tasks.column import Column
+from coopfs.tasks.committer import Committer
+from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.writer import Writer
+from coopfs.types import Place
+
+Mutant = Callable[[], contextlib.AbstractContextManager[object]]
+
+
+@contextlib.contextmanager
+def rows_are_reused_when_what_killed_them_is_only_written() -> Iterator[None]:
+    """R7."""
+    write_group = Ledger.write_group
+
+    def mutant(self: Ledger, group: int, end: Place) -> None:
+        write_group(self, group, end)
+        self._release(group)
+
+    with patch.object(Ledger, "write_group", mutant):
+        yield
+
+
+@contextlib.contextmanager
+def a_group_is_held_when_its_own_stripes_are() -> Iterator[None]:
+    """R7: every stripe that the state at its end names. It is judged by those born in it, and a partner that returns
+    is counted at once."""
+
+    def mutant(self: Progress, group: int) -> bool:
+        return not self._unsafe.get(group)
+
+    with patch.object(Progress, "_is_held", mutant), patch.object(Progress, "has_caught_up", lambda *_: True):
+        yield
+
+
+def a_group_is_held_when_it_is_written() -> Any:
+    """R7."""
+
+    def mutant(self: Quorum, acks: int, away: int) -> Reach:
+        written = (acks & ~away).bit_count() >= self.to_be_written(away)
+        return Reach.HELD if written else Reach.SENT
+
+    return patch.object(Quorum, "reach", mutant)
+
+
+def away_columns_do_not_lower_and_do_not_count_less() -> Any:
+    """R7: acks count outside A only."""
+    reach = Quorum.reach
+    return patch.object(
+        Quorum, "reach", lambda self, acks, away: reach(self, acks, away & ~acks)
+    )
+
+
+def nothing_is_retracted() -> Any:
+    """R7."""
+    return patch.object(Ledger, "retract", lambda *_: None)
+
+
+@contextlib.contextmanager
+def dead_content_of_a_closed_group_is_not_sent() -> Iterator[None]:
+    """R3."""
+    stripe_records = Log.stripe_records
+    query = "SELECT id, length FROM stripes WHERE born = ? AND kind = 1 AND row IS NULL AND died IS NULL AND length > 0"
+
+    def unsealed_of(self: Log, group: int) -> Any:
+        return self._db.read(query, (group,)).fetchall()
+
+    def records(self: Log, group: int) -> Iterable[Any]:
+        self._db.write("DELETE FROM stripes WHERE born = ? AND row IS NULL", (group,))
+        return stripe_records(self, group)
+
+    with patch.object(Log, "unsealed_of", unsealed_of), patch.object(Log, "stripe_records", records):
+        yield
+
+
+def only_the_chain_of_metadata_makes_a_state_valid() -> Any:
+    """R11."""
+    return patch.object(Answers, "lacks", lambda *_: None)
+
+
+def the_newest_whole_state_is_taken_without_asking() -> Any:
+    """R11."""
+    return patch.object(Answers, "may_have_been_held", lambda *_: False)
+
+
+def blocks_are_sent_before_their_version_is_durable() -> Any:
+    """R5."""
+    original = Writer.__init__
+
+    def mutant(self: Writer, *args: Any) -> None:
+        async def nothing() -> None:
+            return
+
+        original(self, *args[:-1], nothing)
+
+    return patch.object(Writer, "__init__", mutant)
+
+
+def fsync_answers_before_the_log_is_synced() -> Any:
+    """P3."""
+    return patch.object(Database, "sync_wal", lambda *_: None)
+
+
+def a_commit_does_not_wait_for_the_stage() -> Any:
+    """P3, R5."""
+
+    async def nothing(self: Committer) -> None:
+        return
+
+    return patch.object(Committer, "_sync_stage", nothing)
+
+
+def a_refused_old_block_means_that_this_home_is_a_copy() -> Any:
+    """R15."""
+    return patch.object(Column, "_was_overtaken", lambda *_: False)
+
+
+MUTANTS: list[Mutant] = [
+    rows_are_reused_when_what_killed_them_is_only_written,
+    a_group_is_held_when_its_own_stripes_are,
+    a_group_is_held_when_it_is_written,
+    away_columns_do_not_lower_and_do_not_count_less,
+    nothing_is_retracted,
+    dead_content_of_a_closed_group_is_not_sent,
+    only_the_chain_of_metadata_makes_a_state_valid,
+    the_newest_whole_state_is_taken_without_asking,
+    blocks_are_sent_before_their_version_is_durable,
+    fsync_answers_before_the_log_is_synced,
+    a_commit_does_not_wait_for_the_stage,
+    a_refused_old_block_means_that_this_home_is_a_copy,
+]

@@ -1,0 +1,69 @@
+"""Lives under fixed seeds. COOPFS_SIM_SEEDS=N runs N of them for each geometry, COOPFS_SIM_FROM=S begins at seed S;
+the line that a failing one prints, put in front of `pytest tests/sim`, runs it again."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.sim.life import Verdict, live
+from tests.sim.world import Geometry
+
+GEOMETRIES = [Geometry(1, 0), Geometry(1, 1), Geometry(1, 2), Geometry(2, 1), Geometry(2, 2), Geometry(3, 2)]
+FAST = 5  # lives of each geometry in the fast suite: 30 x 0.4 s
+SLOW = 25  # and in the whole one
+MEMORY = Path("/dev/shm")  # a file system in memory: a life is thousands of small writes
+
+
+def parse(geometry: str) -> Geometry:
+    k, _, m = geometry.partition("+")
+    return Geometry(int(k), int(m))
+
+
+def chosen() -> list[tuple[int, Geometry]]:
+    """The lives that the environment asks for, or none."""
+    geometries = [parse(os.environ["COOPFS_SIM_GEOMETRY"])] if "COOPFS_SIM_GEOMETRY" in os.environ else GEOMETRIES
+    if "COOPFS_SIM_SEED" in os.environ:
+        return [(int(os.environ["COOPFS_SIM_SEED"]), geometry) for geometry in geometries]
+    first, count = int(os.environ.get("COOPFS_SIM_FROM", "0")), int(os.environ.get("COOPFS_SIM_SEEDS", "0"))
+    return [(seed, geometry) for geometry in geometries for seed in range(first, first + count)]
+
+
+def fixed(seeds: range) -> list[tuple[int, Geometry]]:
+    return [] if chosen() else [(seed, geometry) for geometry in GEOMETRIES for seed in seeds]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """In memory where there is such a place, gone afterwards."""
+    with TemporaryDirectory(prefix="coopfs-sim-", dir=MEMORY if MEMORY.is_dir() else tmp_path) as made:
+        yield Path(made)
+
+
+def check(verdict: Verdict) -> None:
+    if verdict.broken is not None:
+        raise AssertionError(str(verdict)) from verdict.broken
+
+
+@pytest.mark.parametrize(("seed", "geometry"), fixed(range(FAST)), ids=str)
+def test_a_life(seed: int, geometry: Geometry, directory: Path) -> None:
+    check(live(seed, geometry, directory))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "geometry"), fixed(range(FAST, SLOW)) + chosen(), ids=str)
+def test_further_lives(seed: int, geometry: Geometry, directory: Path) -> None:
+    check(live(seed, geometry, directory))
+
+
+@pytest.mark.parametrize("geometry", [Geometry(1, 2), Geometry(3, 2)], ids=str)
+def test_a_seed_is_a_life(geometry: Geometry, directory: Path) -> None:
+    """The same seed brings the same events at the same times, another seed others."""
+    digests = []
+    for number, seed in enumerate([77, 77, 78]):
+        home = directory / str(number)
+        home.mkdir()
+        digests.append(live(seed, geometry, home).trace)
+    assert digests[0] == digests[1] != digests[2]

@@ -1,0 +1,26 @@
+"""The simulator has teeth: a rule that is broken is noticed within a bounded number of lives."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.sim.life import live
+from tests.sim.mutants import MUTANTS, Mutant
+from tests.sim.test_life import MEMORY
+from tests.sim.world import Geometry
+
+GEOMETRIES = [Geometry(1, 1), Geometry(1, 2), Geometry(2, 1), Geometry(2, 2), Geometry(3, 2)]
+SEEDS = 12  # of each geometry; all mutants were noticed within a quarter of that
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_broken_rule_is_noticed(mutant: Mutant, tmp_path: Path) -> None:
+    with mutant():
+        for seed in range(SEEDS):
+            for geometry in GEOMETRIES:
+                with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else tmp_path) as directory:
+                    if live(seed, geometry, Path(directory)).broken is not None:
+                        return
+    pytest.fail(f"nothing was noticed in {SEEDS} lives of each geometry")
