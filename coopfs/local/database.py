@@ -41,6 +41,7 @@ class Database:
             self._wal = os.open(f"{path}-wal", os.O_RDWR | os.O_CREAT, 0o600)
         except sqlite3.Error as bad:
             raise StateError(f"the disk's database {path} is damaged ({bad}): {REMEDY}") from None
+        self.sync_wal()  # the last process may have died between COMMIT and step 3: nobody acts on less than durable
         self._failure: str | None = None
         self._begun = False
         self._checkpointer: sqlite3.Connection | None = None

@@ -157,12 +157,10 @@ class Fetcher:
 
     async def _other_sessions_than(self, before: list[BlockStore | None]) -> None:
         """Wait until a column has opened or closed; at once if one did while the fetch was under way."""
-        if self._sessions() != before:
-            return
         async with trio.open_nursery() as nursery:
 
             async def wait(source: Source) -> None:
-                await source.changed.wait()
+                await source.changed.wait_until(lambda: self._sessions() != before)
                 nursery.cancel_scope.cancel()
 
             for source in self._sources:

@@ -76,8 +76,7 @@ class Writer:
 
     def _may_seal(self) -> bool:
         """G of R9: what is sent and not held is bounded, since its rows cannot be used again."""
-        progress = self._ledger.progress
-        return progress.sealed - progress.barrier < MAX_GROUPS_UNHELD
+        return self._coded_up_to - self._ledger.progress.barrier < MAX_GROUPS_UNHELD
 
     def _somebody_is_reached(self) -> bool:
         """Blocks that nobody takes would have to be made again: coding is most of what a stripe costs here."""

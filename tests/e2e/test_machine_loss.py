@@ -107,7 +107,7 @@ def _partners_come_and_go(owner: Owner, tree: Path) -> None:
     world.restart("p3")
     reader.join()
     assert contents == [(tree / "content" / "big").read_bytes()]
-    assert _state(owner) == b"readable"
+    until(lambda: _state(owner) == b"readable")
     world.kill("p2")
     world.restart("p1")
     _forget_pages()

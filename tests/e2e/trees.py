@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 SMALL_FILES = 300
-BIG_FILE = 5_000_000  # bytes: several stripes of 6 x 128 KiB
+BIG_FILE = 12_000_000  # bytes: 16 stripes of 6 x 128 KiB, more than a restore view keeps
 DEPTH = 60  # directories below each other
 NS = 1_000_000_000
 

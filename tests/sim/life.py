@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 import trio
 
+from coopfs.tasks import writer
 from tests.sim import schedule
 from tests.sim.invariants import check_ledger, check_replay
 from tests.sim.network import Weather
@@ -60,7 +62,7 @@ def live(seed: int, geometry: Geometry, directory: Path) -> Verdict:
     broken = None
     try:
         schedule.run(random, main)
-    except* Exception as group:
+    except* Exception as group:  # noqa: BLE001  whatever ends a life is told with its seed
         broken = _first(group)
     trace = lives[0].world.trace
     return Verdict(seed, geometry, trace.digest, trace.counts, broken)
@@ -91,6 +93,7 @@ class Life:
         actions: dict[Callable[[], Awaitable[None]], float] = {
             self._operate: 40,
             self._pause: 12,
+            self._burst: 3,
             self._sync: 3,
             self._close_group: 8,
             self._outage: 4,
@@ -103,7 +106,8 @@ class Life:
             self._crash: 1.5,
             self._quiet: 1,
         }
-        with platter.watching():
+        bound = self.random.choice([1, 2, 64])  # of groups sent and not held: small ones pile up here, and die unsent
+        with platter.watching(), patch.object(writer, "MAX_GROUPS_UNHELD", bound):
             async with trio.open_nursery() as self._machine:
                 await self._machine.start(self.owner.run)
                 for _ in range(self.random.randint(20, 140)):
@@ -127,6 +131,13 @@ class Life:
             for operation in self._work.next():
                 await self.owner.apply(operation)
         self._note("operate")
+
+    async def _burst(self) -> None:
+        """Groups that follow each other faster than they can be sent."""
+        for _ in range(self.random.randint(2, 5)):
+            await self._operate()
+            self.owner.in_background(self.owner.close_group)
+            await trio.sleep(self.random.uniform(0, 0.3))
 
     async def _pause(self) -> None:
         await trio.sleep(self.random.choice([0.01, 0.1, 1, 1, 5, 40]) * self.random.random())
@@ -153,6 +164,8 @@ class Life:
     async def _return(self) -> None:
         for site in self.world.sites:
             if self.random.random() < 0.7:
+                if not site.up and self.random.random() < 0.4:
+                    site.slowness = 100.0  # what it lacks will take its time
                 site.go(up=True)
 
     async def _cut(self) -> None:
@@ -242,19 +255,18 @@ class Life:
             raise Violation(f"R11: all was complete, {quorum.n - len(lost)} answers are enough, but {found.doubt}")
 
     async def _check_restores(self) -> None:
-        n = self.world.geometry.quorum.n
+        quorum = self.world.geometry.quorum
         newest = self.owner.history.newest_held
         lost = self._promised()
         if newest and lost is not None:
-            found = await self._restore(set(range(n)) - lost)
+            found = await self._restore(set(range(quorum.n)) - lost)
             if isinstance(found, Refused) or found.group < newest:
                 raise Violation(f"P2: group {newest} was held, without {sorted(lost)} there is {_brief(found)}")
         if self.world.damaged:
             return  # who lost blocks says that they never were: more than the budget would be lost
-        for _ in range(2):
-            left = {column for column in range(n) if self.random.random() < 0.6}
-            if left:
-                await self._restore(left, self.random.choice([CALM, CALM, Weather(delay=0.5, loss=0.02)]))
+        for _ in range(3):
+            left = set(self.random.sample(range(quorum.n), self.random.randint(quorum.k, quorum.n)))
+            await self._restore(left, self.random.choice([CALM, CALM, Weather(delay=0.5, loss=0.02)]))
 
     def _promised(self) -> set[int] | None:
         """Partners whose loss the newest held group must survive: those in A when it became held, or now, and some

@@ -1,16 +1,16 @@
 """One rule broken at a time: what the simulator must notice."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
 from coopfs.core.newest import Answers
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum, Reach
+from coopfs.core.records import Stripe, Tombstone, Type
 from coopfs.local.database import Database
 from coopfs.local.log import Log
-from coopfs.tasks.column import Column
 from coopfs.tasks.committer import Committer
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.writer import Writer
@@ -54,12 +54,10 @@ def a_group_is_held_when_it_is_written() -> Any:
     return patch.object(Quorum, "reach", mutant)
 
 
-def away_columns_do_not_lower_and_do_not_count_less() -> Any:
+def columns_in_a_count_like_others() -> Any:
     """R7: acks count outside A only."""
     reach = Quorum.reach
-    return patch.object(
-        Quorum, "reach", lambda self, acks, away: reach(self, acks, away & ~acks)
-    )
+    return patch.object(Quorum, "reach", lambda self, acks, away: reach(self, acks, away & ~acks))
 
 
 def nothing_is_retracted() -> Any:
@@ -70,15 +68,15 @@ def nothing_is_retracted() -> Any:
 @contextlib.contextmanager
 def dead_content_of_a_closed_group_is_not_sent() -> Iterator[None]:
     """R3."""
-    stripe_records = Log.stripe_records
-    query = "SELECT id, length FROM stripes WHERE born = ? AND kind = 1 AND row IS NULL AND died IS NULL AND length > 0"
+    living = "SELECT id, length FROM stripes WHERE born = ? AND kind = 1 AND died IS NULL AND length > 0 AND row IS"
 
     def unsealed_of(self: Log, group: int) -> Any:
-        return self._db.read(query, (group,)).fetchall()
+        return self._db.read(f"{living} NULL", (group,)).fetchall()
 
-    def records(self: Log, group: int) -> Iterable[Any]:
-        self._db.write("DELETE FROM stripes WHERE born = ? AND row IS NULL", (group,))
-        return stripe_records(self, group)
+    def records(self: Log, group: int) -> Iterator[Stripe | Tombstone]:
+        sent = [self.get(id_) for id_, _ in self._db.read(f"{living} NOT NULL", (group,)).fetchall()]
+        yield from (stripe.record for stripe in sent if stripe is not None)
+        yield from (Tombstone((Type.STRIPE, id_)) for id_ in self.died_in(group))
 
     with patch.object(Log, "unsealed_of", unsealed_of), patch.object(Log, "stripe_records", records):
         yield
@@ -96,7 +94,7 @@ def the_newest_whole_state_is_taken_without_asking() -> Any:
 
 def blocks_are_sent_before_their_version_is_durable() -> Any:
     """R5."""
-    original = Writer.__init__
+    original: Any = Writer.__init__
 
     def mutant(self: Writer, *args: Any) -> None:
         async def nothing() -> None:
@@ -121,16 +119,11 @@ def a_commit_does_not_wait_for_the_stage() -> Any:
     return patch.object(Committer, "_sync_stage", nothing)
 
 
-def a_refused_old_block_means_that_this_home_is_a_copy() -> Any:
-    """R15."""
-    return patch.object(Column, "_was_overtaken", lambda *_: False)
-
-
 MUTANTS: list[Mutant] = [
     rows_are_reused_when_what_killed_them_is_only_written,
     a_group_is_held_when_its_own_stripes_are,
     a_group_is_held_when_it_is_written,
-    away_columns_do_not_lower_and_do_not_count_less,
+    columns_in_a_count_like_others,
     nothing_is_retracted,
     dead_content_of_a_closed_group_is_not_sent,
     only_the_chain_of_metadata_makes_a_state_valid,
@@ -138,5 +131,4 @@ MUTANTS: list[Mutant] = [
     blocks_are_sent_before_their_version_is_durable,
     fsync_answers_before_the_log_is_synced,
     a_commit_does_not_wait_for_the_stage,
-    a_refused_old_block_means_that_this_home_is_a_copy,
 ]

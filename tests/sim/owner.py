@@ -15,10 +15,7 @@ from tests.sim.platter import Platter
 from tests.sim.trace import Violation
 from tests.sim.world import World
 
-LIVE = (
-    "SELECT row, version FROM stripes"
-    " WHERE row IS NOT NULL AND born <= :barrier AND (died IS NULL OR died > :barrier)"
-)
+LIVE = "SELECT row, version FROM stripes WHERE length > 0 AND born <= :barrier AND (died IS NULL OR died > :barrier)"
 
 
 class _Watched(Signal):
@@ -46,6 +43,7 @@ class Owner:
         self._scope: trio.CancelScope
         self._ended = trio.Event()
         self._starts = 0
+        self._told = False
 
     # --- the process ----------------------------------------------------------------------------------------------
 
@@ -62,7 +60,6 @@ class Owner:
                 self._take_over(own)
                 task_status.started()
                 await own.run()
-                raise Violation(f"the disk gave up: {own.trouble}")
         finally:
             if own is not None:
                 own.close()
@@ -82,7 +79,10 @@ class Owner:
         self._starts += 1
 
     def _look(self) -> None:
-        """See whether a further group became held, at the moment it does."""
+        """See whether a further group became held, at the moment it does, and whether the disk gave up."""
+        if self.own.trouble is not None and not self._told:
+            self._told = True
+            raise Violation(f"the disk gave up: {self.own.trouble}")
         progress = self.own.ledger.progress
         if progress.barrier > self.history.newest_held:
             self.history.held[progress.barrier] = progress.away
@@ -143,4 +143,3 @@ class Owner:
     def in_background(self, work: Callable[[], Any]) -> None:
         """Somebody else asks at the same time; who asks dies with the process."""
         self._nursery.start_soon(work)
-

@@ -64,7 +64,8 @@ class Platter:
                 continue
             if path.name.endswith("-wal"):
                 size = path.stat().st_size
-                os.truncate(path, random.randint(min(self._logs.get(name, 0), size), size))
+                synced = min(self._logs.get(name, 0), size)
+                os.truncate(path, random.choice([synced, random.randint(synced, size), size]))
             elif name in self._files:
                 if random.random() < 0.7:
                     path.write_bytes(self._files[name])

@@ -96,4 +96,3 @@ async def _read(disk: Disk, ino: int, start: int) -> bytes:
         assert not part.here
         part.view[:] = await disk.content.read(part.stripe, part.at, len(part.view))
     return bytes(buffer)
-

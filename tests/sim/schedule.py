@@ -24,12 +24,16 @@ class InlineThreads:
     ) -> T:
         await trio.lowlevel.checkpoint_if_cancelled()
         async with limiter or contextlib.nullcontext():
-            with trio.CancelScope(shield=True):  # a thread that has begun cannot be stopped
-                await trio.sleep(self._random.uniform(0, THREAD_SECONDS))
-                try:
-                    return work(*args)
-                finally:
-                    await trio.sleep(self._random.uniform(0, THREAD_SECONDS))
+            await self._pause()
+            try:
+                return work(*args)
+            finally:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """A thread that has begun cannot be stopped."""
+        with trio.CancelScope(shield=True):
+            await trio.sleep(self._random.uniform(0, THREAD_SECONDS))
 
 
 @contextlib.contextmanager

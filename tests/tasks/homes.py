@@ -1,0 +1,69 @@
+"""An owner and its partners in one process, for tests that steer them by hand (see tests/sim)."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import trio
+
+from tests.sim import schedule
+from tests.sim.network import Weather
+from tests.sim.owner import Owner
+from tests.sim.platter import Platter
+from tests.sim.world import Geometry, World
+
+SETTLED = 30.0  # seconds in which everything that can happen has happened
+
+Main = Callable[[Owner], Awaitable[None]]
+
+
+def play(directory: Path, geometry: Geometry, main: Main) -> None:
+    """Run `main` with a disk that is open, under a fixed seed."""
+
+    async def begin() -> None:
+        async with trio.open_nursery() as late:
+            world = World(geometry, Random(1), directory, late)
+            world.network.weather = Weather(delay=0.01)
+            owner = Owner(world, Platter(await world.format()))
+            with owner.platter.watching():
+                async with running(owner):
+                    await main(owner)
+            late.cancel_scope.cancel()
+
+    schedule.run(Random(1), begin)
+
+
+@asynccontextmanager
+async def running(owner: Owner) -> AsyncIterator[None]:
+    """The owner's process, until the block ends or somebody kills it."""
+    async with trio.open_nursery() as nursery:
+        await nursery.start(owner.run)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+async def write(owner: Owner, name: bytes, size: int) -> None:
+    """A file with new content."""
+    data = Random(f"{name!r} {trio.current_time()}").randbytes(size)
+    for operation in (
+        ("create", ((name,), 0o644)),
+        ("open", (0, (name,), True)),
+        ("write", (0, 0, data)),
+        ("close", (0,)),
+    ):
+        await owner.apply(operation)
+
+
+async def group_of(owner: Owner, name: bytes, size: int = 1000) -> int:
+    """A group that holds a new version of one file; its number."""
+    await write(owner, name, size)
+    group = await owner.own.committer.close_group()
+    assert group is not None
+    return group
+
+
+def blocks(owner: Owner, column: int) -> dict[int, int]:
+    """Row -> version of what a partner stores."""
+    (store,) = owner.world.sites[column].host.stores.values()
+    return {row: block.version for row, block in store.blocks.items()}

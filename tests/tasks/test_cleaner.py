@@ -1,0 +1,95 @@
+"""What partners lack is brought to them: no more, in the right order, also when it is not on this machine any more."""
+
+from pathlib import Path
+
+import trio
+
+from coopfs.local.disk import STAGE
+from tests.sim.network import Weather
+from tests.sim.owner import Owner
+from tests.sim.world import Geometry
+from tests.tasks.homes import SETTLED, blocks, group_of, play
+
+
+def test_a_partner_that_returns_gets_what_it_lacks_and_nobody_gets_anything_twice(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        away = owner.world.sites[2]
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        had = blocks(owner, 2)
+        away.go(up=False)
+        for name in (b"b", b"c"):
+            await group_of(owner, name)
+        await trio.sleep(SETTLED)
+        sent = owner.world.trace.counts["put"]
+        away.go(up=True)
+        await trio.sleep(SETTLED)
+        assert blocks(owner, 2) == blocks(owner, 0)
+        assert owner.world.trace.counts["put"] - sent == len(blocks(owner, 0)) - len(had)
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_the_least_redundant_come_first(tmp_path: Path) -> None:
+    """The older group lies on three columns, the younger one on two."""
+
+    async def main(owner: Owner) -> None:
+        sites = owner.world.sites
+        await trio.sleep(SETTLED)
+        sites[3].go(up=False)
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        older = blocks(owner, 0)
+        sites[2].go(up=False)
+        await group_of(owner, b"b")
+        await trio.sleep(SETTLED)
+        owner.world.network.weather = Weather(delay=0.0)  # nothing overtakes on the way
+        sites[3].go(up=True)
+        (store,) = sites[3].host.stores.values()
+        while len(store.blocks) < len(blocks(owner, 0)) - len(older):
+            await trio.sleep(0.001)
+        assert not blocks(owner, 3).items() & older.items()
+
+    play(tmp_path, Geometry(2, 2), main)
+
+
+def test_content_that_is_not_here_is_fetched_from_the_other_partners(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        for file in (owner.platter.directory / STAGE).iterdir():
+            file.unlink()
+        whole = blocks(owner, 3)
+        (store,) = owner.world.sites[3].host.stores.values()
+        before = dict(store.blocks)
+        store.blocks.clear()
+        for row in whole:
+            owner.world.trace.lose(3, row)
+        owner.world.sites[3].cut()
+        await trio.sleep(SETTLED)
+        assert store.blocks == before  # byte for byte: repair never changes a version
+
+    play(tmp_path, Geometry(2, 2), main)
+
+
+def test_what_too_few_partners_have_is_left_alone_until_they_return(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        sites = owner.world.sites
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        for file in (owner.platter.directory / STAGE).iterdir():
+            file.unlink()
+        whole = blocks(owner, 0)
+        (store,) = sites[3].host.stores.values()
+        store.blocks.clear()
+        for number in (0, 1):
+            sites[number].go(up=False)
+        sites[3].cut()
+        await trio.sleep(SETTLED)
+        assert not store.blocks
+        assert owner.own.ledger.progress.pending == len(whole)
+        sites[0].go(up=True)
+        await trio.sleep(SETTLED)
+        assert blocks(owner, 3) == whole
+
+    play(tmp_path, Geometry(2, 2), main)

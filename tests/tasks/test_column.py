@@ -1,0 +1,202 @@
+"""One partner's side of a disk that is written: when it is believed, and when everything stops."""
+
+import shutil
+from pathlib import Path
+from random import Random
+
+import pytest
+import trio
+
+from coopfs.core.claims import sign_claim
+from coopfs.limits import AWAY_AFTER
+from coopfs.types import StoredBlock
+from tests.sim.owner import Owner
+from tests.sim.trace import Violation
+from tests.sim.world import Geometry
+from tests.tasks.homes import SETTLED, blocks, group_of, play, running
+
+LIVE_DATA = "SELECT row FROM stripes WHERE kind = 1 AND died IS NULL"
+
+
+def puts(owner: Owner) -> int:
+    return owner.world.trace.counts["put"]
+
+
+def test_a_database_older_than_the_partners_stops_before_the_first_put(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        before = tmp_path / "before"
+        shutil.copytree(owner.platter.directory, before)
+        await group_of(owner, b"b")
+        await trio.sleep(SETTLED)
+        await owner.burn()
+        sent = puts(owner)
+        owner.platter.directory = before
+        owner.history.durable = 0
+        with pytest.RaisesGroup(
+            pytest.RaisesExc(Violation, match="its database is older than the partners"), flatten_subgroups=True
+        ):
+            async with running(owner):
+                await group_of(owner, b"c")
+                await trio.sleep(SETTLED)
+        assert puts(owner) == sent
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_another_writer_stops_this_one(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        seed = owner.world.keys.signing_seed
+        assert seed is not None
+        partner = owner.world.sites[0].host.partner(owner.world.node)
+        await partner.claim(sign_claim(seed, 2, b"another claimer.", 5))
+        await group_of(owner, b"b")
+        await trio.sleep(SETTLED)
+
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(Violation, match="another machine has taken this disk over"), flatten_subgroups=True
+    ):
+        play(tmp_path, Geometry(1, 2), main)
+
+
+def test_a_block_that_was_overtaken_by_the_next_use_of_its_row_is_no_sign_of_a_copy(tmp_path: Path) -> None:
+    """The row is used again while the first block is still on its way to a slow partner."""
+
+    async def main(owner: Owner) -> None:
+        slow = owner.world.sites[2]
+        await trio.sleep(SETTLED)
+        slow.slowness = 3000.0  # up to 30 s one way, and eight blocks travel at the same time
+        for size in range(1000, 1020):
+            await group_of(owner, b"a", size)
+            await trio.sleep(2)
+        await trio.sleep(20 * SETTLED)
+        assert owner.world.trace.counts["overwritten"] > 0
+        assert owner.own.ledger.progress.pending == 0
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_an_equal_version_with_other_content_means_that_this_home_is_a_copy(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await trio.sleep(SETTLED)
+        twin = tmp_path / "twin"
+        shutil.copytree(owner.platter.directory, twin)
+        owner.world.sites[1].go(up=False)
+        await group_of(owner, b"a", 1000)
+        await trio.sleep(SETTLED)
+        await owner.burn()
+        (one, other) = (next(iter(owner.world.sites[column].host.stores.values())) for column in (0, 1))
+        assert one.blocks
+        assert not other.blocks
+        kept = dict(one.blocks)
+        one.blocks.clear()  # the twin reaches this partner only after it has given versions itself
+        owner.platter.directory = twin
+        owner.history.durable = 0
+        owner.world.sites[1].go(up=True)
+        owner.world.trace = type(owner.world.trace)()
+        with pytest.RaisesGroup(
+            pytest.RaisesExc(Violation, match="this home is a copy of another"), flatten_subgroups=True
+        ):
+            async with running(owner):
+                await trio.sleep(SETTLED)
+                one.blocks.update(kept)
+                await group_of(owner, b"b", 2000)
+                await trio.sleep(SETTLED)
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
+def test_a_partner_that_lost_blocks_is_in_a_until_it_has_them_again(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        for name in (b"a", b"b", b"c"):
+            await group_of(owner, name)
+        await trio.sleep(SETTLED)
+        progress = owner.own.ledger.progress
+        whole = blocks(owner, 1)
+        assert (progress.pending, progress.margin()) == (0, 2)
+        (store,) = owner.world.sites[1].host.stores.values()
+        lost = Random(2).sample(sorted(whole), 3)
+        for row in lost:
+            del store.blocks[row]
+            owner.world.trace.lose(1, row)
+        sent = puts(owner)
+        owner.world.sites[1].cut()
+        await owner.own.ledger.changed.wait_until(lambda: progress.away == 0b010)
+        assert progress.pending == len(lost)
+        assert owner.own.log.columns()[1][1]
+        await trio.sleep(SETTLED)
+        assert blocks(owner, 1) == whole
+        assert puts(owner) == sent + len(lost)
+        assert (progress.pending, progress.away, progress.margin()) == (0, 0, 2)
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_what_was_lost_is_taken_back_before_what_was_found_is_counted(tmp_path: Path) -> None:
+    """Blocks found may move the barrier, which gives rows back: those of stripes that were just found lost too."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        for number in (1, 2, 3):
+            await group_of(owner, b"a", 1000 * number)
+        await trio.sleep(SETTLED)
+        world.sites[3].go(up=False)
+        ((row,),) = owner.own.local.database.read(LIVE_DATA).fetchall()
+        await group_of(owner, b"a", 9000)  # kills that one stripe
+        sent = puts(owner)
+        while puts(owner) < sent + 6:  # data and END on three partners: held, but no commit has noted that
+            await trio.sleep(0.001)
+        await owner.die(power=False)
+        world.sites[2].go(up=False)
+        (store,) = world.sites[2].host.stores.values()
+        del store.blocks[row]
+        world.trace.lose(2, row)
+        world.damaged.add(2)
+        async with running(owner):
+            await trio.sleep(SETTLED)
+            assert owner.own.ledger.progress.barrier == 3
+            world.sites[2].go(up=True)
+            await trio.sleep(SETTLED)
+            assert owner.own.ledger.progress.barrier == 4
+
+    play(tmp_path, Geometry(2, 2), main)
+
+
+def test_a_partner_that_is_away_for_long_lowers_what_is_needed_until_it_has_caught_up(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        progress = owner.own.ledger.progress
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        owner.world.sites[0].go(up=False)
+        group = await group_of(owner, b"b")
+        await trio.sleep(SETTLED)
+        assert progress.barrier < group  # one of two, and it may come back any moment
+        owner.world.skipped += AWAY_AFTER
+        await trio.sleep(SETTLED)
+        assert (progress.barrier, progress.away) == (group, 0b01)
+        owner.world.sites[0].go(up=True)
+        await trio.sleep(SETTLED)
+        assert (progress.away, progress.pending) == (0, 0)
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
+def test_garbage_of_a_version_that_was_never_sent_closes_the_column_and_stops_nothing(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await trio.sleep(SETTLED)
+        (store,) = owner.world.sites[2].host.stores.values()
+        store.blocks[5] = StoredBlock(1 << 60, b"garbage")
+        owner.world.sites[2].cut()
+        await trio.sleep(SETTLED)
+        column = owner.own.columns.columns[2]
+        assert column.session is None
+        assert column.trouble is not None
+        assert "never sent" in column.trouble
+        group = await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        assert owner.own.ledger.progress.barrier == group
+
+    play(tmp_path, Geometry(1, 2), main)

@@ -1,0 +1,147 @@
+"""What happens to stripes is in the log before anybody acts on it; rows come back when a death is held."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from coopfs.fs.disk import Disk
+from coopfs.local.groups import State
+from coopfs.local.log import Log, Sealed
+from coopfs.tasks.ledger import Ledger
+from coopfs.types import Kind, Layout, Place
+from tests.fs.parts import close_group, new_disk
+
+LAYOUT = Layout(1, 1, 2, 96 * 1024)
+ROWS = 32
+
+
+class Desk:
+    """A disk whose stripes are sealed and acknowledged by hand."""
+
+    def __init__(self, directory: Path) -> None:
+        self.disk: Disk = new_disk(directory)
+        self.forgotten: list[int] = []
+        self.ledger = self.open()
+
+    def open(self) -> Ledger:
+        metadata = self.disk.metadata
+        log = Log(self.disk.database, metadata.stripes.take_id)
+        return Ledger(log, LAYOUT, ROWS, self.forgotten.extend)
+
+    def group(self, size: int = 100) -> int:
+        """A group that rewrites one file: its data stripe replaces that of the group before."""
+        tree, files = self.disk.tree, self.disk.files
+        node = tree.find(1, b"f") or tree.create(1, b"f", 0o100644, 0, 0)
+        handle = self.disk.open(node, 0o1002, False)  # O_RDWR | O_TRUNC
+        files.write(self.disk.handles.get(handle), 0, bytes([size % 256]) * size)
+        self.disk.release(handle)
+        group = close_group(self.disk)
+        assert group is not None
+        return group
+
+    def seal(self, group: int) -> list[int]:
+        """All stripes of a closed group, its END too. Their ids."""
+        ids = []
+        for id_, length in self.ledger.log.unsealed_of(group):
+            self.ledger.seal_data(self._sealed(id_, Kind.DATA, group, length))
+            ids.append(id_)
+        end = self._sealed(self.ledger.log.new_stripe_id(), Kind.END, group, 300)
+        self.ledger.seal_meta(end, b"payload")
+        self.ledger.seal_group(group)
+        return [*ids, end.id]
+
+    def _sealed(self, id_: int, kind: Kind, group: int, length: int) -> Sealed:
+        tag = id_.to_bytes(16, "big")
+        return Sealed(id_, kind, group, None, 1, length, (length,), tag, self.ledger.place(), Place(0, 0), 0)
+
+    def ack(self, ids: Sequence[int], columns: Sequence[int]) -> None:
+        for id_ in ids:
+            for column in columns:
+                self.ledger.ack(id_, column)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    yield desk
+    desk.disk.close()
+
+
+def test_acks_are_in_the_log_and_move_the_barrier(desk: Desk) -> None:
+    ids = desk.seal(desk.group())
+    desk.ack(ids, [0])
+    assert (desk.ledger.progress.barrier, desk.ledger.log.barrier) == (0, 0)
+    desk.ack(ids, [2])
+    assert (desk.ledger.progress.barrier, desk.ledger.log.barrier) == (1, 1)
+    assert {acks for _, _, _, acks in desk.ledger.log.places()} == {0b101}
+
+
+def test_a_row_comes_back_when_what_killed_its_stripe_is_held(desk: Desk) -> None:
+    first = desk.seal(desk.group())
+    desk.ack(first, [0, 1])
+    second = desk.seal(desk.group())
+    free = desk.ledger.rows.free
+    desk.ack(second[:1], [0, 1])
+    assert (desk.ledger.rows.free, desk.forgotten) == (free, [])
+    desk.ack(second[1:], [0, 1])
+    assert (desk.ledger.rows.free, desk.forgotten) == (free + 1, first[:1])
+    assert desk.ledger.log.get(first[0]) is None
+    assert desk.ledger.place().row == 0
+    desk.ack(first[:1], [2])  # the last block of a stripe that is gone arrives late
+    assert desk.ledger.log.get(first[0]) is None
+
+
+def test_no_content_is_forgotten_while_nothing_died(desk: Desk) -> None:
+    calls: list[Sequence[int]] = []
+    desk.ledger._forget_content = calls.append
+    desk.ack(desk.seal(desk.group()), [0, 1])
+    assert desk.ledger.progress.barrier == 1
+    assert calls == []
+
+
+def test_a_retracted_ack_is_taken_back_also_from_what_was_complete(desk: Desk) -> None:
+    ids = desk.seal(desk.group())
+    desk.ack(ids, [0, 1, 2])
+    assert desk.ledger.progress.pending == 0
+    desk.ledger.retract(ids, 1)
+    assert desk.ledger.progress.pending == len(ids)
+    assert {acks for _, _, _, acks in desk.ledger.log.places()} == {0b101}
+    assert [p.id for p in desk.ledger.progress.missing(1)] == ids
+    assert desk.ledger.progress.barrier == 1
+    desk.ack(ids, [1])
+    assert desk.ledger.progress.pending == 0
+
+
+def test_the_payload_of_a_meta_stripe_is_kept_until_it_is_complete(desk: Desk) -> None:
+    *_, end = desk.seal(desk.group())
+    desk.ack([end], [0, 1])
+    assert desk.ledger.log.meta_payload(end) == b"payload"
+    desk.ack([end], [2])
+    assert desk.ledger.log.meta_payload(end) is None
+
+
+def test_a_ledger_opened_again_knows_the_same(desk: Desk) -> None:
+    first = desk.seal(desk.group())
+    desk.ack(first, [0, 1])
+    second = desk.seal(desk.group())
+    desk.ack(second, [0])
+    desk.ledger.write_group(1, desk.ledger.log.end_of(1))
+    before = desk.ledger
+    again = desk.open()
+    for progress in (before.progress, again.progress):
+        assert (progress.barrier, progress.sealed, progress.pending) == (1, 2, 4)
+        assert sorted(p.id for p in progress.missing(1)) == second
+    assert (again.rows.free, again.chain, again.log.end) == (before.rows.free, before.chain, before.log.end)
+    assert again.log.groups(State.WRITTEN) == [1]
+    desk.ledger = again
+    desk.ack(second, [1])
+    assert (again.progress.barrier, desk.forgotten) == (2, first[:1])
+
+
+def test_acks_of_columns_in_a_do_not_count_until_they_have_left_it(desk: Desk) -> None:
+    desk.ledger.set_away(0b010)
+    desk.ack(desk.seal(desk.group()), [0, 1])
+    assert desk.ledger.progress.barrier == 0
+    desk.ledger.set_away(0)
+    assert desk.ledger.progress.barrier == 1
