@@ -119,3 +119,14 @@ MIN_ROWS = 2 * MIN_RESERVE_ROWS  # rows of the smallest disk: as many again as t
 PROTOCOL_VERSION = 0  # the only one spoken; 0 until the formats are frozen as 1
 PROGRESS_INTERVAL = 0.2  # seconds between two progress lines of one call: as often as an eye can use
 LAST_SEEN_INTERVAL = 60.0  # seconds between notes of which partners are up
+
+# --- cleaning (R3) ------------------------------------------------------------------------------------------------
+LOG_FACTOR = 2  # rows of the log for each row that the live images would fill: what a restore reads more than it needs
+LOG_SLACK = 16  # rows that even the smallest log may have: a head is not worth moving for less
+HEADS_PER_GROUP = 8  # heads retired in one group: with 1.5 MB each, a group still fits into a few meta stripes
+RETIRE_SLICE = 256  # keys looked at between two operations: about 2 ms
+DATA_FACTOR = (
+    1.25  # rows of data stripes for each row that the live bytes would fill: space amplification stays below 1.3
+)
+SPARSE_SHARE = 0.75  # of a full stripe: one in which more lives is not worth emptying, it wins less than it writes
+COMPACT_STRIPES = 8  # stripes emptied for each group that becomes held: at most 6 x 1.5 MB written again

@@ -30,11 +30,13 @@ from coopfs.tasks.coder import Coder
 from coopfs.tasks.column import Column
 from coopfs.tasks.columns import Columns
 from coopfs.tasks.committer import Committer
+from coopfs.tasks.compactor import Compactor
 from coopfs.tasks.content import RemoteContent
 from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.file_state import StateOfFile
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network
+from coopfs.tasks.retirer import Retirer
 from coopfs.tasks.space import PartnerSpace
 from coopfs.tasks.writer import Writer
 from coopfs.types import DiskId, NodeKey, Opening, Place
@@ -69,8 +71,12 @@ class OwnDisk:
         coder = Coder(self.keys, layout, stores, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)
         self._writer = Writer(self.keys, layout, self.ledger, coder, self.columns.columns, self.committer.commit)
         self._cleaner = Cleaner(self.ledger, coder, self._writer.in_hand)
+        self._retirer = Retirer(self.ledger, self.local.metadata, self.committer.hurry)
         self.space = PartnerSpace(self.ledger, self.local.metadata, directory)
         content = RemoteContent(self.log, self._fetcher, nursery)
+        self._compactor = Compactor(
+            self.ledger, self.local, self.committer.may_append, lambda stripe, length: content.read(stripe, 0, length)
+        )
         self.disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
         self.disk.bury_orphans()
         self.trouble: str | None = None
@@ -137,6 +143,8 @@ class OwnDisk:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.columns.run)
             nursery.start_soon(self._writer.run)
+            nursery.start_soon(self._retirer.run)
+            nursery.start_soon(self._compactor.run)
             for column in self.columns.columns:
                 nursery.start_soon(self._cleaner.run, column)
 

@@ -13,7 +13,7 @@ from coopfs.local.stripes import Stripes
 
 Run = tuple[int, int, int, int]  # offset, length, stripe, at
 
-PUT = "INSERT OR REPLACE INTO extents VALUES (?, ?, ?, ?, ?)"
+PUT = "INSERT OR REPLACE INTO extents VALUES (?, ?, ?, ?, ?, ?)"
 DELETE = "DELETE FROM extents WHERE ino = ? AND offset = ?"
 BACKWARDS = "SELECT offset, length, stripe, at FROM extents WHERE ino = ? AND offset < ? ORDER BY offset DESC"
 
@@ -78,7 +78,7 @@ class Extents:
             self._db.write(DELETE, (ino, offset))
             self._images.mark_extent(ino, offset)
         for offset, (length, stripe, at) in new.items():
-            self._db.write(PUT, (ino, offset, length, stripe, at))
+            self._db.write(PUT, (ino, offset, length, stripe, at, self._images.group))
             self._images.mark_extent(ino, offset)
 
     def cut(self, ino: int, size: int, born: int) -> int:

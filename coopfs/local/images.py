@@ -12,14 +12,14 @@ gone becomes a tombstone, unless no closed group can know the key: then the reco
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from coopfs.core.records import Extent, Image, Inode, Name, Tombstone, Truncate, Type, Xattr, decode_all, encode
+from coopfs.core.records import Extent, Image, Inode, Name, Stripe, Tombstone, Truncate, Type, Xattr, decode_all, encode
 from coopfs.local.database import Database
 from coopfs.local.nodes import Node, Nodes
 
-PUT = "INSERT OR REPLACE INTO open_images VALUES (?, ?, ?, ?, ?)"
+PUT = "INSERT OR REPLACE INTO open_images VALUES (?, ?, ?, ?, ?, ?)"
 OF_INODE = (Type.INODE, Type.EXTENT, Type.XATTR, Type.TRUNCATE)
 
-Row = tuple[int, int, int, int | bytes, bytes]  # of open_images
+Row = tuple[int, int, int, int | bytes, bytes, int]  # of open_images
 
 
 class Images:
@@ -100,6 +100,11 @@ class Images:
         """A stripe whose record a closed group has emitted lost its last live byte."""
         self._stripes.add(stripe)
 
+    def tell_stripe(self, stripe: Stripe) -> None:
+        """The record of a sealed stripe that lives, again: nothing but its death changes it."""
+        self._db.write(PUT, (self.group, Type.STRIPE, stripe.id, 0, encode(stripe), 1))
+        self._count += 1
+
     def truncate(self, ino: int, size: int, born: int) -> None:
         """A file was cut to `size`: its extents at or after that are gone from the tables."""
         if offsets := self._extents.get(ino):
@@ -145,7 +150,8 @@ class Images:
             if image is None and self._unknown_to_closed_groups(key):
                 gone.append((self.group, kind, a, b))
             else:
-                rows.append((self.group, kind, a, b, encode(Tombstone(key) if image is None else image)))
+                stands = image is not None and kind != Type.TRUNCATE
+                rows.append((self.group, kind, a, b, encode(Tombstone(key) if image is None else image), stands))
         self._db.write_many(PUT, rows)
         self._db.write_many("DELETE FROM open_images WHERE grp = ? AND type = ? AND a = ? AND b = ?", gone)
         self._count += len(rows)

@@ -12,11 +12,13 @@ from typing import Any
 import msgpack
 
 from coopfs.core.meta import FIRST_CHAIN
-from coopfs.core.records import Stripe, Tombstone, Type
+from coopfs.core.records import Stripe, Type, encode
 from coopfs.limits import ROOT_INO
 from coopfs.local.database import Database
 from coopfs.local.groups import State
 from coopfs.types import Kind, Place, Version, make_version
+
+Key = tuple[int, int, int | bytes]  # of an image: type, a, b as in open_images
 
 _COLUMNS = "id, kind, born, died, layout, length, slices, tag, row, version, end_row, end_version, acks"
 
@@ -75,24 +77,24 @@ class Log:
         (seconds,) = self._db.read("SELECT closed_at FROM groups WHERE id = ?", (group,)).fetchone()
         return int(seconds)
 
-    def images(self, group: int) -> Iterator[bytes]:
-        """The encoded images and tombstones of a closed group, in key order."""
-        query = "SELECT image FROM open_images WHERE grp = ? ORDER BY type, a, b"
-        return (image for (image,) in self._db.read(query, (group,)))
+    def images(self, group: int) -> Iterator[tuple[Key | None, bytes]]:
+        """The encoded records of a closed group, in key order; the key of those that are images, None for those that
+        are never told again."""
+        query = "SELECT type, a, b, stands, image FROM open_images WHERE grp = ? ORDER BY type, a, b"
+        for type_, a, b, stands, image in self._db.read(query, (group,)):
+            yield ((type_, a, b) if stands else None), image
 
     def drop_images(self, group: int) -> None:
         """Its meta stripes are sealed: the images stand in their payloads."""
         self._db.write("DELETE FROM open_images WHERE grp = ?", (group,))
 
-    def stripe_records(self, group: int) -> Iterator[Stripe | Tombstone]:
-        """The stripe records of a group, taken when its meta stripes are sealed (R5): the stripes born in it, as they
-        are at its end, and the tombstones of those it killed."""
+    def stripe_records(self, group: int) -> Iterator[tuple[Key | None, bytes]]:
+        """The records of the stripes born in a group, as `images`: taken when its meta stripes are sealed, as they
+        are at its end (R5)."""
         born = f"SELECT {_COLUMNS} FROM stripes WHERE born = ? AND kind = ? AND (died IS NULL OR died > born)"
         for row in self._db.read(born, (group, Kind.DATA)).fetchall():
-            yield _sealed(row).record
-        dead = "SELECT id FROM stripes WHERE died = ? AND born < died ORDER BY id"
-        for (id_,) in self._db.read(dead, (group,)).fetchall():
-            yield Tombstone((Type.STRIPE, id_))
+            record = _sealed(row).record
+            yield (Type.STRIPE, record.id, 0), encode(record)
 
     def content_bytes(self) -> int:
         """Content bytes of all data stripes."""
@@ -154,7 +156,7 @@ class Log:
         """Give a data stripe its place, once (R5)."""
         self._db.write(
             "UPDATE stripes SET layout = ?, slices = ?, tag = ?, row = ?, version = ?, end_row = ?, end_version = ?,"
-            " grp = born WHERE id = ? AND row IS NULL",
+            " grp = born, changed = born WHERE id = ? AND row IS NULL",
             (
                 stripe.layout,
                 msgpack.packb(stripe.slices),
@@ -167,8 +169,8 @@ class Log:
             ),
         )
 
-    def add_meta(self, stripe: Sealed, payload: bytes) -> None:
-        """A new meta stripe with its place and payload."""
+    def add_meta(self, stripe: Sealed, payload: bytes, keys: Sequence[Key]) -> None:
+        """A new meta stripe with its place and payload. keys: of the images in it, not of tombstones and truncates."""
         self._db.write(
             "INSERT INTO stripes"
             " (id, kind, born, length, live, layout, slices, tag, row, version, end_row, end_version, grp)"
@@ -189,6 +191,7 @@ class Log:
             ),
         )
         self._db.write("INSERT INTO meta_payloads VALUES (?, ?)", (stripe.id, payload))
+        self._db.write("INSERT INTO meta_keys VALUES (?, ?)", (stripe.id, msgpack.packb(keys)))
 
     def meta_payload(self, id_: int) -> bytes | None:
         """The payload of a meta stripe that is not complete yet."""
@@ -198,10 +201,58 @@ class Log:
     def drop_meta_payload(self, id_: int) -> None:
         self._db.write("DELETE FROM meta_payloads WHERE stripe = ?", (id_,))
 
-    def chain(self) -> list[Place]:
-        """The places of all meta stripes from the head on, oldest first."""
-        query = "SELECT version, row FROM stripes WHERE kind != ? AND row IS NOT NULL ORDER BY version"
-        return [Place(version, row) for version, row in self._db.read(query, (Kind.DATA,))]
+    def chain(self, group: int) -> list[Place]:
+        """The places of all meta stripes from the head on, oldest first, as they are at the end of `group`."""
+        query = (
+            "SELECT version, row FROM stripes WHERE kind != ? AND row IS NOT NULL AND (died IS NULL OR died > ?)"
+            " ORDER BY version"
+        )
+        return [Place(version, row) for version, row in self._db.read(query, (Kind.DATA, group))]
+
+    def live_data(self) -> tuple[int, int]:
+        """(data stripes that live and have a place, content bytes of them that extents name)."""
+        query = (
+            "SELECT count(*), coalesce(sum(live), 0) FROM stripes WHERE kind = ? AND died IS NULL AND row IS NOT NULL"
+        )
+        stripes, live = self._db.read(query, (Kind.DATA,)).fetchone()
+        return int(stripes), int(live)
+
+    def sparsest(self, most: int, barrier: int, limit: int) -> list[tuple[int, int]]:
+        """(id, length in bytes) of the data stripes, held, in which least lives, and at most `most` bytes."""
+        query = (
+            "SELECT id, length FROM stripes WHERE kind = ? AND died IS NULL AND row IS NOT NULL AND born <= ?"
+            " AND live <= ? ORDER BY live LIMIT ?"
+        )
+        return self._db.read(query, (Kind.DATA, barrier, most, limit)).fetchall()
+
+    def live_metas(self) -> int:
+        """Meta stripes that are not retired."""
+        query = "SELECT count(*) FROM stripes WHERE kind != ? AND died IS NULL"
+        return int(self._db.read(query, (Kind.DATA,)).fetchone()[0])
+
+    def oldest_meta(self) -> tuple[int, int] | None:
+        """(id, group) of the oldest meta stripe that is not retired: the head."""
+        query = "SELECT id, born FROM stripes WHERE kind != ? AND died IS NULL ORDER BY version LIMIT 1"
+        return self._db.read(query, (Kind.DATA,)).fetchone()  # type: ignore[no-any-return]
+
+    def meta_keys(self, id_: int) -> list[Key]:
+        """The keys of the images in a live meta stripe."""
+        (keys,) = self._db.read("SELECT keys FROM meta_keys WHERE stripe = ?", (id_,)).fetchone()
+        return [tuple(key) for key in msgpack.unpackb(keys, use_list=False)]
+
+    def tell_again(self, id_: int, group: int, now: int) -> Stripe | None:
+        """The record of a data stripe that lives, if `group` told it last: the open group `now` tells it again."""
+        query = "UPDATE stripes SET changed = ? WHERE id = ? AND changed = ? AND died IS NULL"
+        if self._db.write(query, (now, id_, group)).rowcount == 0:
+            return None
+        stripe = self.get(id_)
+        assert stripe is not None
+        return stripe.record
+
+    def retire(self, id_: int, group: int) -> None:
+        """Every image of this meta stripe that still stands is told again, in `group` at the latest."""
+        self._db.write("UPDATE stripes SET died = ? WHERE id = ?", (group, id_))
+        self._db.write("DELETE FROM meta_keys WHERE stripe = ?", (id_,))
 
     def set_acks(self, masks: Iterable[tuple[int, int]]) -> None:
         """(stripe id, mask) of those that changed."""
@@ -220,6 +271,7 @@ class Log:
         """Dead stripes, after their rows were given back."""
         self._db.write_many("DELETE FROM stripes WHERE id = ?", [(i,) for i in ids])
         self._db.write_many("DELETE FROM fragments WHERE stripe = ?", [(i,) for i in ids])
+        self._db.write_many("DELETE FROM meta_payloads WHERE stripe = ?", [(i,) for i in ids])
 
     # --- facts of the whole log -----------------------------------------------------------------------------------
 

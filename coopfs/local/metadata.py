@@ -131,6 +131,12 @@ class Metadata:
         """Whether the open group is due. age: seconds since its first change."""
         return self.group_changed and should_close(age, self.images.count, self._group_bytes(stage))
 
+    def live_images(self) -> int:
+        """Images that the present state consists of, about: first names and extents at offset 0 count for nothing."""
+        counts = "SELECT (SELECT count(*) FROM inodes) + (SELECT count(*) FROM xattrs) + (SELECT count(*) FROM stripes)"
+        extents = "SELECT count(*) FROM extents WHERE offset > 0"
+        return int(self.database.read(counts).fetchone()[0]) + int(self.database.read(extents).fetchone()[0])
+
     def newest_group(self, ino: int) -> int:
         """The group of the newest change to an inode, or to anything below it if it is a directory."""
         query = (

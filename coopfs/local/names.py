@@ -19,7 +19,10 @@ class Names:
         return None if row is None else row[0]
 
     def add(self, parent: int, name: bytes, ino: int) -> None:
-        self._db.write("INSERT INTO names (parent, name, ino) VALUES (?, ?, ?)", (parent, name, ino))
+        self._db.write(
+            "INSERT INTO names (parent, name, ino, changed) VALUES (?, ?, ?, ?)",
+            (parent, name, ino, self._images.group),
+        )
 
     def remove(self, parent: int, name: bytes) -> None:
         self._db.write("DELETE FROM names WHERE parent = ? AND name = ?", (parent, name))
@@ -27,15 +30,20 @@ class Names:
     def move(self, parent: int, name: bytes, new_parent: int, new_name: bytes) -> None:
         """Rename onto a free name; the entry keeps its cookie, so that no listing shows it twice."""
         self._db.write(
-            "UPDATE names SET parent = ?, name = ? WHERE parent = ? AND name = ?", (new_parent, new_name, parent, name)
+            "UPDATE names SET parent = ?, name = ?, changed = ? WHERE parent = ? AND name = ?",
+            (new_parent, new_name, self._images.group, parent, name),
         )
 
     def point(self, parent: int, name: bytes, ino: int) -> None:
         """Let an existing name mean another inode."""
-        self._db.write("UPDATE names SET ino = ? WHERE parent = ? AND name = ?", (ino, parent, name))
+        self._db.write(
+            "UPDATE names SET ino = ?, changed = ? WHERE parent = ? AND name = ?",
+            (ino, self._images.group, parent, name),
+        )
 
     def changed_link(self, parent: int, name: bytes) -> None:
-        """A name that is or was not the first one of its inode came or went."""
+        """A name that is or was not the first one of its inode came or went, or is to be told again."""
+        self._db.write("UPDATE names SET changed = ? WHERE parent = ? AND name = ?", (self._images.group, parent, name))
         self._images.mark_name(parent, name)
 
     def empty(self, parent: int) -> bool:
@@ -61,7 +69,7 @@ class Xattrs:
         return None if row is None else row[0]
 
     def set(self, ino: int, name: bytes, value: bytes) -> None:
-        self._db.write("INSERT OR REPLACE INTO xattrs VALUES (?, ?, ?)", (ino, name, value))
+        self._db.write("INSERT OR REPLACE INTO xattrs VALUES (?, ?, ?, ?)", (ino, name, value, self._images.group))
         self._images.mark_xattr(ino, name)
 
     def remove(self, ino: int, name: bytes) -> None:

@@ -16,9 +16,9 @@ from coopfs.types import Kind, Place
 
 _INDEXES = ("orphans", "listing", "unsealed", "stripes_of_group", "dead")
 _INODE = "INSERT OR IGNORE INTO inodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
-_NAME = "INSERT OR IGNORE INTO names (parent, name, ino) VALUES (?, ?, ?)"
-_EXTENT = "INSERT OR IGNORE INTO extents VALUES (?, ?, ?, ?, ?)"
-_XATTR = "INSERT OR IGNORE INTO xattrs VALUES (?, ?, ?)"
+_NAME = "INSERT OR IGNORE INTO names (parent, name, ino, changed) VALUES (?, ?, ?, 0)"
+_EXTENT = "INSERT OR IGNORE INTO extents VALUES (?, ?, ?, ?, ?, 0)"
+_XATTR = "INSERT OR IGNORE INTO xattrs VALUES (?, ?, ?, 0)"
 _STRIPE = (
     "INSERT OR IGNORE INTO stripes (id, kind, born, length, live, layout, slices, tag, row, version, grp)"
     " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)"

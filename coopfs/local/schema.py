@@ -43,6 +43,7 @@ CREATE TABLE names (
     parent INTEGER NOT NULL,
     name   BLOB NOT NULL,
     ino    INTEGER NOT NULL,
+    changed INTEGER NOT NULL,   -- group of its newest image, if it is a further link
     UNIQUE (parent, name)
 );
 CREATE INDEX listing ON names (parent, cookie);
@@ -54,6 +55,7 @@ CREATE TABLE extents (
     length INTEGER NOT NULL,
     stripe INTEGER NOT NULL,
     at     INTEGER NOT NULL,
+    changed INTEGER NOT NULL,   -- group of its newest image, unless it lies at offset 0
     PRIMARY KEY (ino, offset)
 ) WITHOUT ROWID;
 
@@ -61,6 +63,7 @@ CREATE TABLE xattrs (
     ino   INTEGER NOT NULL,
     name  BLOB NOT NULL,
     value BLOB NOT NULL,
+    changed INTEGER NOT NULL,   -- group of its newest image
     PRIMARY KEY (ino, name)
 ) WITHOUT ROWID;
 
@@ -80,6 +83,7 @@ CREATE TABLE stripes (
     end_row     INTEGER,                    -- (row, version) of the newest END known written, fixed at sealing (R2)
     end_version INTEGER,
     grp         INTEGER,                    -- group number in the header
+    changed     INTEGER,                    -- group of the newest record of a data stripe, once it is sealed
     acks        INTEGER NOT NULL DEFAULT 0  -- bit j: column j has acked
 );
 CREATE INDEX unsealed ON stripes (id) WHERE row IS NULL;
@@ -108,8 +112,15 @@ CREATE TABLE open_images (
     a     INTEGER NOT NULL,     -- ino, parent or stripe id
     b     NOT NULL,             -- name, offset, or 0
     image BLOB NOT NULL,        -- one encoded record
+    stands INTEGER NOT NULL,    -- 1: an image; 0: a tombstone or truncate, which is never told again (R4)
     PRIMARY KEY (grp, type, a, b)
 ) WITHOUT ROWID;
+
+-- The keys of the images in each live meta stripe: what must be put into the log again before its head can move on.
+CREATE TABLE meta_keys (
+    stripe INTEGER PRIMARY KEY,
+    keys   BLOB NOT NULL        -- msgpack: [[type, a, b], ...]
+);
 
 -- The payload of each sealed meta stripe until it is complete: it is sealed again from here, byte for byte, after a
 -- crash or for a partner that was away. Afterwards it is fetched back like any content.

@@ -11,7 +11,7 @@ from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum
 from coopfs.core.rows import Rows
 from coopfs.local.groups import State
-from coopfs.local.log import Log, Sealed
+from coopfs.local.log import Key, Log, Sealed
 from coopfs.tasks.signal import Signal
 from coopfs.types import Layout, Place
 
@@ -31,7 +31,6 @@ class Ledger:
         self.progress = Progress(Quorum(layout.k, layout.m), log.barrier, log.newest_sealed())
         for stripe in log.below((1 << layout.n) - 1):
             self.progress.add(stripe.id, stripe.born, stripe.died, stripe.acks)
-        self.chain = log.chain()
 
     # --- the writer -----------------------------------------------------------------------------------------------
 
@@ -45,11 +44,10 @@ class Ledger:
         self.log.seal_data(stripe)
         self.progress.add(stripe.id, stripe.born, stripe.died, 0)
 
-    def seal_meta(self, stripe: Sealed, payload: bytes) -> None:
-        """A meta stripe has its place; send it after the next commit."""
-        self.log.add_meta(stripe, payload)
+    def seal_meta(self, stripe: Sealed, payload: bytes, keys: Sequence[Key]) -> None:
+        """A meta stripe has its place; send it after the next commit. keys: of the images in it."""
+        self.log.add_meta(stripe, payload, keys)
         self.log.set_tag_chain(extend_chain(self.log.tag_chain, stripe.tag))
-        self.chain.append(stripe.place)
         self.progress.add(stripe.id, stripe.born, None, 0)
 
     def seal_group(self, group: int) -> None:

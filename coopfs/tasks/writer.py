@@ -9,6 +9,7 @@
 """
 
 from collections.abc import Awaitable, Callable
+from itertools import islice
 
 import trio
 
@@ -20,7 +21,7 @@ from coopfs.core.meta import MetaHead
 from coopfs.errors import OutOfSpace
 from coopfs.limits import MAX_GROUPS_UNHELD, META_CHAIN_EVERY, META_PREV, WRITER_STRIPES
 from coopfs.local.groups import State
-from coopfs.local.log import Log, Sealed
+from coopfs.local.log import Key, Log, Sealed
 from coopfs.tasks.coder import Coder
 from coopfs.tasks.column import Column, Parcel
 from coopfs.tasks.ledger import Ledger
@@ -134,10 +135,11 @@ class Writer:
 
     async def _seal_meta(self, group: int) -> None:
         capacity = shard_capacity(self._layout.block_size) * self._layout.k
-        encoded = [*self._log.images(group), *map(records.encode, self._log.stripe_records(group))]
-        runs = meta.split(encoded, meta.records_capacity(capacity))
-        chain, tags = list(self._ledger.chain), self._log.tag_chain
-        coded: list[tuple[Sealed, bytes, Coded]] = []
+        told = [*self._log.images(group), *self._log.stripe_records(group)]
+        runs = meta.split([record for _, record in told], meta.records_capacity(capacity))
+        keys = iter(key for key, _ in told)
+        chain, tags = self._log.chain(group), self._log.tag_chain
+        coded: list[tuple[Sealed, bytes, list[Key], Coded]] = []
         for index, run in enumerate(runs):
             kind = Kind.END if index == len(runs) - 1 else Kind.META
             place = await self._place()
@@ -148,16 +150,22 @@ class Writer:
             stripe = Sealed(
                 id_, kind, group, None, self._layout.id, len(payload), (), shards.tag, place, self._log.end, 0
             )
-            coded.append((stripe, payload, shards))
+            images = [key for key in islice(keys, len(run)) if key is not None]
+            coded.append((stripe, payload, images, shards))
             chain.append(place)
             tags = meta.extend_chain(tags, shards.tag)
-        for stripe, payload, _ in coded:  # no await from here on: all meta stripes of a group are sealed, or none
+        for (
+            stripe,
+            payload,
+            images,
+            _,
+        ) in coded:  # no await from here on: all meta stripes of a group are sealed, or none
             self.in_hand.add(stripe.id)
-            self._ledger.seal_meta(stripe, payload)
+            self._ledger.seal_meta(stripe, payload, images)
         self._ledger.seal_group(group)
         await self._commit()
         async with trio.open_nursery() as nursery:
-            for stripe, _, shards in coded:
+            for stripe, _, _, shards in coded:
                 nursery.start_soon(self._dispatch, stripe, shards)
 
     def _head(self, place: Place, group: int, index: int, chain: list[Place], tags: bytes, capacity: int) -> MetaHead:

@@ -47,7 +47,7 @@ def tables_of(disk: Disk) -> dict[Key, Record]:
     read = disk.database.read
     extents = {
         (ino, offset): Extent(ino, offset, length, stripe, at, length, length)
-        for ino, offset, length, stripe, at in read("SELECT * FROM extents")
+        for ino, offset, length, stripe, at in read("SELECT ino, offset, length, stripe, at FROM extents")
     }
     records: list[Record] = [extent for (_, offset), extent in extents.items() if offset]
     columns = "ino, mode, uid, gid, nlink, rdev, size, atime, mtime, ctime, parent, name, target"

@@ -1,0 +1,73 @@
+"""Retiring the head of the log: its still newest images are told again, in the open group (design section 4, R3).
+
+A key that a meta stripe of group g tells is still newest there iff its row's `changed` is g: a group tells a key once.
+It is marked as if it had changed just now, and the open group tells what it is at that group's end: never a past or a
+future state (what a closed group consists of is frozen). Tombstones and truncates are not told again: what they kill
+is older, and retired already (R4).
+
+The head is retired in the group in which its last key was marked: whoever reads the log from a later END needs it no
+more, and its row is free when that group is held.
+"""
+
+from coopfs.core.records import Type
+from coopfs.local.log import Key, Log
+from coopfs.local.metadata import Metadata
+
+
+class Retirement:
+    """Copies one meta stripe at a time, in slices between which operations may run."""
+
+    def __init__(self, metadata: Metadata, log: Log) -> None:
+        self._metadata = metadata
+        self._db = metadata.database
+        self._log = log
+        self._head: tuple[int, int] | None = None  # (stripe id, group) under way
+        self._keys: list[Key] = []
+        self._done = 0
+
+    def step(self, limit: int) -> bool:
+        """Mark up to `limit` keys of the head. True: it is retired with that."""
+        if self._head is None:
+            self._head = self._log.oldest_meta()
+            if self._head is None:
+                return False
+            self._keys, self._done = self._log.meta_keys(self._head[0]), 0
+        id_, group = self._head
+        for type_, a, b in self._keys[self._done : self._done + limit]:
+            self._tell_again(Type(type_), a, b, group)
+        self._done += limit
+        if self._done < len(self._keys):
+            return False
+        self._log.retire(id_, self._metadata.group)
+        self._head, self._keys = None, []
+        return True
+
+    def _tell_again(self, type_: Type, a: int, b: int | bytes, group: int) -> None:
+        metadata = self._metadata
+        match type_:
+            case Type.INODE:
+                node = metadata.nodes.find(a)
+                if node is not None and node.changed == group:
+                    metadata.images.mark_inode(a)
+            case Type.NAME if self._is_newest("names", "parent", "name", a, b, group):
+                assert isinstance(b, bytes)
+                metadata.names.changed_link(a, b)
+            case Type.EXTENT if self._is_newest("extents", "ino", "offset", a, b, group):
+                assert isinstance(b, int)
+                self._stamp("extents", "offset", a, b)
+                metadata.images.mark_extent(a, b)
+            case Type.XATTR if self._is_newest("xattrs", "ino", "name", a, b, group):
+                assert isinstance(b, bytes)
+                self._stamp("xattrs", "name", a, b)
+                metadata.images.mark_xattr(a, b)
+            case Type.STRIPE:
+                record = self._log.tell_again(a, group, metadata.group)
+                if record is not None:
+                    metadata.images.tell_stripe(record)
+
+    def _is_newest(self, table: str, first: str, second: str, a: int, b: int | bytes, group: int) -> bool:
+        query = f"SELECT 1 FROM {table} WHERE {first} = ? AND {second} = ? AND changed = ?"
+        return self._db.read(query, (a, b, group)).fetchone() is not None
+
+    def _stamp(self, table: str, second: str, ino: int, b: int | bytes) -> None:
+        self._db.write(f"UPDATE {table} SET changed = ? WHERE ino = ? AND {second} = ?", (self._metadata.group, ino, b))

@@ -1,0 +1,90 @@
+"""The compactor: empties stripes in which little lives, so that their rows come back (design section 4, R9).
+
+1. when data stripes take more rows than their live bytes are worth, the sparsest are chosen;
+2. the content of one is read, from this machine or from partners;
+3. run by run, what the tables still say of it is appended to the stripe being filled, as if it were written again, but
+   nothing else of the file changes; operations run in between;
+4. a stripe that is empty dies in the open group, and its row is free when that is held.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import trio
+
+from coopfs.core.cleaning import rows_to_win
+from coopfs.core.rows import reserve_rows, stripe_payload
+from coopfs.core.stripe import Fragment
+from coopfs.errors import ContentUnavailable, OutOfSpace
+from coopfs.limits import COMPACT_STRIPES, SPARSE_SHARE
+from coopfs.local.disk import LocalDisk
+from coopfs.tasks.ledger import Ledger
+
+
+class Compactor:
+    """may_append: waits until content may be appended; fetch: (stripe, bytes) -> its whole content, from partners."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        local: LocalDisk,
+        may_append: Callable[[], Awaitable[None]],
+        fetch: Callable[[int, int], Awaitable[bytes]],
+    ) -> None:
+        self._ledger = ledger
+        self._metadata = local.metadata
+        self._stage = local.stage
+        self._may_append = may_append
+        self._fetch = fetch
+
+    async def run(self) -> None:
+        """Compact for ever, a few stripes for each group that becomes held. StateError: the database failed."""
+        while True:
+            barrier = self._ledger.progress.barrier
+            for id_, length in self._sparsest():
+                await self._empty(id_, length)
+            await self._ledger.changed.wait_until(partial(self._held_after, barrier))
+
+    def _held_after(self, group: int) -> bool:
+        return self._ledger.progress.barrier > group
+
+    def _sparsest(self) -> list[tuple[int, int]]:
+        ledger = self._ledger
+        stripes, live = ledger.log.live_data()
+        wanted = rows_to_win(ledger.layout, stripes, live)
+        if not wanted or not self._has_room():
+            return []
+        most = int(stripe_payload(ledger.layout) * SPARSE_SHARE)
+        return ledger.log.sparsest(most, ledger.progress.barrier, min(wanted, COMPACT_STRIPES))
+
+    def _has_room(self) -> bool:
+        """Compaction may use the reserve down to a half: what it takes comes back with interest (R9)."""
+        rows = self._ledger.rows
+        return rows.free - self._ledger.log.unsealed() > reserve_rows(rows.total) // 2
+
+    async def _empty(self, id_: int, length: int) -> None:
+        content = await trio.to_thread.run_sync(self._stage.content, id_, length)
+        try:
+            if content is None:
+                content = await self._fetch(id_, length)
+            for fragment in self._metadata.stripes.fragments(id_):
+                await self._may_append()
+                self._move(id_, fragment, content)
+                await trio.lowlevel.checkpoint()
+        except (ContentUnavailable, OutOfSpace):
+            return  # what was moved is moved; the rest is tried again when something changes
+
+    def _move(self, id_: int, fragment: Fragment, content: bytes) -> None:
+        """What the tables say, now, of this fragment's bytes in this stripe. No await: it is one operation (P1)."""
+        extents, node = self._metadata.extents, self._metadata.nodes.find(fragment.ino)
+        if node is None:
+            return
+        for offset, length, stripe, at in extents.runs(
+            fragment.ino, fragment.offset, fragment.offset + fragment.length
+        ):
+            if stripe != id_:
+                continue
+            data = memoryview(content)[at : at + length]
+            pieces = self._stage.append(node.ino, offset, data, node.parent or 0, node.name or b"")
+            gained = extents.write(node.ino, pieces)
+            assert gained == 0, "the same bytes are stored, elsewhere"

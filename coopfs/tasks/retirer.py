@@ -1,0 +1,44 @@
+"""The retirer: keeps the log short by moving its head on (design R3).
+
+One head at a time and in slices, so that operations run in between; HEADS_PER_GROUP heads at the most are retired in
+one group, so that a group stays small. What retiring a head frees is free when the group that did it is held.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import trio
+
+from coopfs.core.cleaning import heads_to_retire
+from coopfs.limits import HEADS_PER_GROUP, RETIRE_SLICE
+from coopfs.local.metadata import Metadata
+from coopfs.local.retirement import Retirement
+from coopfs.tasks.ledger import Ledger
+
+
+class Retirer:
+    """hurry: lets the committer know that much has changed."""
+
+    def __init__(self, ledger: Ledger, metadata: Metadata, hurry: Callable[[], None]) -> None:
+        self._ledger = ledger
+        self._metadata = metadata
+        self._hurry = hurry
+        self._retirement = Retirement(metadata, ledger.log)
+
+    async def run(self) -> None:
+        """Retire heads for ever, whenever a sealed group has made the log too long. StateError: the database failed."""
+        while True:
+            sealed = self._ledger.progress.sealed
+            await self._retire_some()
+            await self._ledger.changed.wait_until(partial(self._sealed_after, sealed))
+
+    def _sealed_after(self, group: int) -> bool:
+        return self._ledger.progress.sealed > group
+
+    async def _retire_some(self) -> None:
+        metas, live = self._ledger.log.live_metas(), self._metadata.live_images()
+        heads = min(heads_to_retire(self._ledger.layout, metas, live), HEADS_PER_GROUP)
+        while heads:
+            heads -= self._retirement.step(RETIRE_SLICE)
+            self._hurry()
+            await trio.lowlevel.checkpoint()
