@@ -125,8 +125,7 @@ LOG_FACTOR = 2  # rows of the log for each row that the live images would fill: 
 LOG_SLACK = 16  # rows that even the smallest log may have: a head is not worth moving for less
 HEADS_PER_GROUP = 8  # heads retired in one group: with 1.5 MB each, a group still fits into a few meta stripes
 RETIRE_SLICE = 256  # keys looked at between two operations: about 2 ms
-DATA_FACTOR = (
-    1.25  # rows of data stripes for each row that the live bytes would fill: space amplification stays below 1.3
-)
+DATA_FACTOR = 1.25  # rows of data stripes for each row that the live bytes would fill: space amplification < 1.3
 SPARSE_SHARE = 0.75  # of a full stripe: one in which more lives is not worth emptying, it wins less than it writes
 COMPACT_STRIPES = 8  # stripes emptied for each group that becomes held: at most 6 x 1.5 MB written again
+CLEANING_GAIN = 2  # rows that emptying stripes must win: one more than the group that does it may cost

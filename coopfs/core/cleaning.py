@@ -1,20 +1,28 @@
 """When to clean the log: how long it may be, and which stripes are worth emptying (design R3, R9).
 
 The log is a chain from its head; retiring the head costs telling its still newest images again. A restore reads the
-whole chain, so it downloads about twice the live metadata.
+whole chain, so it downloads about twice the live metadata. Either kind of cleaning writes, and so adds a row itself:
+it begins only when it can win several, or an idle disk would clean for ever.
 """
 
+from collections.abc import Sequence
+
 from coopfs.core.rows import rows_for_images, stripe_payload
-from coopfs.limits import DATA_FACTOR, LOG_FACTOR, LOG_SLACK
+from coopfs.limits import CLEANING_GAIN, DATA_FACTOR, LOG_FACTOR, LOG_SLACK
 from coopfs.types import Layout
 
 
-def heads_to_retire(layout: Layout, metas: int, live_images: int) -> int:
-    """How many meta stripes the chain has too many. metas: its length; live_images: images of the present state."""
-    return max(0, metas - LOG_FACTOR * rows_for_images(layout, live_images) - LOG_SLACK)
+def log_is_long(layout: Layout, metas: int, live_images: int) -> bool:
+    """Whether heads should be retired. metas: stripes in the chain; live_images: images of the present state."""
+    return metas > LOG_FACTOR * rows_for_images(layout, live_images) + LOG_SLACK
 
 
-def rows_to_win(layout: Layout, stripes: int, live_bytes: int) -> int:
-    """How many rows data stripes take too many. stripes: those that live; live_bytes: content that extents name."""
+def data_is_sparse(layout: Layout, stripes: int, live_bytes: int) -> bool:
+    """Whether data stripes take too many rows. stripes: those that live; live_bytes: content that extents name."""
     worth = -(-live_bytes // stripe_payload(layout))
-    return max(0, stripes - int(DATA_FACTOR * worth) - LOG_SLACK)
+    return stripes > DATA_FACTOR * worth + LOG_SLACK
+
+
+def is_worth_emptying(layout: Layout, live: Sequence[int]) -> bool:
+    """Whether enough rows are won by emptying stripes in which so many bytes live each."""
+    return len(live) + sum(live) // -stripe_payload(layout) >= CLEANING_GAIN

@@ -217,10 +217,10 @@ class Log:
         stripes, live = self._db.read(query, (Kind.DATA,)).fetchone()
         return int(stripes), int(live)
 
-    def sparsest(self, most: int, barrier: int, limit: int) -> list[tuple[int, int]]:
-        """(id, length in bytes) of the data stripes, held, in which least lives, and at most `most` bytes."""
+    def sparsest(self, most: int, barrier: int, limit: int) -> list[tuple[int, int, int]]:
+        """(id, length, live bytes) of the data stripes, held, in which least lives, and at most `most` bytes."""
         query = (
-            "SELECT id, length FROM stripes WHERE kind = ? AND died IS NULL AND row IS NOT NULL AND born <= ?"
+            "SELECT id, length, live FROM stripes WHERE kind = ? AND died IS NULL AND row IS NOT NULL AND born <= ?"
             " AND live <= ? ORDER BY live LIMIT ?"
         )
         return self._db.read(query, (Kind.DATA, barrier, most, limit)).fetchall()

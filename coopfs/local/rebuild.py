@@ -16,12 +16,12 @@ from coopfs.types import Kind, Place
 
 _INDEXES = ("orphans", "listing", "unsealed", "stripes_of_group", "dead")
 _INODE = "INSERT OR IGNORE INTO inodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
-_NAME = "INSERT OR IGNORE INTO names (parent, name, ino, changed) VALUES (?, ?, ?, 0)"
-_EXTENT = "INSERT OR IGNORE INTO extents VALUES (?, ?, ?, ?, ?, 0)"
-_XATTR = "INSERT OR IGNORE INTO xattrs VALUES (?, ?, ?, 0)"
+_NAME = "INSERT OR IGNORE INTO names (parent, name, ino, changed) VALUES (?, ?, ?, ?)"
+_EXTENT = "INSERT OR IGNORE INTO extents VALUES (?, ?, ?, ?, ?, ?)"
+_XATTR = "INSERT OR IGNORE INTO xattrs VALUES (?, ?, ?, ?)"
 _STRIPE = (
-    "INSERT OR IGNORE INTO stripes (id, kind, born, length, live, layout, slices, tag, row, version, grp)"
-    " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)"
+    "INSERT OR IGNORE INTO stripes (id, kind, born, length, live, layout, slices, tag, row, version, grp, changed)"
+    " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -37,37 +37,37 @@ class Rebuild:
             self._db.write(f"DROP INDEX {name}")
         self.inodes = 0
 
-    def insert(self, images: Iterable[Image]) -> None:
+    def insert(self, group: int, images: Iterable[Image]) -> None:
         """The images of one group that newer groups left standing (core/replay)."""
         for image in images:
             match image:
                 case Inode():
-                    self._insert_inode(image)
+                    self._insert_inode(group, image)
                 case Name(parent, name, ino):
-                    self._db.write(_NAME, (parent, name, ino))
+                    self._db.write(_NAME, (parent, name, ino, group))
                 case Extent():
-                    self._insert_extent(image)
+                    self._insert_extent(group, image)
                 case Xattr(ino, name, value):
-                    self._db.write(_XATTR, (ino, name, value))
+                    self._db.write(_XATTR, (ino, name, value, group))
                 case Stripe():
-                    self._insert_stripe(image)
+                    self._insert_stripe(group, image)
 
-    def _insert_inode(self, i: Inode) -> None:
+    def _insert_inode(self, group: int, i: Inode) -> None:
         values = (i.ino, i.mode, i.uid, i.gid, i.nlink, i.rdev, i.size, i.atime, i.mtime, i.ctime, i.parent, i.name)
-        if self._db.write(_INODE, (*values, i.target, 0, 0)).rowcount == 0:
+        if self._db.write(_INODE, (*values, i.target, group, group)).rowcount == 0:
             return  # a newer image stands
         self.inodes += 1
         if i.name is not None:
-            self._db.write(_NAME, (i.parent, i.name, i.ino))
+            self._db.write(_NAME, (i.parent, i.name, i.ino, group))
         if i.extent is not None:
-            self._insert_extent(i.extent)
+            self._insert_extent(group, i.extent)
 
-    def _insert_extent(self, e: Extent) -> None:
-        self._db.write(_EXTENT, (e.ino, e.offset, e.length, e.stripe, e.at))
+    def _insert_extent(self, group: int, e: Extent) -> None:
+        self._db.write(_EXTENT, (e.ino, e.offset, e.length, e.stripe, e.at, group))
 
-    def _insert_stripe(self, s: Stripe) -> None:
+    def _insert_stripe(self, group: int, s: Stripe) -> None:
         values = (s.id, Kind.DATA, s.born, s.length, s.layout, msgpack.packb(s.slices), s.tag, s.place.row)
-        self._db.write(_STRIPE, (*values, s.place.version, s.born))
+        self._db.write(_STRIPE, (*values, s.place.version, s.born, group))
 
     def stripe_places(self) -> list[Place]:
         """Where the stripes lie that the state names."""

@@ -12,7 +12,7 @@ from functools import partial
 
 import trio
 
-from coopfs.core.cleaning import rows_to_win
+from coopfs.core.cleaning import data_is_sparse, is_worth_emptying
 from coopfs.core.rows import reserve_rows, stripe_payload
 from coopfs.core.stripe import Fragment
 from coopfs.errors import ContentUnavailable, OutOfSpace
@@ -49,13 +49,14 @@ class Compactor:
         return self._ledger.progress.barrier > group
 
     def _sparsest(self) -> list[tuple[int, int]]:
-        ledger = self._ledger
-        stripes, live = ledger.log.live_data()
-        wanted = rows_to_win(ledger.layout, stripes, live)
-        if not wanted or not self._has_room():
+        ledger, layout = self._ledger, self._ledger.layout
+        if not data_is_sparse(layout, *ledger.log.live_data()) or not self._has_room():
             return []
-        most = int(stripe_payload(ledger.layout) * SPARSE_SHARE)
-        return ledger.log.sparsest(most, ledger.progress.barrier, min(wanted, COMPACT_STRIPES))
+        most = int(stripe_payload(layout) * SPARSE_SHARE)
+        found = ledger.log.sparsest(most, ledger.progress.barrier, COMPACT_STRIPES)
+        if not is_worth_emptying(layout, [live for _, _, live in found]):
+            return []
+        return [(id_, length) for id_, length, _ in found]
 
     def _has_room(self) -> bool:
         """Compaction may use the reserve down to a half: what it takes comes back with interest (R9)."""

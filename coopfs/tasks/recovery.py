@@ -174,7 +174,7 @@ class Recovery:
                     if newer.chain != extend_chain(head.chain, stripe.header.tag):
                         raise NotAuthentic("the chain of meta stripes does not have the tags that were signed")
                     if newer.group != head.group:
-                        rebuild.insert(replay.group(batch))
+                        rebuild.insert(newer.group, replay.group(batch))
                         batch = []
                 batch += found
                 newest, newer = newest or head, head
@@ -184,8 +184,9 @@ class Recovery:
             assert newest is not None
             first = newest.head or newest.place
             wanted = [place for place in newer.previous if first.version <= place.version < newer.place.version]
-        rebuild.insert(replay.group(batch))
+        assert newer is not None
         assert newest is not None
+        rebuild.insert(newer.group, replay.group(batch))
         return newest
 
     async def _fetch_all(self, places: Sequence[Place]) -> list[Fetched]:

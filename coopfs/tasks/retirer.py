@@ -1,7 +1,8 @@
 """The retirer: keeps the log short by moving its head on (design R3).
 
-One head at a time and in slices, so that operations run in between; HEADS_PER_GROUP heads at the most are retired in
-one group, so that a group stays small. What retiring a head frees is free when the group that did it is held.
+One head at a time and in slices, so that operations run in between; HEADS_PER_GROUP heads are retired for each group
+that is sealed while the log is too long: so a group stays small, and yet more rows come back than it takes. What
+retiring a head frees is free when the group that did it is held.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from functools import partial
 
 import trio
 
-from coopfs.core.cleaning import heads_to_retire
+from coopfs.core.cleaning import log_is_long
 from coopfs.limits import HEADS_PER_GROUP, RETIRE_SLICE
 from coopfs.local.metadata import Metadata
 from coopfs.local.retirement import Retirement
@@ -37,7 +38,7 @@ class Retirer:
 
     async def _retire_some(self) -> None:
         metas, live = self._ledger.log.live_metas(), self._metadata.live_images()
-        heads = min(heads_to_retire(self._ledger.layout, metas, live), HEADS_PER_GROUP)
+        heads = min(HEADS_PER_GROUP, metas // 2) if log_is_long(self._ledger.layout, metas, live) else 0
         while heads:
             heads -= self._retirement.step(RETIRE_SLICE)
             self._hurry()

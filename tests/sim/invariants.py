@@ -10,12 +10,13 @@ from tests.sim.owner import Owner
 from tests.sim.trace import Violation
 
 TABLES = {
-    "inodes": "SELECT ino, mode, uid, gid, nlink, rdev, size, atime, mtime, ctime, parent, name, target, stored"
-    " FROM inodes WHERE nlink > 0 ORDER BY ino",
+    "inodes": "SELECT ino, mode, uid, gid, nlink, rdev, size, atime, mtime, ctime, parent, name, target, stored,"
+    " changed FROM inodes WHERE nlink > 0 ORDER BY ino",
     "names": "SELECT parent, name, ino FROM names ORDER BY parent, name",
-    "extents": "SELECT extents.* FROM extents JOIN inodes USING (ino) WHERE nlink > 0 ORDER BY ino, offset",
+    "extents": "SELECT ino, offset, length, stripe, at, CASE WHEN offset > 0 THEN extents.changed END"
+    " FROM extents JOIN inodes USING (ino) WHERE nlink > 0 ORDER BY ino, offset",
     "xattrs": "SELECT xattrs.* FROM xattrs JOIN inodes USING (ino) WHERE nlink > 0 ORDER BY ino, xattrs.name",
-    "stripes": "SELECT id, born, length, layout, slices, tag, row, version FROM stripes"
+    "stripes": "SELECT id, born, length, layout, slices, tag, row, version, changed FROM stripes"
     f" WHERE kind = {Kind.DATA:d} AND died IS NULL ORDER BY id",
     "live": "SELECT stripe, sum(length) FROM extents GROUP BY stripe ORDER BY stripe",
 }

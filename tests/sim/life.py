@@ -219,10 +219,13 @@ class Life:
             if site.number in self.world.damaged:
                 site.cut()  # only a new session tells what is lost
         with self._not_stuck("the wait until all is complete"):
-            await self.owner.close_group()
-            await trio.sleep(15)  # AWAY_CHECK, CLEANER_INTERVAL, reconnects
-            ledger = self.owner.own.ledger
-            await ledger.changed.wait_until(lambda: self._is_complete() and not ledger.progress.away)
+            metadata, ledger = self.owner.own.local.metadata, self.owner.own.ledger
+            closed = None
+            while closed != metadata.group or metadata.group_changed:  # retiring and compacting change the open group
+                await self.owner.close_group()
+                closed = metadata.group
+                await trio.sleep(15)  # AWAY_CHECK, CLEANER_INTERVAL, reconnects
+                await ledger.changed.wait_until(lambda: self._is_complete() and not ledger.progress.away)
         check_ledger(self.owner)
         self.world.damaged.clear()
         self._note("quiet")

@@ -47,7 +47,7 @@ class Desk:
             self.ledger.seal_data(self._sealed(id_, Kind.DATA, group, length))
             ids.append(id_)
         end = self._sealed(self.ledger.log.new_stripe_id(), Kind.END, group, 300)
-        self.ledger.seal_meta(end, b"payload")
+        self.ledger.seal_meta(end, b"payload", [])
         self.ledger.seal_group(group)
         return [*ids, end.id]
 
@@ -132,7 +132,11 @@ def test_a_ledger_opened_again_knows_the_same(desk: Desk) -> None:
     for progress in (before.progress, again.progress):
         assert (progress.barrier, progress.sealed, progress.pending) == (1, 2, 4)
         assert sorted(p.id for p in progress.missing(1)) == second
-    assert (again.rows.free, again.chain, again.log.end) == (before.rows.free, before.chain, before.log.end)
+    assert (again.rows.free, again.log.chain(2), again.log.end) == (
+        before.rows.free,
+        before.log.chain(2),
+        before.log.end,
+    )
     assert again.log.groups(State.WRITTEN) == [1]
     desk.ledger = again
     desk.ack(second, [1])
