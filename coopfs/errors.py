@@ -67,6 +67,10 @@ class ContentUnavailable(CoopfsError):
     exit_code = 11
 
 
+class ContentGone(ContentUnavailable):
+    """A writer that still lives has used the rows again: a restore view shows a past that is over (R14); ESTALE."""
+
+
 class PeerError(CoopfsError):
     """A partner's fault, or a stranger's bytes: the only thing that bytes from outside can cause."""
 

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pyfuse3 import FUSEError
 
-from coopfs.errors import ContentUnavailable, CoopfsError, OutOfSpace
+from coopfs.errors import ContentGone, ContentUnavailable, CoopfsError, OutOfSpace
 from coopfs.fs.disk import Disk
 from coopfs.fs.posix import PosixError
 
@@ -63,6 +63,9 @@ def _expected(problem: Exception) -> int | None:
             return int(problem.errno)
         case OutOfSpace():
             return errno.ENOSPC
+        case ContentGone():
+            log.warning("%s", problem)
+            return errno.ESTALE
         case ContentUnavailable():
             log.error("%s", problem)
             return errno.EIO

@@ -20,7 +20,7 @@ from coopfs.core import coding
 from coopfs.core.header import Header
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import StorePlace
-from coopfs.errors import ContentUnavailable, NotAuthentic, PeerError
+from coopfs.errors import ContentGone, ContentUnavailable, NotAuthentic, PeerError
 from coopfs.limits import CODING_THREADS, READ_TIMEOUT, SPARE_DELAY
 from coopfs.tasks.signal import Signal
 from coopfs.types import BlockStore, Layout, Place
@@ -53,6 +53,7 @@ class _Hunt:
     left: list[Source]
     under_way: int = 0
     found: defaultdict[Header, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
+    overwritten: set[int] = field(default_factory=set)  # columns whose slot holds something newer
     moved: Signal = field(default_factory=Signal)
 
     def enough(self, k: int) -> Header | None:
@@ -72,12 +73,15 @@ class Fetcher:
         self._damaged: defaultdict[int, set[int]] = defaultdict(set)  # column -> rows met rotten or not authentic
 
     async def wait_for(self, place: Place, tag: bytes | None) -> Fetched:
-        """The stripe, waiting for partners to come back. ContentUnavailable: not within READ_TIMEOUT."""
+        """The stripe, waiting for partners to come back. ContentUnavailable: not within READ_TIMEOUT. ContentGone: a
+        writer has used its row again."""
         with trio.move_on_after(READ_TIMEOUT):
             while True:
                 before = self._sessions()
                 try:
                     return await self.fetch(place, tag)
+                except ContentGone:
+                    raise
                 except ContentUnavailable:
                     await self._other_sessions_than(before)
         raise ContentUnavailable(f"not enough partners came back within {READ_TIMEOUT:.0f} s: {self._who_is_missing()}")
@@ -97,6 +101,8 @@ class Fetcher:
             nursery.cancel_scope.cancel()
         complete = hunt.enough(self._layout.k)
         if complete is None:
+            if len(hunt.overwritten) > self._layout.n - self._layout.k:
+                raise ContentGone(f"row {place.row} was used again by a writer that still lives: mount the view anew")
             best = max(map(len, hunt.found.values()), default=0)
             raise ContentUnavailable(
                 f"row {place.row} has {best} of the {self._layout.k} blocks needed: {self._who_is_missing()}"
@@ -116,7 +122,7 @@ class Fetcher:
             nursery.start_soon(self._ask, hunt, hunt.left.pop(0), nursery)
 
     async def _ask(self, hunt: _Hunt, source: Source, nursery: trio.Nursery) -> None:
-        got = await self.block(source, hunt.place)
+        got = await self.block(source, hunt.place, hunt.overwritten)
         hunt.under_way -= 1
         if got is not None and hunt.tag in (None, got[0].tag):
             header, shard = got
@@ -125,8 +131,13 @@ class Fetcher:
             self._ask_next(hunt, nursery)
         hunt.moved.notify()
 
-    async def block(self, source: Source, place: Place) -> tuple[Header, bytes] | None:
-        """Header and shard of one column's block at exactly this place; None: not there, or not authentic."""
+    async def block(
+        self, source: Source, place: Place, overwritten: set[int] | None = None
+    ) -> tuple[Header, bytes] | None:
+        """Header and shard of one column's block at exactly this place; None: not there, or not authentic.
+
+        overwritten: gets the column's number if its slot holds something newer.
+        """
         if source.session is None:
             return None
         try:
@@ -136,6 +147,8 @@ class Fetcher:
         except PeerError:
             return None
         if stored is None or stored.version != place.version:
+            if stored is not None and stored.version > place.version and overwritten is not None:
+                overwritten.add(source.number)
             return None
         unbox = partial(coding.unbox, self._keys, source.place, self._layout.id, source.number, place, stored.data)
         try:

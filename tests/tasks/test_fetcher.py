@@ -9,8 +9,9 @@ import pytest
 import trio
 
 from coopfs.core import coding
-from coopfs.errors import ContentUnavailable
+from coopfs.errors import ContentGone, ContentUnavailable
 from coopfs.limits import READ_TIMEOUT, SPARE_DELAY
+from coopfs.types import Place
 from tests.core.samples import KEYS
 from tests.sim import schedule
 from tests.tasks.sources import (
@@ -192,5 +193,21 @@ def test_who_waits_is_told_after_the_documented_time_who_is_missing() -> None:
         with pytest.raises(ContentUnavailable, match="missing p1, p2, p3"):
             await fetcher_of(sources).wait_for(PLACE, None)
         assert trio.current_time() == READ_TIMEOUT
+
+    play(main)
+
+
+def test_a_row_that_a_living_writer_used_again_is_gone_at_once() -> None:
+    async def main(sources: list[Source]) -> None:
+        await store_at(stripe(1), sources)
+        newer = Place(PLACE.version + 1, PLACE.row)
+        overwriting = LAYOUT.m + 1
+        for source in sources[:overwriting]:
+            assert source.session is not None
+            await source.session.put(newer.row, newer.version, b"newer")
+        started = trio.current_time()
+        with pytest.raises(ContentGone, match="used again"):
+            await fetcher_of(sources).wait_for(PLACE, None)
+        assert trio.current_time() - started < READ_TIMEOUT, "waiting would not bring it back"
 
     play(main)
