@@ -100,6 +100,8 @@ RESERVE_SHARE = 32  # and at least 1/32 of all rows
 
 # --- the command line ---------------------------------------------------------------------------------------------
 CONTROL_LINE = 4 * MIB  # bytes of one line on the control socket: a status with 62 columns and a kit are below 100 KiB
+CONTROL_TEXT = 64 * KIB  # letters of one argument on the control socket: PATH_MAX is 4096, an invitation has < 10,000
+CONTROL_LIST = 256  # texts in one list there: 62 partners, or the options of a mount
 MAX_KIT_PARTNERS = 256  # partners of one kit: a node with four disks of 62 columns
 MAX_KIT_DISKS = 64  # disks of one kit
 MAX_KIT = 1 * MIB  # bytes of a recovery kit's text: a page or two when sane, so more is another file

@@ -10,11 +10,12 @@ from typing import Any
 
 import trio
 
+from coopfs.app.requests import Arguments, check_arguments
 from coopfs.errors import CoopfsError, UsageError, first_of
 from coopfs.limits import CONTROL_LINE, CONTROL_QUEUE
 
 Watch = Callable[[str, int, int], None]  # step, done, total
-Call = Callable[[dict[str, Any], Watch], Awaitable[Any]]
+Call = Callable[[Arguments, Watch], Awaitable[Any]]
 
 
 async def serve_control(
@@ -64,7 +65,7 @@ async def _outcome(stream: trio.SocketStream, calls: dict[str, Call], watch: Wat
         name, arguments = _parse(await _read_line(stream))
         if name not in calls:
             raise UsageError(f"this daemon does not know the call {name!r}: is it of the same version?")
-        return {"result": await calls[name](arguments, watch)}
+        return {"result": await calls[name](check_arguments(name, arguments), watch)}
     except* CoopfsError as group:
         error = first_of(group)
         assert isinstance(error, CoopfsError)
@@ -88,6 +89,9 @@ async def _read_line(stream: trio.SocketStream) -> bytes:
 def _parse(line: bytes) -> tuple[str, dict[str, Any]]:
     try:
         request = json.loads(line)
-        return str(request["call"]), dict(request["args"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise UsageError("a request on the control socket is one line of JSON with call and args") from None
+    except (ValueError, RecursionError):
+        request = None
+    match request:
+        case {"call": str(name), "args": dict(arguments)}:
+            return name, arguments
+    raise UsageError("a request on the control socket is one line of JSON with call and args")

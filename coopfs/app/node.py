@@ -21,6 +21,7 @@ from coopfs import config
 from coopfs.app import formatting, status
 from coopfs.app.control import Watch, serve_control
 from coopfs.app.own_disk import OwnDisk
+from coopfs.app.requests import Arguments
 from coopfs.core import invitation
 from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, KitDisk, KitPartner, to_text
@@ -43,8 +44,6 @@ from coopfs.tasks.reach import RosterNetwork
 from coopfs.types import Layout, NodeKey
 
 logger = logging.getLogger(__name__)
-
-Arguments = dict[str, Any]
 
 
 class Node:
@@ -135,12 +134,12 @@ class Node:
     async def call_partner_invite(self, arguments: Arguments, watch: Watch) -> Any:
         token = secrets.token_bytes(invitation.TOKEN)
         made = await self.hosting.invite(
-            int(arguments["size"]), int(time.time()), token, self._settings.name, self.addresses
+            arguments["size"], int(time.time()), token, self._settings.name, self.addresses
         )
         return {"code": made.encode()}
 
     async def call_partner_accept(self, arguments: Arguments, watch: Watch) -> Any:
-        code = invitation.decode(str(arguments["code"]))
+        code = invitation.decode(arguments["code"])
         if code.inviter == self.identity.key:
             raise UsageError("this code is this node's own invitation: another node must accept it")
         proposal = await self.hosting.reserve(code, self._settings.name, self.addresses, int(time.time()))
@@ -163,10 +162,10 @@ class Node:
     async def call_format(self, arguments: Arguments, watch: Watch) -> Any:
         if self.own is not None or self.damage is not None:
             raise UsageError("this node has a disk already: one home has one")
-        data, redundancy = int(arguments["data"]), int(arguments["redundancy"])
+        data, redundancy = arguments["data"], arguments["redundancy"]
         if redundancy == 0 and not arguments["no_redundancy"]:
             raise UsageError("without redundancy the loss of any partner loses the disk: say --no-redundancy if so")
-        layout = Layout(1, data, redundancy, int(arguments["block_size"] or DEFAULT_BLOCK_SIZE))
+        layout = Layout(1, data, redundancy, arguments["block_size"] or DEFAULT_BLOCK_SIZE)
         chosen = formatting.choose(partners.all_partners(self._database), arguments["partners"], layout.n)
         places = formatting.plan(layout, chosen)
         directory = await trio.to_thread.run_sync(formatting.draft, self._home, self.identity.key, places)
@@ -175,14 +174,14 @@ class Node:
         return {"disk": finished.name, "rows": places.rows}
 
     async def call_mount(self, arguments: Arguments, watch: Watch) -> Any:
-        await self._disk().mount(Path(arguments["mountpoint"]), [str(option) for option in arguments["options"]])
+        await self._disk().mount(Path(arguments["mountpoint"]), arguments["options"])
 
     async def call_umount(self, arguments: Arguments, watch: Watch) -> Any:
         await self._disk().unmount()
 
     async def call_sync(self, arguments: Arguments, watch: Watch) -> Any:
         path = arguments["path"]
-        await self._disk().sync(None if path is None else Path(path), bool(arguments["complete"]), watch)
+        await self._disk().sync(None if path is None else Path(path), arguments["complete"], watch)
 
     async def call_kit_export(self, arguments: Arguments, watch: Watch) -> Any:
         own = self._disk()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from coopfs import errors
+from coopfs import __version__, errors
 from coopfs.cli.main import cli
 from coopfs.cli.mount_helper import mount_coopfs
 from coopfs.cli.run import EXIT_CODES, run
@@ -157,6 +157,26 @@ def test_home_may_stand_before_or_after_the_command_or_in_the_environment(
     monkeypatch.setenv("COOPFS_HOME", home)
     assert run(cli, "coopfs", ["status"]) == errors.HomeError.exit_code
     assert home in capsys.readouterr().err
+
+
+def test_the_version_is_printed(capsys: Captured) -> None:
+    assert run(cli, "coopfs", ["--version"]) == 0
+    assert capsys.readouterr().out == f"coopfs {__version__}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_shells_are_taught_to_complete(shell: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As click does it: the line in the manual asks for the script, the script asks for words."""
+    monkeypatch.setenv("_COOPFS_COMPLETE", f"{shell}_source")
+    with pytest.raises(SystemExit, match="0"):
+        run(cli, "coopfs", [])
+    assert "_COOPFS_COMPLETE" in capsys.readouterr().out
+    monkeypatch.setenv("_COOPFS_COMPLETE", f"{shell}_complete")
+    monkeypatch.setenv("COMP_WORDS", "coopfs kit ")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    with pytest.raises(SystemExit, match="0"):
+        run(cli, "coopfs", [])
+    assert {"export", "show"} <= set(capsys.readouterr().out.replace(",", "\n").split())
 
 
 def test_init_makes_a_home_once(tmp_path: Path, capsys: Captured) -> None:
