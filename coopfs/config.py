@@ -16,6 +16,7 @@ from typing import Any
 
 from coopfs import limits
 from coopfs.errors import ConfigError, HomeError, UsageError
+from coopfs.schedule import ALWAYS, UNLIMITED, Schedule, Window, constant, parse_when
 from coopfs.sizes import parse_size
 
 FILE_NAME = "coopfs.toml"
@@ -35,13 +36,14 @@ def _host_name() -> str:
 @dataclass(frozen=True, slots=True)
 class Config:
     """name: how partners see this node in their lists. listen: HOST:PORT of the daemon, port 0 = any free one.
-    advertise: addresses given to partners, HOST:PORT each; empty: derived from listen. upload_limit: bytes/s, 0 =
-    none."""
+    advertise: addresses given to partners, HOST:PORT each; empty: derived from listen. upload_limit, download_limit: of
+    content, by the hour of the week."""
 
     name: str = field(default_factory=_host_name)
     listen: str = DEFAULT_LISTEN
     advertise: tuple[str, ...] = ()
-    upload_limit: int = 0
+    upload_limit: Schedule = UNLIMITED
+    download_limit: Schedule = UNLIMITED
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -137,6 +139,28 @@ def _read_advertise(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _read_limit(value: object) -> Schedule:
+    """One rate, or a list of tables with `when` and `rate`."""
+    if not isinstance(value, list):
+        return constant(_read_rate(value))
+    if len(value) > limits.MAX_SCHEDULE:
+        raise UsageError(f"has {len(value)} entries, {limits.MAX_SCHEDULE} are possible")
+    return Schedule(tuple(map(_read_entry, value)))
+
+
+def _read_entry(entry: object) -> tuple[Window, int]:
+    if not isinstance(entry, dict):
+        raise UsageError(
+            f'must have entries such as {{ when = "mon-fri 08:00-18:00", rate = "500K" }}, not {_toml_type(entry)}'
+        )
+    for key in entry:
+        if key not in ("when", "rate"):
+            raise UsageError(f"an entry has when and rate, not {key!r} (other keys stand before [[...]])")
+    if "rate" not in entry:
+        raise UsageError("an entry lacks its rate")
+    return parse_when(_text(entry["when"])) if "when" in entry else ALWAYS, _read_rate(entry["rate"])
+
+
 def _read_rate(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise UsageError(f'must be bytes per second, a number or text like "2M", not {_toml_type(value)}')
@@ -159,13 +183,14 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "name": _read_name,
     "listen": _read_listen,
     "advertise": _read_advertise,
-    "upload_limit": _read_rate,
+    "upload_limit": _read_limit,
+    "download_limit": _read_limit,
 }
 assert set(_READERS) == {entry.name for entry in fields(Config)}
 
 
 def default_text(config: Config) -> str:
-    """The commented file that `coopfs init` writes; reading it gives this config again."""
+    """The commented file that `coopfs init` writes; reading it gives this config again, without its limits."""
     advertise = ", ".join(f'"{address}"' for address in config.advertise)
     return f"""\
 # Configuration of this coopfs home; see coopfs.toml(5). Read when the daemon starts.
@@ -180,8 +205,10 @@ listen = "{config.listen}"
 # Empty: this machine's own addresses. Behind a router, name the router's and forward the port.
 advertise = [{advertise}]
 
-# Most bytes per second sent to all partners together: a number, or text like "2M". 0: no limit.
-upload_limit = {config.upload_limit}
+# Most bytes per second of content sent to all partners together, and received: a number, or text like "2M".
+# 0: no limit. It may depend on the hour of the week; see coopfs.toml(5).
+upload_limit = 0
+download_limit = 0
 """
 
 

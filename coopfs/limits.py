@@ -101,6 +101,7 @@ RESERVE_SHARE = 32  # and at least 1/32 of all rows
 # --- the command line ---------------------------------------------------------------------------------------------
 CONTROL_LINE = 4 * MIB  # bytes of one line on the control socket: a status with 62 columns and a kit are below 100 KiB
 CONTROL_TEXT = 64 * KIB  # letters of one argument on the control socket: PATH_MAX is 4096, an invitation has < 10,000
+MAX_SCHEDULE = 168  # entries of a limit in coopfs.toml: one for each hour of the week
 CONTROL_LIST = 256  # texts in one list there: 62 partners, or the options of a mount
 MAX_KIT_PARTNERS = 256  # partners of one kit: a node with four disks of 62 columns
 MAX_KIT_DISKS = 64  # disks of one kit
@@ -120,6 +121,8 @@ RESTORE_PATIENCE = 15.0  # seconds that a restore waits for partners before it g
 MIN_ROWS = 2 * MIN_RESERVE_ROWS  # rows of the smallest disk: as many again as the reserve
 PROTOCOL_VERSION = 0  # the only one spoken; 0 until the formats are frozen as 1
 PROGRESS_INTERVAL = 0.2  # seconds between two progress lines of one call: as often as an eye can use
+RATE_CHECK = 10.0  # seconds after which who waits for a rate looks whether another one holds by now
+PARTNER_PATIENCE = 30.0  # seconds that limits hold up a partner's request: half of its REQUEST_TIMEOUT
 LAST_SEEN_INTERVAL = 60.0  # seconds between notes of which partners are up
 
 # --- cleaning (R3) ------------------------------------------------------------------------------------------------

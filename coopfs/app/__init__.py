@@ -6,6 +6,8 @@ from typing import Any
 
 import trio
 
+from coopfs.app.dialogue import Dialogue
+from coopfs.core.kit import Kit
 from coopfs.errors import CoopfsError, first_of
 
 
@@ -16,43 +18,24 @@ def serve(home: Path) -> None:
     _run(run_node, home)
 
 
-def restore_mount(
-    text: str,
-    mountpoint: Path,
-    *,
-    accept_older: bool,
-    ask: Callable[[str], bool],
-    say: Callable[[str], None],
-    watch: Callable[[str, int, int], None],
-    ready: Callable[[], None],
-) -> None:
+def restore_mount(kit: Kit, mountpoint: Path, talk: Dialogue, ready: Callable[[], None]) -> None:
     """Mount the newest state of the kit's disk, read only, and serve it until it is unmounted.
 
-    accept_older: take what is found even if something newer may have been held; else ask(question) decides.
-    say: one line for the user; watch: step, done, total; ready: called once, when the mount answers.
-    KitError, NotRestorable, MountError.
+    ready: called once, when the mount answers. NotRestorable, MountError, UsageError.
     """
-    from coopfs.app.restoring import Dialogue, mount_view
+    from coopfs.app.restoring import mount_view
 
-    _run(mount_view, text, mountpoint, Dialogue(accept_older, ask, say, watch), ready)
+    _run(mount_view, kit, mountpoint, talk, ready)
 
 
-def restore_copy(
-    text: str,
-    directory: Path,
-    *,
-    accept_older: bool,
-    ask: Callable[[str], bool],
-    say: Callable[[str], None],
-    watch: Callable[[str, int, int], None],
-) -> None:
+def restore_copy(kit: Kit, directory: Path, talk: Dialogue) -> None:
     """Write the whole tree of the newest state into a directory that is empty or does not exist.
 
-    KitError, NotRestorable, UsageError, ContentUnavailable.
+    NotRestorable, UsageError, ContentUnavailable.
     """
-    from coopfs.app.restoring import Dialogue, copy_out
+    from coopfs.app.restoring import copy_out
 
-    _run(copy_out, text, directory, Dialogue(accept_older, ask, say, watch))
+    _run(copy_out, kit, directory, talk)
 
 
 def _run(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:

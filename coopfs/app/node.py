@@ -21,6 +21,7 @@ from coopfs import config
 from coopfs.app import formatting, status
 from coopfs.app.control import Watch, serve_control
 from coopfs.app.own_disk import OwnDisk
+from coopfs.app.rates import Rates
 from coopfs.app.requests import Arguments
 from coopfs.core import invitation
 from coopfs.core.identity import Identity
@@ -28,7 +29,7 @@ from coopfs.core.kit import Kit, KitDisk, KitPartner, to_text
 from coopfs.core.master import Floor
 from coopfs.core.wire.node_requests import Hello
 from coopfs.errors import MountError, StateError, UsageError
-from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, MAX_BLOCK_SIZE, PROTOCOL_VERSION
+from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, PROTOCOL_VERSION
 from coopfs.local import partners
 from coopfs.local.home import Home
 from coopfs.local.hosted.hosting import Hosting
@@ -39,9 +40,9 @@ from coopfs.net.channel import LocalNode
 from coopfs.net.dialer import Contact, visit
 from coopfs.net.roster import Roster
 from coopfs.net.tcp import dial_tcp, listen_tcp
-from coopfs.net.wrappers import TokenBucket
+from coopfs.net.wrappers import LimitedPartner
 from coopfs.tasks.reach import RosterNetwork
-from coopfs.types import Layout, NodeKey
+from coopfs.types import Layout, NodeKey, Partner
 
 logger = logging.getLogger(__name__)
 
@@ -61,9 +62,9 @@ class Node:
         self.hosting = Hosting(home, database, time.time, self._know)
         hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=True)
         self.local = LocalNode(self.identity, hello, secrets.token_bytes)
-        self.roster = Roster(self.local, self._is_partner, self.hosting.partner, dial_tcp, random.random)
-        limit = settings.upload_limit
-        self._network = RosterNetwork(self.roster, TokenBucket(limit, MAX_BLOCK_SIZE) if limit else None)
+        self.roster = Roster(self.local, self._is_partner, self._serve_peer, dial_tcp, random.random)
+        self._rates = Rates(settings, time.time)
+        self._network = RosterNetwork(self.roster, self._rates.own())
         self.own: OwnDisk | None = None
         self.damage: str | None = None  # why the own disk, which is there, cannot be opened
         self.stopping = trio.Event()
@@ -71,6 +72,11 @@ class Node:
 
     def _is_partner(self, key: NodeKey) -> bool:
         return key in self._proposed or self.hosting.has_agreement(key)
+
+    def _serve_peer(self, key: NodeKey) -> Partner:
+        toll = self._rates.hosted()
+        host = self.hosting.partner(key)
+        return host if toll is None else LimitedPartner(host, toll)
 
     def _know(self, entry: PartnerEntry) -> None:
         self.roster.add(Contact(entry.key, entry.addresses))

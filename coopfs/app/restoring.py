@@ -12,14 +12,14 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import trio
 
 from coopfs.app.copying import CopyOut
-from coopfs.core import kit
+from coopfs.app.dialogue import Dialogue
+from coopfs.app.rates import download_toll
 from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, KitDisk
 from coopfs.core.quorum import Quorum
@@ -49,19 +49,8 @@ from coopfs.types import NodeKey
 NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Dialogue:
-    """How a restore speaks with its user. accept_older: the answer to the question is yes."""
-
-    accept_older: bool
-    ask: Callable[[str], bool]
-    say: Callable[[str], None]
-    watch: Callable[[str, int, int], None]
-
-
-async def mount_view(text: str, mountpoint: Path, talk: Dialogue, ready: Callable[[], None]) -> None:
-    """Serve the newest state read only until it is unmounted. KitError, MountError, NotRestorable."""
-    taken = kit.from_text(text)
+async def mount_view(taken: Kit, mountpoint: Path, talk: Dialogue, ready: Callable[[], None]) -> None:
+    """Serve the newest state read only until it is unmounted. MountError, NotRestorable."""
     await trio.to_thread.run_sync(check_mountpoint, mountpoint)
     async with opened(taken, talk) as disk:
         mount = Mount(Handlers(disk, NothingToCommit()), mountpoint, ["ro"])
@@ -70,9 +59,8 @@ async def mount_view(text: str, mountpoint: Path, talk: Dialogue, ready: Callabl
             ready()
 
 
-async def copy_out(text: str, directory: Path, talk: Dialogue) -> None:
-    """Write the newest state into a directory. KitError, UsageError, NotRestorable, ContentUnavailable."""
-    taken = kit.from_text(text)
+async def copy_out(taken: Kit, directory: Path, talk: Dialogue) -> None:
+    """Write the newest state into a directory. UsageError, NotRestorable, ContentUnavailable."""
     directory.mkdir(parents=True, exist_ok=True)
     if any(directory.iterdir()):
         raise UsageError(f"{directory} is not empty: choose another directory")
@@ -105,7 +93,7 @@ async def opened(taken: Kit, talk: Dialogue) -> AsyncIterator[Disk]:
 async def _recover(
     taken: Kit, wanted: KitDisk, roster: Roster, nursery: trio.Nursery, work: Path, talk: Dialogue
 ) -> tuple[Disk, Fetcher]:
-    network = RosterNetwork(roster)
+    network = RosterNetwork(roster, download_toll(talk.download_limit, time.time))
     for partner in taken.partners:
         roster.add(Contact(partner.node, partner.addresses))
     search = MasterSearch(wanted.keys, network, lambda node, places: _know(roster, node, places), talk.watch)

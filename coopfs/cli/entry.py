@@ -3,8 +3,13 @@ place."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coopfs.cli.client import Watch
+from coopfs.core.kit import Kit
+
+if TYPE_CHECKING:
+    from coopfs.app.dialogue import Dialogue
 
 Ask = Callable[[str], bool]  # a question to the user; False also where there is nobody to ask
 Say = Callable[[str], None]  # one line for the user
@@ -17,17 +22,22 @@ def serve(home: Path) -> None:
     run(home)
 
 
-def restore_mount(
-    text: str, mountpoint: Path, *, accept_older: bool, ask: Ask, say: Say, watch: Watch, ready: Callable[[], None]
-) -> None:
+def dialogue(*, accept_older: bool, download_limit: int, ask: Ask, say: Say, watch: Watch) -> "Dialogue":
+    """What the user of a restore wants, and how to speak with them."""
+    from coopfs.app.dialogue import Dialogue
+
+    return Dialogue(accept_older, download_limit, ask, say, watch)
+
+
+def restore_mount(kit: Kit, mountpoint: Path, talk: "Dialogue", ready: Callable[[], None]) -> None:
     """Mount the restore view and serve it until it is unmounted; ready is called once, when the mount answers."""
     from coopfs.app import restore_mount as run
 
-    run(text, mountpoint, accept_older=accept_older, ask=ask, say=say, watch=watch, ready=ready)
+    run(kit, mountpoint, talk, ready)
 
 
-def restore_copy(text: str, directory: Path, *, accept_older: bool, ask: Ask, say: Say, watch: Watch) -> None:
+def restore_copy(kit: Kit, directory: Path, talk: "Dialogue") -> None:
     """Write the whole tree into a directory that is empty or does not exist."""
     from coopfs.app import restore_copy as run
 
-    run(text, directory, accept_older=accept_older, ask=ask, say=say, watch=watch)
+    run(kit, directory, talk)

@@ -3,15 +3,27 @@
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from coopfs.cli import detach, entry, progress
 from coopfs.cli.kit import read_kit
-from coopfs.cli.params import PATH, Family
+from coopfs.cli.params import PATH, SIZE, Family
+from coopfs.core.kit import from_text
+
+if TYPE_CHECKING:
+    from coopfs.app.dialogue import Dialogue
 
 accept_older_option = click.option(
     "--accept-older", is_flag=True, help="Take the newest state found even if a newer one may have been held."
+)
+download_limit_option = click.option(
+    "--download-limit",
+    type=SIZE,
+    default=0,
+    metavar="SIZE",
+    help="Most bytes per second of content [default: no limit].",
 )
 
 
@@ -27,13 +39,20 @@ def restore() -> None:
 @click.argument("kit", type=PATH)
 @click.argument("mountpoint", type=PATH)
 @accept_older_option
+@download_limit_option
 @click.option("--foreground", is_flag=True, help="Stay in the foreground until it is unmounted; messages go to stderr.")
 @click.option(
     "--log", type=PATH, metavar="FILE", help="Where messages go once it is in the background [default: nowhere]."
 )
 @click.option("--ready-fd", type=int, hidden=True)
 def restore_mount(
-    kit: Path, mountpoint: Path, accept_older: bool, foreground: bool, log: Path | None, ready_fd: int | None
+    kit: Path,
+    mountpoint: Path,
+    accept_older: bool,
+    download_limit: int,
+    foreground: bool,
+    log: Path | None,
+    ready_fd: int | None,
 ) -> None:
     """Mount a read-only view of the newest state of KIT's disk at MOUNTPOINT; returns when it can be used.
 
@@ -42,8 +61,9 @@ def restore_mount(
     """
     if not foreground:
         options = ["--accept-older"] * accept_older + ([f"--log={log}"] if log else [])
+        options.append(f"--download-limit={download_limit}")
         click.get_current_context().exit(detach.restore_view([*options, "--", str(kit), str(mountpoint)]))
-    text = read_kit(kit)
+    taken = from_text(read_kit(kit))
     output = detach.open_log(log)
     with progress.show() as watch:
 
@@ -52,28 +72,26 @@ def restore_mount(
             if ready_fd is not None:
                 detach.leave_terminal(ready_fd, output)
 
-        entry.restore_mount(
-            text,
-            mountpoint.absolute(),
-            accept_older=accept_older,
-            ask=partial(ask, watch),
-            say=say,
-            watch=watch,
-            ready=ready,
-        )
+        entry.restore_mount(taken, mountpoint.absolute(), talk(watch, accept_older, download_limit), ready)
 
 
 @restore.command("copy")
 @click.argument("kit", type=PATH)
 @click.argument("directory", type=PATH)
 @accept_older_option
-def restore_copy(kit: Path, directory: Path, accept_older: bool) -> None:
+@download_limit_option
+def restore_copy(kit: Path, directory: Path, accept_older: bool, download_limit: int) -> None:
     """Write the newest state of KIT's disk into DIRECTORY, which must be empty or not exist."""
-    text = read_kit(kit)
+    taken = from_text(read_kit(kit))
     with progress.show() as watch:
-        entry.restore_copy(
-            text, directory.absolute(), accept_older=accept_older, ask=partial(ask, watch), say=say, watch=watch
-        )
+        entry.restore_copy(taken, directory.absolute(), talk(watch, accept_older, download_limit))
+
+
+def talk(watch: progress.Shown, accept_older: bool, download_limit: int) -> "Dialogue":
+    """The dialogue on this terminal."""
+    return entry.dialogue(
+        accept_older=accept_older, download_limit=download_limit, ask=partial(ask, watch), say=say, watch=watch
+    )
 
 
 def ask(watch: progress.Shown, question: str) -> bool:

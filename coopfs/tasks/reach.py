@@ -3,33 +3,33 @@
 from coopfs.net.link import Link
 from coopfs.net.partner import RemotePartner
 from coopfs.net.roster import Roster
-from coopfs.net.wrappers import LimitedStore, TokenBucket
+from coopfs.net.wrappers import LimitedStore, Toll
 from coopfs.types import BlockStore, NodeKey, Opening, Partner
 
 
 class _LinkedPartner(RemotePartner):
-    """A partner that remembers the connection it was reached by. bucket: what its stores' blocks pay to, if any."""
+    """A partner that remembers the connection it was reached by. toll: what its stores' blocks pay to, if any."""
 
-    def __init__(self, link: Link, bucket: TokenBucket | None) -> None:
+    def __init__(self, link: Link, toll: Toll | None) -> None:
         super().__init__(link)
         self.link = link
-        self._bucket = bucket
+        self._toll = toll
 
     async def open(self, opening: Opening) -> BlockStore:
         store = await super().open(opening)
-        return store if self._bucket is None else LimitedStore(store, self._bucket)
+        return store if self._toll is None else LimitedStore(store, self._toll)
 
 
 class RosterNetwork:
-    """Partners by their live links. bucket: the owner's limit for all of them together; None: unlimited."""
+    """Partners by their live links. toll: the owner's limits for all of them together; None: unlimited."""
 
-    def __init__(self, roster: Roster, bucket: TokenBucket | None = None) -> None:
+    def __init__(self, roster: Roster, toll: Toll | None = None) -> None:
         self._roster = roster
-        self._bucket = bucket
+        self._toll = toll
 
     async def reach(self, node: NodeKey) -> Partner:
         """Wait until the partner is connected."""
-        return _LinkedPartner(await self._roster.link(node), self._bucket)
+        return _LinkedPartner(await self._roster.link(node), self._toll)
 
     async def try_reach(self, node: NodeKey) -> Partner | None:
         """Wait until the partner is connected, or (None) all its addresses were tried in vain."""
@@ -37,7 +37,7 @@ class RosterNetwork:
             if node in self._roster.trouble:
                 return None
             await self._roster.changed()
-        return _LinkedPartner(link, self._bucket)
+        return _LinkedPartner(link, self._toll)
 
     async def gone(self, partner: Partner) -> None:
         """Wait until the connection that this partner was reached by has ended."""

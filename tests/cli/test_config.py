@@ -6,17 +6,18 @@ import pytest
 
 from coopfs import config
 from coopfs.errors import ConfigError, HomeError, UsageError
+from coopfs.schedule import ALWAYS, Schedule, constant, parse_when
 
 
 def test_the_default_file_reads_as_what_it_was_made_from(tmp_path: Path) -> None:
-    chosen = config.Config("alice", "127.0.0.1:0", ("a.example:1", "[2001:db8::1]:7530"), 2 << 20)
+    chosen = config.Config("alice", "127.0.0.1:0", ("a.example:1", "[2001:db8::1]:7530"))
     config.write_default(tmp_path / "home", chosen)
     assert config.load(tmp_path / "home") == chosen
 
 
 def test_an_empty_file_means_the_defaults() -> None:
     read = config.parse("", "f")
-    assert (read.listen, read.advertise, read.upload_limit) == ("[::]:7530", (), 0)
+    assert (read.listen, read.advertise, read.upload_limit) == ("[::]:7530", (), Schedule())
     assert config.check_name(read.name)
 
 
@@ -31,7 +32,7 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     ("text", "line"),
     [
         ('name = "a"\nlistne = "[::]:1"', "F, line 2: unknown key 'listne', did you mean 'listen'?"),
-        ("zzz = 1", "F, line 1: unknown key 'zzz' (there are: name, listen, advertise, upload_limit)"),
+        ("zzz = 1", "F, line 1: unknown key 'zzz' (there are: name, listen, advertise, upload_limit, download_limit)"),
         ("\n[server]\na = 1", "F, line 2: unknown key 'server'"),
         ("listen = 7530", "F, line 1: listen: must be text in quotes, not a number"),
         ('listen = "7530"', "F, line 1: listen: '7530' is not an address"),
@@ -46,6 +47,13 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
         ("upload_limit = true", "F, line 1: upload_limit: must be bytes per second"),
         ("upload_limit = -5", "F, line 1: upload_limit: '-5' is not a size"),
         ('upload_limit = "2X"', "F, line 1: upload_limit: '2X' is not a size"),
+        ("download_limit = [7]", "F, line 1: download_limit: must have entries such as"),
+        ("[[upload_limit]]", "F, line 1: upload_limit: an entry lacks its rate"),
+        ('[[upload_limit]]\nrate = 1\nname = "a"', "F, line 1: upload_limit: an entry has when and rate, not 'name'"),
+        ("[[upload_limit]]\nwhen = 8\nrate = 1", "F, line 1: upload_limit: must be text in quotes"),
+        ('[[upload_limit]]\nwhen = "noon"\nrate = 1', "F, line 1: upload_limit: 'noon' is no time of the week"),
+        ('[[upload_limit]]\nwhen = "mon"\nrate = "x"', "F, line 1: upload_limit: 'x' is not a size"),
+        (f"upload_limit = {['x'] * 169}", "F, line 1: upload_limit: has 169 entries, 168 are possible"),
         ('name = "a\nlisten = 1', "F: "),
         ('name = "a"\nname = "b"', "F: "),
     ],
@@ -58,8 +66,22 @@ def test_a_wrong_file_is_refused_in_one_line(text: str, line: str) -> None:
 
 
 def test_rates_may_be_numbers_or_sizes() -> None:
-    assert config.parse("upload_limit = 1000", "f").upload_limit == 1000
-    assert config.parse('upload_limit = "2M"', "f").upload_limit == 2 << 20
+    assert config.parse("upload_limit = 1000", "f").upload_limit == constant(1000)
+    assert config.parse('download_limit = "2M"', "f").download_limit == constant(2 << 20)
+    assert config.parse("upload_limit = 0", "f").upload_limit == Schedule()
+
+
+def test_rates_may_follow_the_hours_of_the_week() -> None:
+    text = """
+    [[upload_limit]]
+    when = "mon-fri 08:00-18:00"
+    rate = "500K"
+
+    [[upload_limit]]
+    rate = "5M"
+    """
+    expected = Schedule(((parse_when("mon-fri 08:00-18:00"), 500 << 10), (ALWAYS, 5 << 20)))
+    assert config.parse(text, "f").upload_limit == expected
 
 
 def test_a_directory_without_the_file_is_no_home(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Two more ways of reaching a host, for the contract of types.Partner: over a connection, and through wrappers."""
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import trio
 from trio.testing import memory_stream_pair
@@ -12,8 +12,8 @@ from coopfs.net.channel import LocalNode, initiate, respond
 from coopfs.net.link import Link
 from coopfs.net.partner import RemotePartner
 from coopfs.net.serve import serve
-from coopfs.net.wrappers import LimitedStore, TokenBucket
-from coopfs.types import BlockStore, Claim, DiskId, Master, Opening, Partner, Proposal
+from coopfs.net.wrappers import LimitedPartner, TokenBucket, Toll
+from coopfs.types import Partner
 from tests.net.nodes import everybody, silent
 
 Reach = Callable[[bytes], Awaitable[Partner]]  # the host as the node with this identity seed sees it, in a new session
@@ -45,30 +45,10 @@ def over_connections(nursery: trio.Nursery, host_seed: bytes, reach: Reach) -> R
 
 
 def through_wrappers(reach: Reach) -> Reach:
-    """Every store behind a limit and a count."""
+    """Every partner behind limits."""
 
     async def wrapped(seed: bytes) -> Partner:
-        return WrappedPartner(await reach(seed))
+        bucket = TokenBucket(lambda: 1e9, burst=1 << 20)
+        return LimitedPartner(await reach(seed), Toll(bucket, bucket, patience=60.0))
 
     return wrapped
-
-
-class WrappedPartner:
-    def __init__(self, partner: Partner) -> None:
-        self._partner = partner
-        self._bucket = TokenBucket(rate=1e9, burst=1 << 20)
-
-    async def open(self, opening: Opening) -> BlockStore:
-        return LimitedStore(await self._partner.open(opening), self._bucket)
-
-    async def claim(self, claim: Claim) -> None:
-        await self._partner.claim(claim)
-
-    async def masters(self, disk: DiskId) -> Sequence[Master]:
-        return await self._partner.masters(disk)
-
-    async def put_master(self, claim: Claim, master: Master) -> None:
-        await self._partner.put_master(claim, master)
-
-    async def agree(self, proposal: Proposal) -> bytes:
-        return await self._partner.agree(proposal)

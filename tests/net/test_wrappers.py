@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from coopfs.net.wrappers import LimitedStore, TokenBucket
+from coopfs.net.wrappers import LimitedStore, TokenBucket, Toll
 from coopfs.types import BlockStore, Opening, StoreId, StoreSpec
 from tests.memory import MemoryHost
 from tests.partners import Owner
@@ -20,7 +20,7 @@ async def new_store() -> tuple[MemoryHost, BlockStore]:
 
 
 async def test_a_burst_passes_at_once_and_the_rest_at_the_rate(autojump_clock: MockClock) -> None:
-    bucket = TokenBucket(rate=1000, burst=4000)
+    bucket = TokenBucket(lambda: 1000, burst=4000)
     started = trio.current_time()
     for _ in range(4):
         await bucket.take(1000)
@@ -31,7 +31,7 @@ async def test_a_burst_passes_at_once_and_the_rest_at_the_rate(autojump_clock: M
 
 
 async def test_idle_time_is_worth_one_burst_and_no_more(autojump_clock: MockClock) -> None:
-    bucket = TokenBucket(rate=1000, burst=4000)
+    bucket = TokenBucket(lambda: 1000, burst=4000)
     await trio.sleep(1000)
     started = trio.current_time()
     await bucket.take(4000)
@@ -40,16 +40,27 @@ async def test_idle_time_is_worth_one_burst_and_no_more(autojump_clock: MockCloc
 
 
 async def test_more_than_a_burst_passes_and_is_paid_afterwards(autojump_clock: MockClock) -> None:
-    bucket = TokenBucket(rate=1000, burst=4000)
+    bucket = TokenBucket(lambda: 1000, burst=4000)
     started = trio.current_time()
     await bucket.take(10_000)
     await bucket.take(4000)
     assert trio.current_time() - started == pytest.approx(10)
 
 
+async def test_a_partners_request_waits_no_longer_than_its_patience(autojump_clock: MockClock) -> None:
+    """Else it would give this node up for dead, and its repair or restore would begin again and again."""
+    bucket = TokenBucket(lambda: 1, burst=1)
+    store = LimitedStore((await new_store())[1], Toll(bucket, bucket, patience=30.0))
+    for row in range(3):
+        started = trio.current_time()
+        await store.put(row, 1 << 48 | 1, bytes(16384))
+        await store.get(row)
+        assert trio.current_time() - started <= 60
+
+
 async def test_stores_share_a_bucket(autojump_clock: MockClock) -> None:
-    bucket = TokenBucket(rate=16384, burst=16384)
-    stores = [LimitedStore((await new_store())[1], bucket) for _ in range(2)]
+    bucket = TokenBucket(lambda: 16384, burst=16384)
+    stores = [LimitedStore((await new_store())[1], Toll(bucket, bucket)) for _ in range(2)]
 
     async def fill(store: LimitedStore) -> None:
         for row in range(5):
