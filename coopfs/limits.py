@@ -105,6 +105,11 @@ MAX_SCHEDULE = 168  # entries of a limit in coopfs.toml: one for each hour of th
 CONTROL_LIST = 256  # texts in one list there: 62 partners, or the options of a mount
 MAX_KIT_PARTNERS = 256  # partners of one kit: a node with four disks of 62 columns
 MAX_KIT_DISKS = 64  # disks of one kit
+KIT_PASSES = 3  # of Argon2id, over
+KIT_MEMORY = 256 * KIB  # KiB: together about a second here; fits a small board with 512 MB
+MAX_KIT_PASSES = 8  # that a kit may ask of who opens it, over
+MAX_KIT_MEMORY = 1024 * KIB  # KiB: together some 15 s, and 1 GiB for that time
+MAX_PASSPHRASE = 1024  # bytes: a sentence of any script
 MAX_KIT = 1 * MIB  # bytes of a recovery kit's text: a page or two when sane, so more is another file
 
 # --- threads ------------------------------------------------------------------------------------------------------

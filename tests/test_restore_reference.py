@@ -17,6 +17,7 @@ from coopfs.core import coding, kit, meta, records
 from coopfs.core.identity import Identity
 from coopfs.core.keys import make_keys
 from coopfs.core.kit import Kit, KitDisk, KitPartner
+from coopfs.core.kitseal import Cost
 from coopfs.core.master import Floor, LayoutPlaces, MasterBlock, StorePlace, seal_master
 from coopfs.core.meta import FIRST_CHAIN, MetaHead, extend_chain
 from coopfs.core.records import Extent, Inode, Name, Record, Stripe, Tombstone, Truncate, Type, Xattr
@@ -184,11 +185,11 @@ def network(tmp_path: Path) -> Network:
     return net
 
 
-def restore(net: Network, out: Path, homes: Sequence[int]) -> subprocess.CompletedProcess[str]:
+def restore(net: Network, out: Path, homes: Sequence[int], typed: str = "") -> subprocess.CompletedProcess[str]:
     kit_file = net.homes[0].parent / "kit.txt"
     kit_file.write_text(net.kit_text())
     command = [sys.executable, str(PROGRAM), str(kit_file), str(out), *(str(net.homes[j]) for j in homes)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=60, check=False)
 
 
 def seen(out: Path) -> dict[str, tuple[object, ...]]:
@@ -357,6 +358,17 @@ def test_a_mistyped_kit_names_its_line(network: Network, tmp_path: Path) -> None
     done = restore(network, tmp_path / "out", range(5))
     assert done.returncode == 1
     assert done.stderr == "restore-reference: line 2 of the kit is mistyped or missing\n"
+
+
+def test_a_kit_with_a_passphrase_is_opened(network: Network, tmp_path: Path) -> None:
+    one = kit.from_text(network.kit_text())
+    assert isinstance(one, Kit)
+    sealed = kit.to_sealed_text(one, "today", "caf\u00e9", bytes(16), Cost(passes=1, memory=8))
+    network.kit_text = lambda: sealed  # type: ignore[method-assign]
+    done = restore(network, tmp_path / "out", range(5), typed="tea\n")
+    assert done.stderr == "restore-reference: this is not the passphrase of this kit\n"
+    assert restore(network, tmp_path / "out", range(5), typed="cafe\u0301\n").returncode == 0
+    assert seen(tmp_path / "out") == expected(tmp_path)
 
 
 def test_the_program_is_short_and_knows_nothing_of_coopfs() -> None:

@@ -1,17 +1,22 @@
 """kit export, kit show: the text that restores everything."""
 
 import os
+import secrets
 import sys
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from coopfs import limits
-from coopfs.cli import client
-from coopfs.cli.params import PATH, Family, home_option
+from coopfs.cli import client, passphrase
+from coopfs.cli.params import PATH, Family, exclusive, home_option
+from coopfs.cli.passphrase import passphrase_file_option
 from coopfs.core.identity import Identity
-from coopfs.core.kit import Kit, from_text
+from coopfs.core.kit import Kit, from_text, to_sealed_text
+from coopfs.core.kitseal import SALT, Cost
 from coopfs.errors import KitError, UsageError
 
 
@@ -25,39 +30,72 @@ def kit() -> None:
 
 @kit.command()
 @click.argument("file", type=PATH)
+@click.option("--qr", is_flag=True, help="Write FILE.html too: a page to print, with QR codes.")
+@click.option("--passphrase", "ask", is_flag=True, help="Seal the kit with a passphrase, which is asked for twice.")
+@passphrase_file_option
 @home_option
-def export(home: Path, file: Path) -> None:
+def export(home: Path, file: Path, qr: bool, ask: bool, passphrase_file: Path | None) -> None:
     """Write this node's recovery kit to FILE.
 
     FILE must be new; - is standard output.
-    With it alone anybody can read the disk and take its place. It can be printed and typed back; each line has its
-    checksum.
+    With it alone anybody can read the disk and take its place, unless it has a passphrase. It can be printed and typed
+    back; each line has its checksum.
     """
+    exclusive(passphrase=ask, passphrase_file=passphrase_file is not None)
+    if qr and str(file) == "-":
+        raise UsageError("--qr needs a FILE, beside which the page goes")
+    phrase = passphrase.choose() if ask else passphrase.read_file(passphrase_file) if passphrase_file else None
     text = client.call(home, "kit_export")["text"]
+    if phrase is not None:
+        text = _sealed(text, phrase)
     if str(file) == "-":
         click.echo(text, nl=not text.endswith("\n"))
         return
+    contents = {file: text}
+    if qr:
+        # segno is of use nowhere else
+        from coopfs.cli.kitpage import page
+
+        contents[file.with_name(file.name + ".html")] = page(text)
+    _write_new(contents)
+    names = " and ".join(map(str, contents))
+    click.echo(f"wrote {names}; keep it on paper or on another machine, where only you can read it")
+
+
+def _sealed(text: str, phrase: str) -> str:
+    kit = from_text(text)
+    assert isinstance(kit, Kit)
+    return to_sealed_text(kit, time.strftime("%Y-%m-%d"), phrase, secrets.token_bytes(SALT), Cost())
+
+
+def _write_new(contents: Mapping[Path, str]) -> None:
+    """All of these files, or none. UsageError: one is there already, or cannot be written."""
+    made: list[Path] = []
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as output:
-            output.write(text)
-            output.flush()
-            os.fsync(descriptor)
-    except FileExistsError:
-        raise UsageError(f"{file} is there already; choose another name or remove it") from None
+        for file, content in contents.items():
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            made.append(file)
+            with open(descriptor, "w", encoding="utf-8") as output:
+                output.write(content)
+                output.flush()
+                os.fsync(descriptor)
     except OSError as error:
+        for done in made:
+            done.unlink()
+        if isinstance(error, FileExistsError):
+            raise UsageError(f"{file} is there already; choose another name or remove it") from None
         raise UsageError(f"{file} cannot be written: {error.strerror}") from error
-    click.echo(f"wrote {file}; keep it on paper or on another machine, where only you can read it")
 
 
 @kit.command()
 @click.argument("file", type=PATH)
-def show(file: Path) -> None:
+@passphrase_file_option
+def show(file: Path, passphrase_file: Path | None) -> None:
     """Check the kit in FILE and say what it is for.
 
     Its keys are not shown.
     """
-    kit = from_text(read_kit(file))
+    kit = passphrase.open_text(read_kit(file), passphrase_file)
     # rich takes longer to import than most commands take to run
     from coopfs.cli.tables import print_fields
 

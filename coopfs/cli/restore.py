@@ -10,7 +10,7 @@ import click
 from coopfs.cli import detach, entry, progress
 from coopfs.cli.kit import read_kit
 from coopfs.cli.params import PATH, SIZE, Family
-from coopfs.core.kit import from_text
+from coopfs.cli.passphrase import open_text, passphrase_file_option
 
 if TYPE_CHECKING:
     from coopfs.app.dialogue import Dialogue
@@ -40,6 +40,7 @@ def restore() -> None:
 @click.argument("mountpoint", type=PATH)
 @accept_older_option
 @download_limit_option
+@passphrase_file_option
 @click.option("--foreground", is_flag=True, help="Stay in the foreground until it is unmounted; messages go to stderr.")
 @click.option(
     "--log", type=PATH, metavar="FILE", help="Where messages go once it is in the background [default: nowhere]."
@@ -50,6 +51,7 @@ def restore_mount(
     mountpoint: Path,
     accept_older: bool,
     download_limit: int,
+    passphrase_file: Path | None,
     foreground: bool,
     log: Path | None,
     ready_fd: int | None,
@@ -62,8 +64,9 @@ def restore_mount(
     if not foreground:
         options = ["--accept-older"] * accept_older + ([f"--log={log}"] if log else [])
         options.append(f"--download-limit={download_limit}")
+        options += [f"--passphrase-file={passphrase_file}"] if passphrase_file else []
         click.get_current_context().exit(detach.restore_view([*options, "--", str(kit), str(mountpoint)]))
-    taken = from_text(read_kit(kit))
+    taken = open_text(read_kit(kit), passphrase_file)
     output = detach.open_log(log)
     with progress.show() as watch:
 
@@ -80,9 +83,12 @@ def restore_mount(
 @click.argument("directory", type=PATH)
 @accept_older_option
 @download_limit_option
-def restore_copy(kit: Path, directory: Path, accept_older: bool, download_limit: int) -> None:
+@passphrase_file_option
+def restore_copy(
+    kit: Path, directory: Path, accept_older: bool, download_limit: int, passphrase_file: Path | None
+) -> None:
     """Write the newest state of KIT's disk into DIRECTORY, which must be empty or not exist."""
-    taken = from_text(read_kit(kit))
+    taken = open_text(read_kit(kit), passphrase_file)
     with progress.show() as watch:
         entry.restore_copy(taken, directory.absolute(), talk(watch, accept_older, download_limit))
 

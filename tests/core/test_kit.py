@@ -9,12 +9,13 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coopfs.core import kit
+from coopfs.core import kitlines
 from coopfs.core.keys import DiskKeys, make_keys
-from coopfs.core.kit import Kit, KitDisk, KitPartner, from_text, to_text
+from coopfs.core.kit import Kit, KitDisk, KitPartner, from_text, open_kit, to_sealed_text, to_text
+from coopfs.core.kitseal import Cost, SealedKit, seal
 from coopfs.core.master import Floor
-from coopfs.errors import KitError
-from coopfs.limits import MAX_KIT
+from coopfs.errors import KitError, UsageError
+from coopfs.limits import MAX_KIT, MAX_KIT_MEMORY, MAX_KIT_PASSES
 from coopfs.types import NodeKey
 from tests.core.samples import KEYS, each
 
@@ -66,7 +67,7 @@ kits = st.builds(
 def text_of(data: bytes) -> str:
     """The lines of a kit with this data, as a program of another version might write them."""
     data += blake3(data).digest(8)
-    return "\n".join(kit._line(number, data[at : at + 25]) for number, at in enumerate(range(0, len(data), 25), 1))
+    return "\n".join(kitlines._line(number, data[at : at + 25]) for number, at in enumerate(range(0, len(data), 25), 1))
 
 
 def test_golden_vector() -> None:
@@ -143,7 +144,7 @@ def test_lines_of_two_kits_are_not_one_kit() -> None:
 
 
 def test_a_short_line_in_the_middle_is_named() -> None:
-    short = kit._line(1, b"short")
+    short = kitlines._line(1, b"short")
     with pytest.raises(KitError, match=r"line 1 .* ends too early"):
         from_text("\n".join([short, *LINES[1:]]))
 
@@ -171,7 +172,9 @@ FIELDS: dict[str, Any] = {
 
 
 def test_keys_of_a_newer_writer_are_ignored() -> None:
-    assert from_text(text_of(msgpack.packb(FIELDS | {"z": 1}))).name == "owner"
+    read = from_text(text_of(msgpack.packb(FIELDS | {"z": 1})))
+    assert isinstance(read, Kit)
+    assert read.name == "owner"
 
 
 @pytest.mark.parametrize(
@@ -200,3 +203,75 @@ def test_values_of_another_type_or_range_are_no_kit(changed: dict[str, object]) 
 def test_a_kit_shows_no_secret_in_a_log() -> None:
     for secret in (KIT.identity, KEYS.read_key, KEYS.signing_seed):
         assert repr(secret) not in repr(KIT)
+
+
+CHEAP = Cost(passes=1, memory=8)
+SEALED = to_sealed_text(KIT, "2023-11-14", "correct horse", b"salt-0123456789a", CHEAP)
+GOLDEN_SEALED = [
+    "01  GPGPC 0D1DW 0T2V8 8M5SW 843KC 5P78B 9G64S 36D1N  47ZT",
+    "02  6RVKG EB1M5 HCA0A 3W6RH 4539G 6T7FH 027F3 PHPN3  SWKX",
+    "03  XWAYP VZJ8J XFM58 YS8RY RV6AW HRZXH EZ35G FJJ1B  01MR",
+    "04  VEFQC 0V4EY 1PY1Q DHZGP D2W3S SJZ2G MR1WX EMWFW  F6V6",
+]
+
+
+def sealed(text: str) -> SealedKit:
+    read = from_text(text)
+    assert isinstance(read, SealedKit)
+    return read
+
+
+def test_golden_vector_of_a_sealed_kit() -> None:
+    lines = [line for line in SEALED.splitlines() if not line.startswith("#")]
+    assert lines[:4] == GOLDEN_SEALED
+    assert len(lines) == 15
+
+
+def test_a_passphrase_opens_its_kit_and_no_other_does() -> None:
+    assert open_kit(sealed(SEALED), "correct horse") == KIT
+    assert "partner" not in SEALED.lower()
+    with pytest.raises(KitError, match=r"not the passphrase .* not damaged"):
+        open_kit(sealed(SEALED), "Correct horse")
+
+
+def test_a_damaged_sealed_kit_is_told_apart_from_a_wrong_passphrase() -> None:
+    lines = [line for line in SEALED.splitlines() if not line.startswith("#")]
+    lines[5] = lines[5][:8] + ("7" if lines[5][8] != "7" else "8") + lines[5][9:]
+    with pytest.raises(KitError, match=r"line 6 .* mistyped"):
+        from_text("\n".join(lines))
+
+
+def test_a_passphrase_may_be_composed_in_either_way() -> None:
+    text = to_sealed_text(KIT, "today", "caf\u00e9", bytes(16), CHEAP)
+    assert open_kit(sealed(text), "cafe\u0301") == KIT
+
+
+@pytest.mark.parametrize("phrase", ["", "a\nb", "x" * 1025, "\x00"])
+def test_what_cannot_be_typed_again_is_no_passphrase(phrase: str) -> None:
+    with pytest.raises(UsageError, match="1 to 1024 bytes"):
+        to_sealed_text(KIT, "today", phrase, bytes(16), CHEAP)
+
+
+SEALED_FIELDS: dict[str, Any] = {"f": 1, "o": 1, "m": 8, "s": bytes(16), "b": bytes(50)}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *each("o", None, 0, -1, MAX_KIT_PASSES + 1, 1 << 62, 1.0, True),
+        *each("m", None, 0, 7, MAX_KIT_MEMORY + 1, 100 << 20, "8"),
+        *each("s", None, bytes(15), bytes(17), "salt"),
+        *each("b", None, b"", "box"),
+    ],
+    ids=repr,
+)
+def test_a_kit_cannot_ask_for_any_memory_or_time(changed: dict[str, object]) -> None:
+    """100 GiB would be 100 << 20 KiB: refused before a passphrase is asked for."""
+    with pytest.raises(KitError, match="format"):
+        from_text(text_of(msgpack.packb(SEALED_FIELDS | changed)))
+
+
+def test_what_is_sealed_must_be_a_kit() -> None:
+    for inside in (b"", b"no kit", msgpack.packb(SEALED_FIELDS)):
+        with pytest.raises(KitError, match="format"):
+            open_kit(sealed(text_of(seal(inside, "p", bytes(16), CHEAP))), "p")
