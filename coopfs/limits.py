@@ -128,6 +128,8 @@ PROTOCOL_VERSION = 0  # the only one spoken; 0 until the formats are frozen as 1
 PROGRESS_INTERVAL = 0.2  # seconds between two progress lines of one call: as often as an eye can use
 RATE_CHECK = 10.0  # seconds after which who waits for a rate looks whether another one holds by now
 PARTNER_PATIENCE = 30.0  # seconds that limits hold up a partner's request: half of its REQUEST_TIMEOUT
+MILESTONES = 256  # moments at which a group became held: 4 KiB in the database, written with each
+LOG_EXTENTS = 10_000  # extents of one file that `coopfs log` lists: 1 MB of JSON
 LAST_SEEN_INTERVAL = 60.0  # seconds between notes of which partners are up
 
 # --- cleaning (R3) ------------------------------------------------------------------------------------------------

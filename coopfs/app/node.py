@@ -20,6 +20,7 @@ import trio
 from coopfs import config
 from coopfs.app import formatting, status
 from coopfs.app.control import Watch, serve_control
+from coopfs.app.inspecting import inspect
 from coopfs.app.own_disk import OwnDisk
 from coopfs.app.rates import Rates
 from coopfs.app.requests import Arguments
@@ -188,6 +189,9 @@ class Node:
     async def call_sync(self, arguments: Arguments, watch: Watch) -> Any:
         path = arguments["path"]
         await self._disk().sync(None if path is None else Path(path), arguments["complete"], watch)
+
+    async def call_log(self, arguments: Arguments, watch: Watch) -> Any:
+        return await inspect(self._disk(), Path(arguments["path"]), watch)
 
     async def call_kit_export(self, arguments: Arguments, watch: Watch) -> Any:
         own = self._disk()

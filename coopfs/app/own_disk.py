@@ -25,6 +25,7 @@ from coopfs.local.disk import LocalDisk
 from coopfs.local.groups import Group
 from coopfs.local.log import Log, Sealed
 from coopfs.local.mastercopy import read_master
+from coopfs.tasks.chronicle import Chronicle
 from coopfs.tasks.cleaner import Cleaner
 from coopfs.tasks.coder import Coder
 from coopfs.tasks.column import Column
@@ -64,6 +65,7 @@ class OwnDisk:
         layout = self.places.layout
         self.log = Log(self.local.database, self.local.metadata.stripes.take_id)
         self.ledger = Ledger(self.log, layout, self.places.rows, self._forget_content)
+        self.chronicle = Chronicle(self.ledger, self.local.database, wall)
         self.committer = Committer(self.local.metadata, self.local.stage, self._on_closed)
         self.columns = Columns(list(self._make_columns(network, int(wall()))), self.ledger, wall)
         self._fetcher = Fetcher(self.keys, layout, self.columns.columns)
@@ -142,6 +144,7 @@ class OwnDisk:
     async def _stream(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.columns.run)
+            nursery.start_soon(self.chronicle.run)
             nursery.start_soon(self._writer.run)
             nursery.start_soon(self._retirer.run)
             nursery.start_soon(self._compactor.run)
@@ -182,7 +185,7 @@ class OwnDisk:
         if self.trouble is not None:
             raise StateError(self.trouble)
         metadata = self.local.metadata
-        group = metadata.group if path is None else self._newest_group(path)
+        group = metadata.group if path is None else metadata.newest_group(self.inode_at(path))
         if group >= metadata.group:
             group = await self.committer.close_group() or 0
         progress = self.ledger.progress
@@ -205,7 +208,8 @@ class OwnDisk:
             with trio.move_on_after(PROGRESS_INTERVAL):  # acks come by the hundred: what is left is not counted at each
                 await self.ledger.changed.wait_until(lambda: is_there() or self.trouble is not None)
 
-    def _newest_group(self, path: Path) -> int:
+    def inode_at(self, path: Path) -> int:
+        """The inode at a path below the mountpoint. UsageError: the disk is not mounted there, or there is none."""
         if self.mountpoint is None or not path.is_relative_to(self.mountpoint):
             raise UsageError(f"{path} is not in the mounted disk")
         ino = ROOT_INO
@@ -214,7 +218,7 @@ class OwnDisk:
             if found is None:
                 raise UsageError(f"{path} does not exist")
             ino = found
-        return self.local.metadata.newest_group(ino)
+        return ino
 
     def close(self) -> None:
         """Close the files; what is not committed is lost."""

@@ -76,6 +76,7 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
     "mount": {"mountpoint": Shape(_path), "options": Shape(_texts)},
     "umount": {},
     "sync": {"path": Shape(_path, absent=True), "complete": Shape(_truth)},
+    "log": {"path": Shape(_path)},
     "kit_export": {},
     "stop": {},
 }

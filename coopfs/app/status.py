@@ -40,7 +40,7 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "groups": groups,
         "held_group": progress.barrier,
         "complete_group": complete,
-        "held_at": _date(own.log.closed_at(progress.barrier)) if progress.barrier else None,
+        "held_at": date(own.log.closed_at(progress.barrier)) if progress.barrier else None,
         "not_held_bytes": own.log.bytes_after(progress.barrier),
         "below_target": progress.pending,
         "margin": progress.margin() if progress.barrier else None,
@@ -74,7 +74,7 @@ def describe_partner(entry: PartnerEntry, roster: Roster) -> dict[str, Any]:
         "trouble": roster.trouble.get(entry.key),
         "given": entry.given,
         "taken": entry.taken,
-        "last_seen": None if entry.last_seen is None else _date(entry.last_seen),
+        "last_seen": None if entry.last_seen is None else date(entry.last_seen),
     }
 
 
@@ -92,5 +92,6 @@ def describe_hosted(hosting: Hosting, names: dict[bytes, str]) -> list[dict[str,
     ]
 
 
-def _date(seconds: int) -> str:
+def date(seconds: int) -> str:
+    """Wall seconds as people and programs read them."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -88,6 +88,27 @@ def sync(home: Path, path: Path | None, complete: bool) -> None:
 
 
 @click.command()
+@click.argument("path", type=PATH)
+@click.option("--verbose", "-v", is_flag=True, help="List the extents of a file, and how far their stripes have got.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@home_option
+def log(home: Path, path: Path, verbose: bool, as_json: bool) -> None:
+    """What is held of the file or directory PATH, and since when.
+
+    PATH is in the mount. For a directory, all below it is counted.
+    """
+    # rich takes longer to import than most commands take to run
+    from coopfs.cli.tables import print_log
+
+    with progress.show() as watch:
+        answer = client.call(home, "log", {"path": str(path.absolute())}, watch=watch)
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+    else:
+        print_log(answer, verbose)
+
+
+@click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; with --watch one line each time.")
 @click.option("--watch", is_flag=True, help="Repeat every 2 seconds until interrupted.")
 @home_option

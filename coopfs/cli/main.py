@@ -41,6 +41,7 @@ for command in (
     disk.umount,
     disk.sync,
     disk.status,
+    disk.log,
     kit.kit,
     restore.restore,
     demo.demo,

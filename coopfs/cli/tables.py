@@ -37,6 +37,15 @@ def print_status(status: Json) -> None:
         console.print(_hosted(status["hosted"]))
 
 
+def print_log(log: Json, verbose: bool) -> None:
+    """How far a path has got; verbose: with the extents of a file."""
+    console = _console()
+    for sentence in log_sentences(log):
+        console.print(sentence)
+    if verbose and log.get("extents"):
+        console.print(_extents(log))
+
+
 def print_partners(partners: Sequence[Json]) -> None:
     """The table of `coopfs partner list`."""
     if not partners:
@@ -50,6 +59,38 @@ def print_fields(fields: Sequence[tuple[str, str]]) -> None:
     width = max((len(label) for label, _ in fields), default=0)
     for label, value in fields:
         print(f"{label:<{width}}  {value}")
+
+
+def log_sentences(log: Json) -> list[str]:
+    """What `coopfs log` says, in rich markup."""
+    sentences = [f"{escape(log['path'])}: [bold]{_since(log)}[/]"]
+    if log["kind"] == "directory":
+        for state, count in log["entries"].items():
+            if count:
+                noun = "entry" if count == 1 else "entries"
+                sentences.append(f"  {count} {noun} {state}, {format_size(log['bytes'][state])} of content")
+    else:
+        sentences.append(f"  {format_size(log['stored'])} of content, {log['share']} % of its blocks are with partners")
+    if log["changed_at"]:
+        sentences.append(f"  newest change in group {log['group']}, which ended at {escape(log['changed_at'])}")
+    return sentences
+
+
+def _since(log: Json) -> str:
+    if log["state"] not in ("held", "complete"):
+        return {"dirty": "not sent yet", "sent": "being sent", "written": "sent, but not held yet"}[log["state"]]
+    return f"{log['state']}, held since {escape(log['held_since'])}" if log["held_since"] else str(log["state"])
+
+
+def _extents(log: Json) -> Table:
+    table = _table("offset", "length", "stripe", "state", "blocks", title="extents", right=(0, 1, 2, 4))
+    for extent in log["extents"]:
+        blocks = f"{extent['blocks']} of {log['blocks_each']}"
+        numbers = (str(extent[key]) for key in ("offset", "length", "stripe"))
+        table.add_row(*numbers, escape(extent["state"]), blocks)
+    if log["more_extents"]:
+        table.caption = f"and {log['more_extents']} more"
+    return table
 
 
 def disk_sentences(disk: Json) -> list[str]:

@@ -1,11 +1,13 @@
-"""What `user.coopfs.state` says of one file: how far its newest change has got (design section 8)."""
+"""How far one file has got: what `user.coopfs.state` and `coopfs log` say of it (design section 8)."""
 
 from collections.abc import Sequence
 
 from coopfs.core.quorum import Reach
 from coopfs.tasks.ledger import Ledger
 
+DIRTY = "dirty"  # not sealed yet: on this machine only
 _WORDS = {Reach.SENT: "sent", Reach.WRITTEN: "written", Reach.HELD: "held", Reach.COMPLETE: "complete"}
+STATES = (DIRTY, *_WORDS.values())  # from the least to the most
 
 
 class StateOfFile:
@@ -15,20 +17,40 @@ class StateOfFile:
         self._ledger = ledger
 
     def __call__(self, stripes: Sequence[int], group: int) -> str:
-        progress = self._ledger.progress
-        acked = sum(self._acks(stripe) for stripe in stripes)
-        share = 100 * acked // (len(stripes) * self._ledger.layout.n) if stripes else 100 * (group <= progress.sealed)
-        if group > progress.sealed:
-            return f"dirty {share}%"
-        if group <= progress.complete():
-            reach = Reach.COMPLETE
-        elif group <= progress.barrier:
-            reach = Reach.HELD
-        else:
-            reach = min(Reach.WRITTEN, progress.reach_of(stripes)) if progress.is_written(group) else Reach.SENT
-        return f"{_WORDS[reach]} {share}%"
+        return f"{self.word(stripes, group)} {self.share(stripes, group)}%"
 
-    def _acks(self, stripe: int) -> int:
+    def word(self, stripes: Sequence[int], group: int) -> str:
+        """One of STATES."""
+        progress = self._ledger.progress
+        if progress.barrier < group <= progress.sealed and progress.is_written(group):
+            return _WORDS[min(Reach.WRITTEN, progress.reach_of(stripes))]
+        return self.word_of_group(group)
+
+    def word_of_group(self, group: int) -> str:
+        """The state of what changed in this group last, whose content was sent before."""
+        progress = self._ledger.progress
+        if group > progress.sealed:
+            return DIRTY
+        if group <= progress.complete():
+            return _WORDS[Reach.COMPLETE]
+        if group <= progress.barrier:
+            return _WORDS[Reach.HELD]
+        return _WORDS[Reach.WRITTEN if progress.is_written(group) else Reach.SENT]
+
+    def word_of_stripe(self, stripe: int) -> str:
+        """That of one stripe, which may be safe before its group is held."""
+        if self._ledger.log.get(stripe) is None:
+            return DIRTY
+        return _WORDS[self._ledger.progress.reach_of([stripe])]
+
+    def share(self, stripes: Sequence[int], group: int) -> int:
+        """Per cent of the blocks of these stripes that partners have; without content it is all or nothing."""
+        if not stripes:
+            return 100 * (group <= self._ledger.progress.sealed)
+        return 100 * sum(map(self.acks, stripes)) // (len(stripes) * self._ledger.layout.n)
+
+    def acks(self, stripe: int) -> int:
+        """Blocks of a stripe that partners have."""
         pending = self._ledger.progress.get(stripe)
         if pending is not None:
             return pending.acks.bit_count()

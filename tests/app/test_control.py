@@ -55,6 +55,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "partner_accept": {"code": "c"},
     "format": {"data": 1, "redundancy": 1, "block_size": None, "partners": None, "no_redundancy": False},
     "mount": {"mountpoint": "/mnt", "options": []},
+    "log": {"path": "/mnt"},
     "sync": {"path": None, "complete": False},
 }
 

@@ -258,6 +258,40 @@ def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Capture
     assert json.loads(capsys.readouterr().out) == STATUS
 
 
+FILE_LOG: dict[str, Any] = {
+    **{"path": "/mnt/a [b]", "kind": "file", "size": 5, "stored": 5, "state": "held", "share": 75, "group": 7},
+    **{"changed_at": "2026-01-02 03:04:05 UTC", "held_since": "2026-01-02 03:04:09 UTC", "blocks_each": 4},
+    "extents": [{"offset": 0, "length": 5, "stripe": 3, "state": "held", "blocks": 3}],
+    "more_extents": 2,
+}
+DIRECTORY_LOG: dict[str, Any] = {
+    **{"path": "/mnt", "kind": "directory", "state": "dirty", "group": 9, "changed_at": None, "held_since": None},
+    "entries": {"dirty": 1, "sent": 0, "written": 0, "held": 0, "complete": 12},
+    "bytes": {"dirty": 10, "sent": 0, "written": 0, "held": 0, "complete": 3 << 20},
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "words"),
+    [
+        (FILE_LOG, [], ["/mnt/a [b]: held, held since 2026-01-02 03:04:09 UTC", "75 % of its blocks", "in group 7"]),
+        (FILE_LOG, ["-v"], ["3 of 4", "and 2 more"]),
+        (DIRECTORY_LOG, ["-v"], ["/mnt: not sent yet", "1 entry dirty, 10 B", "12 entries complete, 3.0 MiB"]),
+    ],
+)
+def test_log_says_what_is_held(
+    answer: dict[str, Any], options: list[str], words: list[str], tmp_path: Path, capsys: Captured
+) -> None:
+    with answering(tmp_path, [result(**answer)], [result(**answer)]) as requests:
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "log", "/mnt/x", *options]) == 0
+        shown = capsys.readouterr().out
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "log", "/mnt/x", "--json"]) == 0
+    assert all(each in shown for each in words)
+    assert ("3 of 4" in shown) == (options == ["-v"] and answer is FILE_LOG)
+    assert json.loads(capsys.readouterr().out) == answer
+    assert requests[0] == {"call": "log", "args": {"path": "/mnt/x"}}
+
+
 @pytest.mark.parametrize(
     "disk",
     [None, {**STATUS["disk"], "held_at": "2026-01-02T03:04:05Z", "margin": None, "mounted": None, "trouble": None}],
