@@ -25,6 +25,7 @@ from coopfs.local.disk import LocalDisk
 from coopfs.local.groups import Group
 from coopfs.local.log import Log, Sealed
 from coopfs.local.mastercopy import read_master
+from coopfs.local.slots import Slots
 from coopfs.tasks.chronicle import Chronicle
 from coopfs.tasks.cleaner import Cleaner
 from coopfs.tasks.coder import Coder
@@ -64,7 +65,7 @@ class OwnDisk:
         self.places: LayoutPlaces = self.master.layouts[-1]
         layout = self.places.layout
         self.log = Log(self.local.database, self.local.metadata.stripes.take_id)
-        self.ledger = Ledger(self.log, layout, self.places.rows, self._forget_content)
+        self.ledger = Ledger(self.log, Slots(self.local.database), layout, self.places.rows, self._forget_content)
         self.chronicle = Chronicle(self.ledger, self.local.database, wall)
         self.committer = Committer(self.local.metadata, self.local.stage, self._on_closed)
         self.columns = Columns(list(self._make_columns(network, int(wall()))), self.ledger, wall)

@@ -262,9 +262,9 @@ class Log:
         """The stripes that a group killed."""
         return [id_ for (id_,) in self._db.read("SELECT id FROM stripes WHERE died = ?", (group,))]
 
-    def dead_by(self, barrier: int) -> list[tuple[int, int | None]]:
-        """(stripe id, row) of the stripes whose death is held: their rows may be used again (R7)."""
-        query = "SELECT id, row FROM stripes WHERE died IS NOT NULL AND died <= ?"
+    def dead_by(self, barrier: int) -> list[tuple[int, int | None, int, int]]:
+        """(stripe id, row, version, acks) of the stripes whose death is held: their rows may be used again (R7)."""
+        query = "SELECT id, row, version, acks FROM stripes WHERE died IS NOT NULL AND died <= ?"
         return self._db.read(query, (barrier,)).fetchall()
 
     def forget(self, ids: Sequence[int]) -> None:

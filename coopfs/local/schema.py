@@ -6,7 +6,7 @@ and what has still to be sent.
 """
 
 APPLICATION_ID = 0x636F6670  # "cofp": tells our file from any other SQLite database
-SCHEMA_VERSION = 1  # of this machine's files only; never sent
+SCHEMA_VERSION = 2  # of this machine's files only; never sent
 
 TABLES = """
 -- Facts of the disk: one row each, by name. Numbers the filesystem keeps: next_ino, next_stripe, clock (the highest
@@ -135,4 +135,18 @@ CREATE TABLE columns (
     unreachable_since INTEGER,              -- wall seconds; NULL: reached now, or never yet
     away              INTEGER NOT NULL      -- 1: in A until caught up
 );
+
+-- What each column's slots hold (local/slots), so that a partner that returns need not tell it slot by slot (R16).
+CREATE TABLE digests (
+    number INTEGER PRIMARY KEY, -- the column
+    digest BLOB NOT NULL        -- 16 bytes: of all stripes that it acked, and all remains that it has
+);
+
+-- Stripes that are gone from the table of stripes, in rows that not all columns have used again.
+CREATE TABLE remains (
+    row     INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    acks    INTEGER NOT NULL,   -- bit j: the slot of column j still holds it
+    PRIMARY KEY (row, version)
+) WITHOUT ROWID;
 """

@@ -1,8 +1,9 @@
 """One column of a disk that is written: the session to its partner's store, and the puts on their way there.
 
 1. wait until the partner is reached; OPEN for writing, which raises its claim (R12);
-2. inventory: only now do blocks found there count, and acks for blocks that are not there are taken back (R7);
-   a store that is newer than this home stops everything before the first put (R6, R12);
+2. compare digests, and where they differ the inventory: only now do blocks found there count, and acks for blocks
+   that are not there are taken back (R7, R16); a store that is newer than this home stops everything before the first
+   put (R6, R12);
 3. put what the writer and the cleaner queue, several at a time;
 4. when the connection ends: what was queued is forgotten, the cleaner will find it missing; begin again.
 """
@@ -161,6 +162,10 @@ class Column:
         raise refusal
 
     async def _reconcile(self, session: BlockStore) -> None:
+        """The digest came after the claim was raised; if it is what this home expects, an inventory would neither find
+        nor lack anything."""
+        if session.opened.digest == self._ledger.slots.digest(self.number):
+            return
         found = await read_inventory(session)
         newest = self._ledger.log.newest_version
         ahead = [Place(version, row) for row, version in found.items() if version > newest]
@@ -172,21 +177,7 @@ class Column:
                     "partners; nothing is sent from here: restore the disk from its recovery kit"
                 )
             raise NotAuthentic(f"{self.place.name} claims to hold versions that were never sent")
-        self._compare(found)
-
-    def _compare(self, found: dict[int, int]) -> None:
-        bit = 1 << self.number
-        lost: list[int] = []
-        gained: list[int] = []
-        for id_, row, version, acks in self._ledger.log.places():
-            has = found.get(row) == version
-            if has and not acks & bit:
-                gained.append(id_)
-            elif acks & bit and not has:
-                lost.append(id_)
-        if lost:  # before anything is counted that could move the barrier
-            logger.warning("partner %s lacks %d blocks that it had acked", self.place.name, len(lost))
+        lost = self._ledger.reconcile(found, self.number)
+        if lost:
+            logger.warning("partner %s lacks %d blocks that it had acked", self.place.name, lost)
             self.away = True
-            self._ledger.retract(lost, self.number)
-        for id_ in gained:
-            self._ledger.ack(id_, self.number)

@@ -4,7 +4,7 @@ The writer seals, the columns ack and retract, the filesystem kills; from that f
 used again. All changes go into the transaction of the next commit; nothing here waits.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from coopfs.core.meta import extend_chain
 from coopfs.core.progress import Progress
@@ -12,6 +12,7 @@ from coopfs.core.quorum import Quorum
 from coopfs.core.rows import Rows
 from coopfs.local.groups import State
 from coopfs.local.log import Key, Log, Sealed
+from coopfs.local.slots import Slots
 from coopfs.tasks.signal import Signal
 from coopfs.types import Layout, Place
 
@@ -22,8 +23,11 @@ class Ledger:
     forget_content: called with the ids of stripes that are dead for good, after they have left the log.
     """
 
-    def __init__(self, log: Log, layout: Layout, rows: int, forget_content: Callable[[Sequence[int]], None]) -> None:
+    def __init__(
+        self, log: Log, slots: Slots, layout: Layout, rows: int, forget_content: Callable[[Sequence[int]], None]
+    ) -> None:
         self.log = log
+        self.slots = slots
         self.layout = layout
         self.rows = Rows(rows, log.rows_taken())
         self.changed = Signal()
@@ -73,6 +77,7 @@ class Ledger:
         if mask is None:
             return
         self.log.set_acks([(id_, mask)])
+        self.slots.put(id_, column)
         if mask.bit_count() == self.layout.n:
             self.log.drop_meta_payload(id_)
         self._advance()
@@ -88,6 +93,25 @@ class Ledger:
             masks.append((id_, self.progress.retract(id_, column)))
         self.log.set_acks(masks)
         self.changed.notify()
+
+    def reconcile(self, found: Mapping[int, int], column: int) -> int:
+        """A column's inventory, row -> version: acks for what is not there are taken back, others are counted. How
+        many were taken back."""
+        bit = 1 << column
+        lost: list[int] = []
+        gained: list[int] = []
+        for id_, row, version, acks in self.log.places():
+            has = found.get(row) == version
+            if has and not acks & bit:
+                gained.append(id_)
+            elif acks & bit and not has:
+                lost.append(id_)
+        if lost:  # before anything is counted that could move the barrier
+            self.retract(lost, column)
+        for id_ in gained:
+            self.ack(id_, column)
+        self.slots.found(column, found)
+        return len(lost)
 
     def set_away(self, away: int) -> None:
         """The columns in A have changed."""
@@ -106,11 +130,12 @@ class Ledger:
 
     def _release(self, barrier: int) -> None:
         dead = self.log.dead_by(barrier)
-        for id_, row in dead:
+        for id_, row, _, _ in dead:
             self.progress.release(id_)
             if row is not None:
                 self.rows.give_back(row)
-        ids = [id_ for id_, _ in dead]
+        ids = [id_ for id_, *_ in dead]
         if ids:
+            self.slots.leave((row, version, acks) for _, row, version, acks in dead if row is not None)
             self.log.forget(ids)
             self._forget_content(ids)

@@ -1,11 +1,14 @@
 """What holds whenever all is quiet: every partner is up, nothing is under way, the open group is empty."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from coopfs.core.digest import add, slot_term, to_bytes
 from coopfs.local.database import Database
 from coopfs.local.disk import DATABASE
-from coopfs.types import Kind
+from coopfs.types import Kind, StoreId
+from tests.memory import StoreContent
 from tests.sim.owner import Owner
 from tests.sim.trace import Violation
 
@@ -47,6 +50,23 @@ def _same(name: str, ours: list[Any], theirs: list[Any]) -> None:
         raise Violation(f"replay of the log differs from the database in {name}: {first!r:.400}")
 
 
+def _check_digests(owner: Owner, stores: Sequence[Mapping[StoreId, StoreContent]]) -> None:
+    """The digest of a column is that of all it acked and all that is left there; and if it is the store's, then the
+    store holds that and nothing else."""
+    database, slots = owner.own.local.database, owner.own.ledger.slots
+    known = "SELECT row, version FROM {} WHERE acks & ?"
+    for column, (place,) in enumerate(owner.own.places.columns):
+        bit = 1 << column
+        here = [*database.read(known.format("stripes"), (bit,)), *database.read(known.format("remains"), (bit,))]
+        if slots.digest(column) != to_bytes(add(0, sum(slot_term(row, version) for row, version in here))):
+            raise Violation(f"the digest of column {column} is not that of what it is said to have")
+        store = stores[column][place.store]
+        if slots.digest(column) == store.digest():
+            owner.world.trace.counts["digest"] += 1
+            if sorted(here) != sorted((row, block.version) for row, block in store.blocks.items()):
+                raise Violation(f"column {column} holds something else, with the same digest")
+
+
 def check_ledger(owner: Owner) -> None:
     """What the ledger says of blocks, rows and acks is what the partners have."""
     ledger = owner.own.ledger
@@ -60,6 +80,7 @@ def check_ledger(owner: Owner) -> None:
             stored = stores[column][store.store].blocks.get(row)
             if stored is None or stored.version != version:
                 raise Violation(f"column {column} is said to have stripe {id_} in row {row}, and has {stored!r:.60}")
+    _check_digests(owner, stores)
     if ledger.progress.pending:
         raise Violation(f"{ledger.progress.pending} stripes are pending, all are complete")
     rows = [row for _, row, _, _ in places]

@@ -11,6 +11,7 @@ from coopfs.core.quorum import Quorum, Reach
 from coopfs.core.records import Stripe, Tombstone, Type
 from coopfs.local.database import Database
 from coopfs.local.log import Log
+from coopfs.tasks.column import Column
 from coopfs.tasks.committer import Committer
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.writer import Writer
@@ -63,6 +64,15 @@ def columns_in_a_count_like_others() -> Any:
 def nothing_is_retracted() -> Any:
     """R7."""
     return patch.object(Ledger, "retract", lambda *_: None)
+
+
+def a_partner_that_returns_is_believed_without_a_look() -> Any:
+    """R16: whatever its digest is."""
+
+    async def nothing(*_: object) -> None:
+        return
+
+    return patch.object(Column, "_reconcile", nothing)
 
 
 @contextlib.contextmanager
@@ -125,6 +135,7 @@ MUTANTS: list[Mutant] = [
     a_group_is_held_when_it_is_written,
     columns_in_a_count_like_others,
     nothing_is_retracted,
+    a_partner_that_returns_is_believed_without_a_look,
     dead_content_of_a_closed_group_is_not_sent,
     only_the_chain_of_metadata_makes_a_state_valid,
     the_newest_whole_state_is_taken_without_asking,

@@ -168,6 +168,7 @@ class SimStore:
         return await self._call(lambda: self._store.get(row))
 
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
+        self._network.trace.counts["inventory"] += 1
         return await self._call(lambda: self._store.inventory(first_row, limit))
 
     async def close(self) -> None:

@@ -200,3 +200,75 @@ def test_garbage_of_a_version_that_was_never_sent_closes_the_column_and_stops_no
         assert owner.own.ledger.progress.barrier == group
 
     play(tmp_path, Geometry(1, 2), main)
+
+
+def inventories(owner: Owner) -> int:
+    return owner.world.trace.counts["inventory"]
+
+
+def test_a_partner_that_returns_with_all_it_had_need_not_tell_it(tmp_path: Path) -> None:
+    """Its slots hold more than what lives: remains of stripes whose rows are free, also of some that it missed."""
+
+    async def main(owner: Owner) -> None:
+        partner = owner.world.sites[1]
+        for size in range(1000, 1012):
+            if size % 5 == 0:
+                partner.go(up=False)
+            await group_of(owner, b"a", size)
+            if size % 5 == 1:
+                partner.go(up=True)
+            await trio.sleep(SETTLED)
+        assert owner.own.local.database.read("SELECT count(*) FROM remains").fetchone()[0] > 0
+        assert owner.world.trace.counts["overwritten"] > 0
+        before = inventories(owner)
+        partner.cut()
+        await trio.sleep(SETTLED)
+        await owner.die(power=False)  # what is expected is remembered
+        async with running(owner):
+            await group_of(owner, b"b")
+            await trio.sleep(SETTLED)
+            partner.cut()
+            await trio.sleep(SETTLED)
+            assert (owner.own.ledger.progress.pending, owner.own.columns.reached) == (0, 3)
+        assert inventories(owner) == before
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+@pytest.mark.parametrize("how", ["emptied", "one block lost", "restored from an old image", "remains lost"])
+def test_a_store_that_is_not_what_it_was_tells_what_it_holds(tmp_path: Path, how: str) -> None:
+    async def main(owner: Owner) -> None:
+        (store,) = owner.world.sites[1].host.stores.values()
+        await group_of(owner, b"a", 1000)
+        await trio.sleep(SETTLED)
+        old = dict(store.blocks), store.changes
+        for size in (1001, 1002):
+            await group_of(owner, b"a", size)
+            await trio.sleep(SETTLED)
+        progress = owner.own.ledger.progress
+        live = {row for _, row, _, acks in owner.own.log.places() if acks & 0b10}
+        assert live < set(store.blocks)
+        owner.world.sites[1].cut()
+        match how:
+            case "emptied":
+                store.blocks.clear()
+            case "one block lost":
+                del store.blocks[max(live)]
+            case "restored from an old image":
+                store.blocks, store.changes = old
+            case "remains lost":
+                del store.blocks[min(set(store.blocks) - live)]
+        owner.world.trace = type(owner.world.trace)()
+        owner.world.network.trace = owner.world.trace
+        if how != "remains lost":
+            await owner.own.ledger.changed.wait_until(lambda: progress.away == 0b010)
+            assert progress.pending >= 1
+        await trio.sleep(SETTLED)
+        assert inventories(owner) > 0
+        assert (progress.pending, progress.away, progress.margin()) == (0, 0, 2)
+        seen = inventories(owner)
+        owner.world.sites[1].cut()
+        await trio.sleep(SETTLED)
+        assert inventories(owner) == seen  # what it told is what is expected from now on
+
+    play(tmp_path, Geometry(1, 2), main)

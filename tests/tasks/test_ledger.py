@@ -8,6 +8,7 @@ import pytest
 from coopfs.fs.disk import Disk
 from coopfs.local.groups import State
 from coopfs.local.log import Log, Sealed
+from coopfs.local.slots import Slots
 from coopfs.tasks.ledger import Ledger
 from coopfs.types import Kind, Layout, Place
 from tests.fs.parts import close_group, new_disk
@@ -27,7 +28,7 @@ class Desk:
     def open(self) -> Ledger:
         metadata = self.disk.metadata
         log = Log(self.disk.database, metadata.stripes.take_id)
-        return Ledger(log, LAYOUT, ROWS, self.forgotten.extend)
+        return Ledger(log, Slots(self.disk.database), LAYOUT, ROWS, self.forgotten.extend)
 
     def group(self, size: int = 100) -> int:
         """A group that rewrites one file: its data stripe replaces that of the group before."""

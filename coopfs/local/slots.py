@@ -1,0 +1,58 @@
+"""What the slots of every column hold, as far as this home knows: a digest for each store (design R16).
+
+A store counts whatever lies in its slots: live stripes, and remains of dead ones in rows that were not used again. So
+what the log forgets goes on here until something newer is acked in its row. The digest of a column is therefore
+the sum over all stripes that it acked and all remains that it has; nothing that a partner says goes into it, save
+what an inventory listed. If a partner's digest is equal when it returns, it has lost nothing that it acked.
+
+A block that was stored and whose ack was lost, or came after its stripe was gone, makes the digests differ. That costs
+an inventory, no more.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from coopfs.core import digest
+from coopfs.local.database import Database
+
+
+class Slots:
+    """All changes belong to the transaction of the caller's next commit, and so to that of the acks they follow."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def digest(self, column: int) -> bytes:
+        """What a store that lost nothing and got nothing else answers: 16 bytes."""
+        row = self._db.read("SELECT digest FROM digests WHERE number = ?", (column,)).fetchone()
+        return digest.to_bytes(0) if row is None else row[0]
+
+    def put(self, stripe: int, column: int) -> None:
+        """The column has acked this stripe, over whatever lay in its row."""
+        bit = 1 << column
+        row, version = self._db.read("SELECT row, version FROM stripes WHERE id = ?", (stripe,)).fetchone()
+        before = self._db.read("SELECT version FROM remains WHERE row = ? AND acks & ?", (row, bit)).fetchone()
+        if before is not None:
+            self._db.write("UPDATE remains SET acks = acks & ~? WHERE row = ? AND version = ?", (bit, row, before[0]))
+            self._db.write("DELETE FROM remains WHERE row = ? AND acks = 0", (row,))
+        known = int.from_bytes(self.digest(column), "big")
+        self._set(column, digest.replace(known, row, 0 if before is None else before[0], version))
+
+    def leave(self, dead: Iterable[tuple[int, int, int]]) -> None:
+        """(row, version, acks) of stripes that the log forgets; the partners do not."""
+        self._db.write_many("INSERT INTO remains VALUES (?, ?, ?)", [each for each in dead if each[2]])
+
+    def found(self, column: int, slots: Mapping[int, int]) -> None:
+        """An inventory said what the column holds: row -> version, 0 for torn or rotten. Its acks have been set right
+        before."""
+        bit = 1 << column
+        acked = dict(self._db.read("SELECT row, version FROM stripes WHERE acks & ?", (bit,)))
+        remains = [(row, version, bit) for row, version in slots.items() if version and acked.get(row) != version]
+        self._db.write("UPDATE remains SET acks = acks & ~?", (bit,))
+        self._db.write_many(
+            "INSERT INTO remains VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET acks = acks | excluded.acks", remains
+        )
+        self._db.write("DELETE FROM remains WHERE acks = 0")
+        self._set(column, digest.add(0, sum(digest.slot_term(row, version) for row, version in slots.items())))
+
+    def _set(self, column: int, value: int) -> None:
+        self._db.write("INSERT OR REPLACE INTO digests VALUES (?, ?)", (column, digest.to_bytes(value)))
