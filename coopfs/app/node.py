@@ -12,6 +12,7 @@ import random
 import secrets
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, PROTOCOL_VERSI
 from coopfs.local import partners
 from coopfs.local.home import Home
 from coopfs.local.hosted.hosting import Hosting
+from coopfs.local.kitrecord import MadeKit
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
 from coopfs.net.addresses import own_addresses
@@ -202,7 +204,11 @@ class Node:
         listed = tuple(
             KitPartner(s.node, s.name, known[s.node].addresses if s.node in known else s.addresses) for s in stores
         )
-        kit = Kit(self._settings.name, self._seed, (KitDisk(own.keys, floor),), listed, int(time.time()))
+        now = int(time.time())
+        kit = Kit(self._settings.name, self._seed, (KitDisk(own.keys, floor),), listed, now)
+        with suppress(StateError):  # a failing database is no reason to keep the kit back
+            own.kits.note(MadeKit(now, tuple(partner.node for partner in listed)))
+            await own.committer.commit()
         return {"text": to_text(kit, time.strftime("%Y-%m-%d"))}
 
     async def call_stop(self, arguments: Arguments, watch: Watch) -> Any:

@@ -23,6 +23,7 @@ from coopfs.limits import PROGRESS_INTERVAL, ROOT_INO
 from coopfs.local import keyfile
 from coopfs.local.disk import LocalDisk
 from coopfs.local.groups import Group
+from coopfs.local.kitrecord import KitRecord
 from coopfs.local.log import Log, Sealed
 from coopfs.local.mastercopy import read_master
 from coopfs.local.slots import Slots
@@ -66,6 +67,7 @@ class OwnDisk:
         layout = self.places.layout
         self.log = Log(self.local.database, self.local.metadata.stripes.take_id)
         self.ledger = Ledger(self.log, Slots(self.local.database), layout, self.places.rows, self._forget_content)
+        self.kits = KitRecord(self.local.database)
         self.chronicle = Chronicle(self.ledger, self.local.database, wall)
         self.committer = Committer(self.local.metadata, self.local.stage, self._on_closed)
         self.columns = Columns(list(self._make_columns(network, int(wall()))), self.ledger, wall)
@@ -220,6 +222,10 @@ class OwnDisk:
                 raise UsageError(f"{path} does not exist")
             ino = found
         return ino
+
+    def damage(self) -> dict[str, int]:
+        """Partner -> blocks of it that were met rotten or not authentic since the start."""
+        return self._fetcher.damage()
 
     def close(self) -> None:
         """Close the files; what is not committed is lost."""

@@ -1,9 +1,11 @@
 """What `coopfs status` shows: one answer of plain values, for people and for programs."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from coopfs.app.own_disk import OwnDisk
+from coopfs.core.rows import reserve_rows, stripe_payload
 from coopfs.local.groups import State
 from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.partners import PartnerEntry
@@ -27,14 +29,19 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "complete": complete,
     }
     total, free = own.space.figures()
+    data_rows, live_bytes = own.log.live_data()
+    damage = own.damage()
     return {
         "id": own.disk_id.hex(),
         "k": layout.k,
         "m": layout.m,
         "rows": ledger.rows.total,
         "rows_used": ledger.rows.total - ledger.rows.free,
+        "row_bytes": stripe_payload(layout),
         "bytes": total,
         "bytes_free": free,
+        "reserve_bytes": reserve_rows(ledger.rows.total) * stripe_payload(layout),
+        "cleaning": {"data_rows": data_rows, "live_bytes": live_bytes, "log_rows": own.log.live_metas()},
         "mounted": None if own.mountpoint is None else str(own.mountpoint),
         "epoch": own.log.epoch,
         "groups": groups,
@@ -44,12 +51,26 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "not_held_bytes": own.log.bytes_after(progress.barrier),
         "below_target": progress.pending,
         "margin": progress.margin() if progress.barrier else None,
+        "kit": _describe_kit(own),
         "trouble": own.trouble,
-        "columns": [_describe_column(column, own) for column in own.columns.columns],
+        "columns": [_describe_column(column, own, damage) for column in own.columns.columns],
     }
 
 
-def _describe_column(column: Column, own: OwnDisk) -> dict[str, Any]:
+def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:
+    """How good the newest kit is (R14): it must name f+1 partners that have the newest master block."""
+    made = own.kits.newest()
+    if made is None:
+        return None
+    have = {column.place.node for column in own.columns.columns if not column.away}
+    return {
+        "exported_at": date(made.time),
+        "reachable": len(have.intersection(made.partners)),
+        "needed": own.ledger.progress.quorum.f + 1,
+    }
+
+
+def _describe_column(column: Column, own: OwnDisk, damage: Mapping[str, int]) -> dict[str, Any]:
     missing = sum(1 for _ in own.ledger.progress.missing(column.number))
     if column.session is None:
         state = "away" if column.away else "unreachable"
@@ -60,6 +81,8 @@ def _describe_column(column: Column, own: OwnDisk) -> dict[str, Any]:
         "partner": column.place.name,
         "state": state,
         "missing": missing,
+        "lost": column.lost,
+        "damaged": damage.get(column.place.name, 0),
         "trouble": column.trouble,
     }
 

@@ -1,12 +1,14 @@
 """Answers of the daemon as tables and sentences for people. The same answers are printed by --json untouched."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from coopfs.cli.words import disk_sentences
 from coopfs.sizes import format_size
 
 Json = dict[str, Any]
@@ -28,7 +30,7 @@ def print_status(status: Json) -> None:
         if not node["trouble"]:  # which may be that of a disk that cannot be opened
             console.print("no disk yet: find partners with coopfs partner invite, then run coopfs format")
     else:
-        for sentence in disk_sentences(disk):
+        for sentence in disk_sentences(disk, datetime.now().astimezone()):
             console.print(sentence)
         console.print(_columns(disk["columns"]))
     if status["partners"]:
@@ -93,45 +95,14 @@ def _extents(log: Json) -> Table:
     return table
 
 
-def disk_sentences(disk: Json) -> list[str]:
-    """How the disk is, in rich markup, the most important last."""
-    used = 100 * disk["rows_used"] // max(1, disk["rows"])
-    where = f"mounted at {escape(disk['mounted'])}" if disk["mounted"] else "not mounted"
-    sentences = [
-        f"disk {_short(disk['id'])}: {disk['k']}+{disk['m']}, {used} % of {disk['rows']} rows used, "
-        f"epoch {disk['epoch']}, {where}",
-        f"{format_size(disk['bytes'] - disk['bytes_free'])} used of {format_size(disk['bytes'])}",
-        "groups: " + ", ".join(f"{count} {state}" for state, count in disk["groups"].items()),
-    ]
-    if disk["trouble"]:
-        sentences.append(f"[bold red]{escape(disk['trouble'])}[/]")
-    if disk["below_target"]:
-        sentences.append(f"[yellow]{disk['below_target']} stripes have fewer blocks than they should[/]")
-    if disk["margin"] is not None:
-        sentences.append(_margin(disk["margin"]))
-    pending = f"{format_size(disk['not_held_bytes'])} not held yet" if disk["not_held_bytes"] else "nothing is waiting"
-    if disk["held_at"]:
-        sentences.append(f"[bold]held up to {escape(disk['held_at'])}[/], {pending}")
-    else:
-        sentences.append(f"[bold yellow]nothing is held yet[/], {pending}")
-    return sentences
-
-
-def _margin(margin: int) -> str:
-    if margin < 0:
-        return "[bold red]some held content cannot be restored from the partners that are here now[/]"
-    if margin == 0:
-        return "[bold red]margin 0: no further partner may be lost before repair[/]"
-    return f"margin {margin}: {margin} further partner{'s' if margin > 1 else ''} may be lost"
-
-
 def _columns(columns: Sequence[Json]) -> Table:
-    table = _table("column", "partner", "state", "missing blocks", "why", title="columns of this disk", right=(0, 3))
+    headers = ("column", "partner", "state", "missing", "lost", "damaged", "why")
+    table = _table(*headers, title="columns of this disk, in blocks", right=(0, 3, 4, 5))
     for column in columns:
         style = STATE_STYLES.get(column["state"], "")
         state = f"[{style}]{escape(column['state'])}[/]" if style else escape(column["state"])
-        cells = (str(column["column"]), escape(column["partner"]), state, str(column["missing"]))
-        table.add_row(*cells, escape(column["trouble"] or ""))
+        blocks = (str(column[key]) for key in ("missing", "lost", "damaged"))
+        table.add_row(str(column["column"]), escape(column["partner"]), state, *blocks, escape(column["trouble"] or ""))
     return table
 
 

@@ -56,6 +56,7 @@ class Column:
         self.queued: set[int] = set()  # stripes in the queue or in flight
         self.trouble: str | None = "not reached yet"  # why it is not open, in words
         self.away = False  # in A until caught up
+        self.lost = 0  # blocks that it had acked and was found to lack, since the start
         self.changed = Signal()  # opened or closed
         self._opening = opening
         self._network = network
@@ -181,3 +182,4 @@ class Column:
         if lost:
             logger.warning("partner %s lacks %d blocks that it had acked", self.place.name, lost)
             self.away = True
+            self.lost += lost

@@ -29,8 +29,11 @@ STATUS: dict[str, Any] = {
         "m": 2,
         "rows": 1000,
         "rows_used": 120,
+        "row_bytes": 1 << 20,
         "bytes": 1000 << 20,
         "bytes_free": 880 << 20,
+        "reserve_bytes": 31 << 20,
+        "cleaning": {"data_rows": 100, "live_bytes": 80 << 20, "log_rows": 20},
         "mounted": "/mnt/[x]",
         "epoch": 1,
         "groups": {"open": 1, "closed": 2, "written": 3, "held": 4, "complete": 5},
@@ -38,8 +41,14 @@ STATUS: dict[str, Any] = {
         "not_held_bytes": 3 << 20,
         "below_target": 7,
         "margin": 1,
+        "kit": {"exported_at": "2026-01-02 03:04:05 UTC", "reachable": 8, "needed": 2},
         "trouble": "bob [has] lost blocks",
-        "columns": [{"column": 0, "partner": "bob", "state": "catching up", "missing": 7, "trouble": None}],
+        "columns": [
+            {
+                **{"column": 0, "partner": "bob", "state": "catching up", "trouble": None},
+                **{"missing": 7, "lost": 7, "damaged": 1},
+            }
+        ],
     },
     "partners": [
         {
@@ -243,9 +252,10 @@ def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Capture
     shown = capsys.readouterr().out
     for words in (
         "node alice",
-        "6+2, 12 % of 1000 rows",
+        "6+2 on 1 partners",
         "/mnt/[x]",
-        "nothing is held yet, 3.0 MiB",
+        "nothing is held yet",
+        "3.0 MiB written since is not held yet; 1 of 1 partners are reached",
         "bob [has] lost",
         "refused",
         "7 stripes",
@@ -294,12 +304,12 @@ def test_log_says_what_is_held(
 
 @pytest.mark.parametrize(
     "disk",
-    [None, {**STATUS["disk"], "held_at": "2026-01-02T03:04:05Z", "margin": None, "mounted": None, "trouble": None}],
+    [None, {**STATUS["disk"], "held_at": "2026-01-02 03:04:05 UTC", "kit": None, "mounted": None, "trouble": None}],
 )
 def test_status_of_a_disk_in_another_state(tmp_path: Path, capsys: Captured, disk: dict[str, Any] | None) -> None:
     with answering(tmp_path, [result(**{**STATUS, "disk": disk, "partners": [], "hosted": []})]):
         assert run(cli, "coopfs", ["--home", str(tmp_path), "status"]) == 0
-    assert ("no disk yet" if disk is None else "held up to 2026-01-02T03:04:05Z") in capsys.readouterr().out
+    assert ("no disk yet" if disk is None else "everything up to 2026-01-0") in capsys.readouterr().out
 
 
 def test_a_kit_is_written_once_and_for_its_owner_only(tmp_path: Path, capsys: Captured) -> None:

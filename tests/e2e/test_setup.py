@@ -56,8 +56,10 @@ def test_from_init_to_restore(world: World, tmp_path: Path) -> None:
         assert told["disk"]["not_held_bytes"] == 0
         assert {column["state"] for column in told["disk"]["columns"]} == {"caught up"}
         shown = well(coopfs("status", home=alice)).out
-        assert "nothing is waiting" in shown
-        assert "held up to" in shown
+        assert "nothing written since waits; 2 of 2 partners are reached" in shown
+        assert "you would get back everything up to" in shown
+        assert "survive the loss of any 1 more partner" in shown
+        assert "kit: none was exported" in shown
 
         partners = json.loads(well(coopfs("partner", "list", "--json", home=alice)).out)
         assert [(p["name"], p["up"], p["given"]) for p in partners] == [
@@ -70,6 +72,7 @@ def test_from_init_to_restore(world: World, tmp_path: Path) -> None:
 
         well(coopfs("kit", "export", kit, home=alice))
         assert kit.stat().st_mode & 0o777 == 0o600
+        assert "good while no further partner that it names is lost" in well(coopfs("status", home=alice)).out
         assert "carol" in well(coopfs("kit", "show", kit)).out
 
         well(coopfs("umount", home=alice))

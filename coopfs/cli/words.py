@@ -1,0 +1,128 @@
+"""What a disk's status means: sentences for people, from the same answer that --json prints. In rich markup.
+
+The most important comes first: what would come back if this machine burned now. Then what waits, how full it is, and
+what would help.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.markup import escape
+
+from coopfs.sizes import format_size
+
+Json = dict[str, Any]
+
+NEARLY_FULL = 20  # free is less than a 20th of the disk
+
+
+def disk_sentences(disk: Json, now: datetime) -> list[str]:
+    """How the disk is. now: aware, in the time zone in which moments are told."""
+    where = f"mounted at {escape(disk['mounted'])}" if disk["mounted"] else "not mounted"
+    sentences = [
+        f"disk {escape(disk['id'][:12])}: {disk['k']}+{disk['m']} on {len(disk['columns'])} partners, {where}",
+        safety(disk, now),
+        waiting(disk),
+        space(disk),
+        cleaning(disk),
+        kit(disk["kit"], now),
+    ]
+    return sentences + [f"[yellow]-> {line}[/]" for line in advice(disk)]
+
+
+def safety(disk: Json, now: datetime) -> str:
+    """What would come back now, and what else might be lost."""
+    margin = disk["margin"]
+    if disk["held_at"] is None or margin is None:
+        return "[bold yellow]If this machine burned now, nothing would come back: nothing is held yet[/]"
+    moment = escape(clock(disk["held_at"], now))
+    if margin < 0:
+        return (
+            f"[bold red]If this machine burned now, some of what was held at {moment} could not be read "
+            f"until {-margin} more partner{'s come' if margin < -1 else ' comes'} back[/]"
+        )
+    got = f"If this machine burned now, you would get back everything up to {moment}"
+    if margin == 0:
+        return f"[bold red]{got}, but not if any further partner were lost[/]"
+    return f"[bold green]{got}; it would survive the loss of any {margin} more partner{'s' if margin > 1 else ''}[/]"
+
+
+def waiting(disk: Json) -> str:
+    """What is not safe yet, and who is there to take it."""
+    reached = sum(column["state"] in ("caught up", "catching up") for column in disk["columns"])
+    there = f"{reached} of {len(disk['columns'])} partners are reached"
+    pending = disk["not_held_bytes"]
+    what = f"{format_size(pending)} written since is not held yet" if pending else "nothing written since waits"
+    missing = disk["below_target"]
+    repair = f"; {missing} stripe{'s' if missing > 1 else ''} not yet on every partner" if missing else ""
+    return f"{what}; {there}{repair}"
+
+
+def space(disk: Json) -> str:
+    """How full it is; the reserve is what only deleting may use."""
+    used = disk["bytes"] - disk["bytes_free"]
+    return (
+        f"space: {format_size(used)} of {format_size(disk['bytes'])} used, {format_size(disk['bytes_free'])} free; "
+        f"{format_size(disk['reserve_bytes'])} more are kept back so that deleting always works"
+    )
+
+
+def cleaning(disk: Json) -> str:
+    """How much of what lies at the partners is of use."""
+    cleaned = disk["cleaning"]
+    capacity = cleaned["data_rows"] * disk["row_bytes"]
+    share = f", {100 * cleaned['live_bytes'] // capacity} % of it still in use" if capacity else ""
+    return (
+        f"rows: {disk['rows_used']} of {disk['rows']} taken, {cleaned['data_rows']} by content{share}, "
+        f"{cleaned['log_rows']} by the log"
+    )
+
+
+def kit(made: Json | None, now: datetime) -> str:
+    """Of the newest recovery kit."""
+    if made is None:
+        return "[bold red]kit: none was exported, and without one nothing can be restored[/]"
+    when = f"kit: exported {escape(clock(made['exported_at'], now))}"
+    spare = made["reachable"] - made["needed"]
+    if spare < 0:
+        return f"[bold red]{when}, not good any more: it names {made['reachable']} of the partners there are now[/]"
+    if spare == 0:
+        return f"[yellow]{when}, good while no further partner that it names is lost[/]"
+    return f"{when}, good while no more than {spare} of the partners that it names are lost"
+
+
+def advice(disk: Json) -> Iterator[str]:
+    """What would help, most urgent first."""
+    columns = disk["columns"]
+    if disk["trouble"]:
+        yield escape(disk["trouble"])
+    unreached = [column for column in columns if column["state"] in ("unreachable", "away")]
+    if unreached and len(unreached) == len(columns):
+        yield "no partner is reached: look at this machine's network, and at coopfs partner list"
+    else:
+        for column in columns:
+            if column["state"] == "away":
+                yield f"{escape(column['partner'])} has been away for long: ask its owner"
+    for column in columns:
+        if column["lost"]:
+            yield f"{escape(column['partner'])} lost {_blocks(column['lost'])} that it had stored: they are sent again"
+        if column["damaged"]:
+            yield (
+                f"{escape(column['partner'])} returned {_blocks(column['damaged'])} damaged; others took their place: "
+                "ask its owner to look after its disk"
+            )
+    if disk["bytes_free"] * NEARLY_FULL < disk["bytes"]:
+        yield "the disk is nearly full: delete something"
+    if disk["kit"] is None or disk["kit"]["reachable"] <= disk["kit"]["needed"]:
+        yield "export a new kit and keep it somewhere else: coopfs kit export FILE"
+
+
+def clock(text: str, now: datetime) -> str:
+    """A moment of an answer ("2026-01-02 03:04:05 UTC") as told here: the time of day alone if it is today's."""
+    moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC).astimezone(now.tzinfo)
+    return moment.strftime("%H:%M:%S" if moment.date() == now.date() else "%Y-%m-%d %H:%M:%S")
+
+
+def _blocks(count: int) -> str:
+    return f"{count} block{'s' if count > 1 else ''}"

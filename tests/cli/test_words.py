@@ -1,0 +1,100 @@
+"""A status in words: what a person needs to know first, and what they can do."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from coopfs.cli.words import advice, clock, disk_sentences, kit, safety, waiting
+
+NOW = datetime(2026, 11, 21, 15, 0, tzinfo=timezone(timedelta(hours=1)))
+HELD = "2026-11-21 12:34:56 UTC"
+COLUMN: dict[str, Any] = {"partner": "bob", "state": "caught up", "missing": 0, "lost": 0, "damaged": 0}
+DISK: dict[str, Any] = {
+    **{"id": "ab" * 16, "k": 2, "m": 2, "mounted": None, "epoch": 1, "trouble": None},
+    **{"rows": 100, "rows_used": 30, "row_bytes": 1 << 20, "bytes": 90 << 20, "bytes_free": 60 << 20},
+    **{"reserve_bytes": 16 << 20, "cleaning": {"data_rows": 20, "live_bytes": 15 << 20, "log_rows": 10}},
+    **{"held_at": HELD, "margin": 1, "not_held_bytes": 0, "below_target": 0},
+    "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "reachable": 4, "needed": 2},
+    "columns": [{**COLUMN, "partner": name} for name in ("anna", "bob", "carl", "dora")],
+}
+
+
+def with_columns(**states: dict[str, Any]) -> dict[str, Any]:
+    return {**DISK, "columns": [{**column, **states.get(column["partner"], {})} for column in DISK["columns"]]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "you would get back everything up to 13:34:56; it would survive the loss of any 1 more partner["),
+        ({"margin": 2}, "survive the loss of any 2 more partners["),
+        ({"margin": 0}, "everything up to 13:34:56, but not if any further partner were lost"),
+        ({"margin": -1}, "some of what was held at 13:34:56 could not be read until 1 more partner comes back"),
+        ({"held_at": None, "margin": None}, "nothing would come back: nothing is held yet"),
+    ],
+)
+def test_what_would_come_back(changed: dict[str, Any], said: str) -> None:
+    assert said in safety(DISK | changed, NOW)
+
+
+def test_what_waits() -> None:
+    assert waiting(DISK) == "nothing written since waits; 4 of 4 partners are reached"
+    busy = with_columns(bob={"state": "away"}) | {"not_held_bytes": 3 << 20, "below_target": 5}
+    assert (
+        waiting(busy)
+        == "3.0 MiB written since is not held yet; 3 of 4 partners are reached; 5 stripes not yet on every partner"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reachable", "said"),
+    [
+        (4, "2026-11-21 00:30:00, good while no more than 2 of the partners that it names are lost"),
+        (3, "good while no more than 1 of the partners"),
+        (2, "good while no further partner that it names is lost"),
+        (1, "not good any more: it names 1 of the partners there are now"),
+    ],
+)
+def test_a_kit_counts_down(reachable: int, said: str) -> None:
+    made = {**DISK["kit"], "reachable": reachable}
+    assert said.removeprefix("2026-11-21 ") in kit(made, NOW)
+    assert "none was exported" in kit(None, NOW)
+
+
+@pytest.mark.parametrize(
+    ("disk", "lines"),
+    [
+        (DISK, []),
+        (
+            with_columns(**{n: {"state": "unreachable"} for n in ("anna", "bob", "carl", "dora")}),
+            ["no partner is reached"],
+        ),
+        (with_columns(bob={"state": "away"}, carl={"state": "unreachable"}), ["bob has been away"]),
+        (
+            with_columns(bob={"lost": 1}, dora={"damaged": 2}),
+            ["bob lost 1 block that", "dora returned 2 blocks damaged"],
+        ),
+        (DISK | {"bytes_free": 1 << 20}, ["nearly full"]),
+        (DISK | {"kit": None}, ["export a new kit"]),
+        (DISK | {"kit": {**DISK["kit"], "reachable": 2}}, ["export a new kit"]),
+        (DISK | {"trouble": "the [disk] failed"}, [r"the \[disk] failed"]),
+    ],
+)
+def test_what_would_help(disk: dict[str, Any], lines: list[str]) -> None:
+    given = list(advice(disk))
+    assert len(given) == len(lines)
+    assert all(line in said for line, said in zip(lines, given, strict=True))
+
+
+def test_moments_are_told_in_the_zone_of_the_reader() -> None:
+    assert clock(HELD, NOW) == "13:34:56"
+    assert clock(HELD, NOW + timedelta(days=1)) == "2026-11-21 13:34:56"
+    assert clock("2026-11-20 23:30:00 UTC", NOW) == "00:30:00"
+    assert clock(HELD, NOW.astimezone(UTC)) == "12:34:56"
+
+
+def test_the_sentences_say_what_is_full_and_how_much_is_of_use() -> None:
+    told = "\n".join(disk_sentences(DISK, NOW))
+    assert "30.0 MiB of 90.0 MiB used, 60.0 MiB free; 16.0 MiB more are kept back" in told
+    assert "30 of 100 taken, 20 by content, 75 % of it still in use, 10 by the log" in told

@@ -1,0 +1,71 @@
+"""The figures behind `coopfs status`: damage by partner, the kit's countdown, space and its reserve."""
+
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from coopfs.app.status import describe_disk
+from coopfs.core.rows import reserve_rows, stripe_payload
+from coopfs.local.kitrecord import MadeKit
+from tests.sim.owner import Owner
+from tests.sim.world import ROWS, Geometry
+from tests.tasks.homes import SETTLED, group_of, play
+
+
+def columns(owner: Owner, key: str) -> list[Any]:
+    return [column[key] for column in describe_disk(owner.own)["columns"]]
+
+
+def test_lost_and_damaged_blocks_are_shown_with_their_partner(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a", 100_000)
+        await trio.sleep(SETTLED)
+        assert columns(owner, "lost") == columns(owner, "damaged") == [0, 0, 0, 0]
+        site = owner.world.sites[1]
+        (store,) = site.host.stores.values()
+        gone = len(store.blocks)
+        store.blocks.clear()
+        site.cut()
+        await trio.sleep(SETTLED)
+        assert columns(owner, "lost") == [0, gone, 0, 0]
+        assert columns(owner, "missing") == [0, 0, 0, 0], "they were sent again, and yet it is told"
+
+        (data,) = owner.world.sites[0].host.stores.values()
+        for row in list(data.blocks):
+            data.spoil(row)
+        stripe = owner.own.log.get(owner.own.log.places()[0][0])
+        assert stripe is not None
+        await owner.own._fetch(stripe)
+        assert columns(owner, "damaged") == [1, 0, 0, 0]
+
+    play(tmp_path, Geometry(2, 2), main)
+
+
+def test_the_kit_counts_down_to_when_it_is_good_no_more(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await trio.sleep(SETTLED)
+        assert describe_disk(owner.own)["kit"] is None
+        nodes = [column.place.node for column in owner.own.columns.columns]
+        owner.own.kits.note(MadeKit(1_700_000_000, tuple(nodes[:3])))
+        expected = {"exported_at": "2023-11-14 22:13:20 UTC", "reachable": 3, "needed": 2}
+        assert describe_disk(owner.own)["kit"] == expected
+        owner.own.columns.columns[2].away = True
+        assert describe_disk(owner.own)["kit"] == expected | {"reachable": 2}
+
+    play(tmp_path, Geometry(2, 2), main)
+
+
+def test_space_and_rows_add_up(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a", 100_000)
+        await trio.sleep(SETTLED)
+        told = describe_disk(owner.own)
+        layout = owner.own.ledger.layout
+        assert told["rows"] == ROWS
+        assert told["row_bytes"] == stripe_payload(layout)
+        assert told["reserve_bytes"] == reserve_rows(ROWS) * stripe_payload(layout)
+        assert told["cleaning"]["live_bytes"] == 100_000
+        assert told["cleaning"]["data_rows"] + told["cleaning"]["log_rows"] == told["rows_used"]
+
+    play(tmp_path, Geometry(2, 1), main)
