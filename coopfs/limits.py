@@ -91,6 +91,8 @@ CARVE_STEP = 64 * MIB  # bytes that leave a reservation before a store has them:
 
 # --- quorum (R7) --------------------------------------------------------------------------------------------------
 AWAY_AFTER = 12 * 3600.0  # seconds unreachable before a column is away
+FLOOR_INTERVAL = 86400  # seconds by which the floor may lag behind what is held: one 2 KiB put per partner and day
+FLOOR_CHECK = 60.0  # seconds between looks whether it does
 
 # --- space (R9) ---------------------------------------------------------------------------------------------------
 IMAGE_BYTES = 256  # bytes charged for one image not yet sealed: an inode with name and extent is ~110, plus tombstone

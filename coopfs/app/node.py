@@ -28,7 +28,6 @@ from coopfs.app.requests import Arguments
 from coopfs.core import invitation
 from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, KitDisk, KitPartner, to_text
-from coopfs.core.master import Floor
 from coopfs.core.wire.node_requests import Hello
 from coopfs.errors import MountError, StateError, UsageError
 from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, PROTOCOL_VERSION
@@ -197,8 +196,7 @@ class Node:
 
     async def call_kit_export(self, arguments: Arguments, watch: Watch) -> Any:
         own = self._disk()
-        held = own.ledger.progress.barrier
-        floor = Floor(own.log.end_of(held).version, own.log.closed_at(held)) if held else Floor(0, 0)
+        floor = await own.keeper.move_floor() if own.trouble is None else own.keeper.block.floor
         stores = [store for column in own.places.columns for store in column]
         known = {entry.key: entry for entry in partners.all_partners(self._database)}
         listed = tuple(

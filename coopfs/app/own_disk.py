@@ -8,6 +8,7 @@ mount -> fs.Disk -> committer -> writer -> columns -> partners
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -25,7 +26,7 @@ from coopfs.local.disk import LocalDisk
 from coopfs.local.groups import Group
 from coopfs.local.kitrecord import KitRecord
 from coopfs.local.log import Log, Sealed
-from coopfs.local.mastercopy import read_master
+from coopfs.local.mastercopy import read_master, save_master
 from coopfs.local.slots import Slots
 from coopfs.tasks.chronicle import Chronicle
 from coopfs.tasks.cleaner import Cleaner
@@ -37,12 +38,13 @@ from coopfs.tasks.compactor import Compactor
 from coopfs.tasks.content import RemoteContent
 from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.file_state import StateOfFile
+from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network
 from coopfs.tasks.retirer import Retirer
 from coopfs.tasks.space import PartnerSpace
 from coopfs.tasks.writer import Writer
-from coopfs.types import DiskId, NodeKey, Opening, Place
+from coopfs.types import Claim, DiskId, NodeKey, Opening, Place
 
 logger = logging.getLogger(__name__)
 
@@ -62,15 +64,20 @@ class OwnDisk:
     ) -> None:
         self.keys = keyfile.read(directory)
         self.local = LocalDisk(directory, lambda: int(wall() * NS))
-        self.master = read_master(self.local.database, self.keys, node)
-        self.places: LayoutPlaces = self.master.layouts[-1]
+        master = read_master(self.local.database, self.keys, node)
+        self.places: LayoutPlaces = master.layouts[-1]
         layout = self.places.layout
         self.log = Log(self.local.database, self.local.metadata.stripes.take_id)
         self.ledger = Ledger(self.log, Slots(self.local.database), layout, self.places.rows, self._forget_content)
         self.kits = KitRecord(self.local.database)
         self.chronicle = Chronicle(self.ledger, self.local.database, wall)
         self.committer = Committer(self.local.metadata, self.local.stage, self._on_closed)
-        self.columns = Columns(list(self._make_columns(network, int(wall()))), self.ledger, wall)
+        claimer = bytes(self.local.database.fact("claimer"))
+        claim = sign_claim(self._seed(), self.log.epoch, claimer, int(wall()))
+        self.columns = Columns(list(self._make_columns(network, claim)), self.ledger, wall)
+        save = partial(save_master, self.local.database, self.keys, node)
+        self.keeper = MasterKeeper(self.keys, master, claim, self.log, save, self.committer.commit)
+        self._network = network
         self._fetcher = Fetcher(self.keys, layout, self.columns.columns)
         stores = tuple(column.place for column in self.columns.columns)
         coder = Coder(self.keys, layout, stores, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)
@@ -89,9 +96,7 @@ class OwnDisk:
         self._mount: Mount | None = None
         self._nursery = nursery
 
-    def _make_columns(self, network: Network, now: int) -> Iterable[Column]:
-        claimer = bytes(self.local.database.fact("claimer"))
-        claim = sign_claim(self._seed(), self.log.epoch, claimer, now)
+    def _make_columns(self, network: Network, claim: Claim) -> Iterable[Column]:
         for number, (store, *_) in enumerate(self.places.columns):
             opening = Opening(self.disk_id, store.store, claim)
             yield Column(number, store, opening, network, self.ledger, self._is_mine)
@@ -148,6 +153,7 @@ class OwnDisk:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.columns.run)
             nursery.start_soon(self.chronicle.run)
+            nursery.start_soon(self.keeper.run, self.columns.columns, self._network)
             nursery.start_soon(self._writer.run)
             nursery.start_soon(self._retirer.run)
             nursery.start_soon(self._compactor.run)

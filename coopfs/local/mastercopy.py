@@ -1,7 +1,7 @@
 """This home's own copy of its disk's master block, sealed for this node like a partner's: facts of the database."""
 
 from coopfs.core.keys import DiskKeys
-from coopfs.core.master import MasterBlock, open_master
+from coopfs.core.master import MasterBlock, open_master, seal_master
 from coopfs.errors import NotAuthentic, StateError
 from coopfs.local.database import REMEDY, Database
 from coopfs.types import Master, NodeKey
@@ -16,3 +16,10 @@ def read_master(database: Database, keys: DiskKeys, node: NodeKey) -> MasterBloc
         return open_master(keys, Master(counter, data), node)
     except NotAuthentic as bad:
         raise StateError(f"the disk's own copy of the master block is damaged ({bad}): {REMEDY}") from None
+
+
+def save_master(database: Database, keys: DiskKeys, node: NodeKey, block: MasterBlock) -> None:
+    """Keep a newer one, with the next commit."""
+    sealed = seal_master(keys, block, node)
+    database.set_fact("master_counter", sealed.counter)
+    database.set_fact("master", sealed.data)

@@ -67,6 +67,13 @@ def _check_digests(owner: Owner, stores: Sequence[Mapping[StoreId, StoreContent]
                 raise Violation(f"column {column} holds something else, with the same digest")
 
 
+def _check_masters(owner: Owner) -> None:
+    newest = owner.own.keeper.block
+    for number in range(owner.own.ledger.layout.n):
+        if owner.world.masters(number)[0] != newest:
+            raise Violation(f"partner {number} does not have the newest master block, {newest.counter:#x}")
+
+
 def check_ledger(owner: Owner) -> None:
     """What the ledger says of blocks, rows and acks is what the partners have."""
     ledger = owner.own.ledger
@@ -81,6 +88,7 @@ def check_ledger(owner: Owner) -> None:
             if stored is None or stored.version != version:
                 raise Violation(f"column {column} is said to have stripe {id_} in row {row}, and has {stored!r:.60}")
     _check_digests(owner, stores)
+    _check_masters(owner)
     if ledger.progress.pending:
         raise Violation(f"{ledger.progress.pending} stripes are pending, all are complete")
     rows = [row for _, row, _, _ in places]

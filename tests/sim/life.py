@@ -308,6 +308,9 @@ class Life:
         expected = self.owner.history.end_of(found.group)
         if found.picture != expected:
             raise Violation(f"P1: group {found.group} as restored: {difference(found.picture, expected)}")
+        floor = max(self.world.masters(number)[0].floor.version for number in left)
+        if found.state.end.version < floor:
+            raise Violation(f"R14: group {found.group} is older than the floor that {sorted(left)} know")
         newest = self.owner.history.newest_held
         if found.group < newest and found.doubt is None and not self.world.damaged:
             raise Violation(f"R11: group {newest} was held, {sorted(left)} silently give {found.group}")

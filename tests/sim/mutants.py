@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
+from coopfs.core.master import Floor
 from coopfs.core.newest import Answers
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum, Reach
@@ -13,7 +14,9 @@ from coopfs.local.database import Database
 from coopfs.local.log import Log
 from coopfs.tasks.column import Column
 from coopfs.tasks.committer import Committer
+from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.recovery import Recovery
 from coopfs.tasks.writer import Writer
 from coopfs.types import Place
 
@@ -102,6 +105,32 @@ def the_newest_whole_state_is_taken_without_asking() -> Any:
     return patch.object(Answers, "may_have_been_held", lambda *_: False)
 
 
+def a_restore_ignores_the_floor() -> Any:
+    """R14."""
+    find = Recovery.find
+    return patch.object(Recovery, "find", lambda self, floor: find(self, 0))
+
+
+def the_floor_is_what_was_sealed_last() -> Any:
+    """R14: it must be held."""
+
+    def mutant(self: MasterKeeper) -> Floor:
+        group = self._log.newest_sealed()
+        return Floor(self._log.end_of(group).version, self._log.closed_at(group)) if group else Floor(0, 0)
+
+    return patch.object(MasterKeeper, "_held", mutant)
+
+
+def a_master_block_is_sent_before_it_is_saved() -> Any:
+    """R14."""
+    original: Any = MasterKeeper.__init__
+
+    def mutant(self: MasterKeeper, *args: Any) -> None:
+        original(self, *args[:4], lambda _: None, *args[5:])
+
+    return patch.object(MasterKeeper, "__init__", mutant)
+
+
 def blocks_are_sent_before_their_version_is_durable() -> Any:
     """R5."""
     original: Any = Writer.__init__
@@ -139,6 +168,9 @@ MUTANTS: list[Mutant] = [
     dead_content_of_a_closed_group_is_not_sent,
     only_the_chain_of_metadata_makes_a_state_valid,
     the_newest_whole_state_is_taken_without_asking,
+    a_restore_ignores_the_floor,
+    the_floor_is_what_was_sealed_last,
+    a_master_block_is_sent_before_it_is_saved,
     blocks_are_sent_before_their_version_is_durable,
     fsync_answers_before_the_log_is_synced,
     a_commit_does_not_wait_for_the_stage,

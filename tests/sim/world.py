@@ -10,7 +10,7 @@ from coopfs.core.claims import CLAIMER, sign_claim
 from coopfs.core.geometry import MIN_STRIPE, OVERHEAD, check_layout, shard_capacity
 from coopfs.core.identity import Identity
 from coopfs.core.keys import make_keys
-from coopfs.core.master import Floor, LayoutPlaces, MasterBlock, StorePlace, seal_master
+from coopfs.core.master import Floor, LayoutPlaces, MasterBlock, StorePlace, open_master, seal_master
 from coopfs.core.quorum import Quorum
 from coopfs.limits import BLOCK_ROUNDING, MIN_BLOCK_SIZE
 from coopfs.local import keyfile
@@ -78,6 +78,14 @@ class World:
         (store,) = self.sites[column].host.stores.values()
         stored = store.blocks.get(row)
         return column in self.damaged or (stored is not None and stored.version == version)
+
+    def masters(self, column: int) -> list[MasterBlock]:
+        """What a partner keeps, the newest first."""
+        host = self.sites[column].host
+        disk = host.known_disk(self.node, self.keys.disk)
+        assert disk is not None
+        blocks = [open_master(self.keys, stored, host.key) for stored in disk.masters]
+        return sorted(blocks, key=lambda block: block.counter, reverse=True)
 
     async def format(self) -> Path:
         """A new disk. Returns its directory on the owner's machine."""

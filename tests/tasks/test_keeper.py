@@ -1,0 +1,103 @@
+"""The floor of the master block follows what is held, and every partner gets the newest block."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from coopfs.core.master import Floor
+from coopfs.limits import FLOOR_CHECK, FLOOR_INTERVAL
+from tests.sim.owner import Owner
+from tests.sim.restore import Refused, restore
+from tests.sim.world import Geometry
+from tests.tasks.homes import SETTLED, group_of, play, running, write
+
+LONG = 2 * FLOOR_CHECK
+
+
+def floors(owner: Owner, column: int) -> list[int]:
+    """Of the master blocks that a partner keeps, the newest first."""
+    return [block.floor.version for block in owner.world.masters(column)]
+
+
+def end(owner: Owner, group: int) -> int:
+    return owner.own.log.end_of(group).version
+
+
+def test_the_floor_follows_once_a_day(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        group = await group_of(owner, b"a")
+        await trio.sleep(LONG)
+        first = end(owner, group)
+        assert floors(owner, 0) == floors(owner, 2) == [first, 0]
+        await group_of(owner, b"b")
+        await trio.sleep(LONG)
+        assert floors(owner, 0)[0] == first
+        owner.world.skipped += FLOOR_INTERVAL
+        third = await group_of(owner, b"c")
+        await trio.sleep(LONG)
+        assert floors(owner, 1) == [end(owner, third), first]
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_a_partner_that_was_away_gets_the_newest_block(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        away = owner.world.sites[2]
+        away.go(up=False)
+        group = await group_of(owner, b"a")
+        await trio.sleep(LONG)
+        assert (floors(owner, 0)[0], floors(owner, 2)) == (end(owner, group), [0])
+        await owner.die(power=True)
+        async with running(owner):
+            away.go(up=True)
+            await trio.sleep(SETTLED)
+            assert owner.world.masters(2)[0] == owner.own.keeper.block == owner.world.masters(0)[0]
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_a_kit_moves_the_floor_to_what_is_held_and_no_further(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        assert await owner.own.keeper.move_floor() == Floor(0, 0)
+        held = await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        for site in owner.world.sites[1:]:
+            site.go(up=False)
+        await write(owner, b"b", 1000)
+        assert await owner.own.committer.close_group() == held + 1
+        await trio.sleep(SETTLED)
+        floor = await owner.own.keeper.move_floor()
+        assert floor == owner.own.keeper.block.floor
+        assert floor.version == end(owner, held)
+        counter = owner.own.keeper.block.counter
+        assert await owner.own.keeper.move_floor() == floor
+        assert owner.own.keeper.block.counter == counter
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+@pytest.mark.parametrize("floor_known", [True, False])
+def test_stores_that_were_set_back_cannot_pass_for_the_newest_state(tmp_path: Path, floor_known: bool) -> None:
+    """All stores are images from before; the highest floor that any partner or the kit knows is not."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        await group_of(owner, b"a")
+        await trio.sleep(LONG)
+        old = [dict(store.blocks) for site in world.sites for store in site.host.stores.values()]
+        world.skipped += FLOOR_INTERVAL
+        await group_of(owner, b"b")
+        await trio.sleep(LONG)
+        await owner.burn()
+        for site, blocks in zip(world.sites, old, strict=True):
+            for store in site.host.stores.values():
+                store.blocks = blocks
+        for site in world.sites[floor_known:]:  # one partner was not set back
+            disk = site.host.known_disk(world.node, world.keys.disk)
+            assert disk is not None
+            disk.masters = sorted(disk.masters, key=lambda master: master.counter)[:1]
+        found = await restore(world, world.network, tmp_path / "restored")
+        assert isinstance(found, Refused) == floor_known
+
+    play(tmp_path, Geometry(1, 2), main)
