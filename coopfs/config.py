@@ -37,13 +37,14 @@ def _host_name() -> str:
 class Config:
     """name: how partners see this node in their lists. listen: HOST:PORT of the daemon, port 0 = any free one.
     advertise: addresses given to partners, HOST:PORT each; empty: derived from listen. upload_limit, download_limit: of
-    content, by the hour of the week."""
+    content, by the hour of the week. cache: bytes of content on the local disk at the most."""
 
     name: str = field(default_factory=_host_name)
     listen: str = DEFAULT_LISTEN
     advertise: tuple[str, ...] = ()
     upload_limit: Schedule = UNLIMITED
     download_limit: Schedule = UNLIMITED
+    cache: int = limits.DEFAULT_CACHE
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -167,6 +168,12 @@ def _read_rate(value: object) -> int:
     return parse_size(str(value))
 
 
+def _read_cache(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise UsageError(f'must be bytes, a number or text like "10G", not {_toml_type(value)}')
+    return parse_size(str(value))
+
+
 def _toml_type(value: object) -> str:
     names: dict[type, str] = {
         bool: "true or false",
@@ -185,12 +192,13 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "advertise": _read_advertise,
     "upload_limit": _read_limit,
     "download_limit": _read_limit,
+    "cache": _read_cache,
 }
 assert set(_READERS) == {entry.name for entry in fields(Config)}
 
 
 def default_text(config: Config) -> str:
-    """The commented file that `coopfs init` writes; reading it gives this config again, without its limits."""
+    """The commented file that `coopfs init` writes; reading it gives this config again, less limits and sizes."""
     advertise = ", ".join(f'"{address}"' for address in config.advertise)
     return f"""\
 # Configuration of this coopfs home; see coopfs.toml(5). Read when the daemon starts.
@@ -209,6 +217,10 @@ advertise = [{advertise}]
 # 0: no limit. It may depend on the hour of the week; see coopfs.toml(5).
 upload_limit = 0
 download_limit = 0
+
+# Most bytes of file content on this machine's disk, whether safe with partners or still on the way to them.
+# What is safe goes first when room is needed, and is fetched back when it is read.
+cache = "10G"
 """
 
 

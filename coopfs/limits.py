@@ -26,10 +26,23 @@ LOCAL_HEADROOM = (
     64 * MIB
 )  # bytes kept free on the local disk for SQLite: below it writes get ENOSPC, deletes still work
 
+# --- the cache (R8, P6) -------------------------------------------------------------------------------------------
+DEFAULT_CACHE = 10 * 1024 * MIB  # bytes of content on the local disk, or what that has free when the disk is opened
+DIRTY_SHARE = 0.75  # of the cache that content not yet safe may fill: the rest lets reads go on while writers wait
+RECALL_SHARE = 0.5  # of the cache up to which endangered content is fetched back: a third of the dirty cap is left
+GROUPS_OF_DIRTY = 4  # groups that fit under the dirty cap: one is filled while others are sent
+MIN_CACHE_FACTOR = 2  # 4/3 for the dirty share x 4/3 for the group that is open, rounded up
+WRITE_MAX = 1 * MIB  # bytes of one write request: libfuse's limit, 256 pages
+GHOST_STRIPES = 65_536  # ids of stripes remembered after they went: x ~100 bytes = 6.5 MB
+READ_APART = 64  # stripes between two reads of one that count as two: some readers take turns in requests of 128 KiB
+RECALL_INTERVAL = 5.0  # seconds between looks for endangered content that is not here
+RECALL_BATCH = 16  # stripes fetched back in one look, so that more endangered ones come first soon
+
 # --- memory of the pipeline (P6) ----------------------------------------------------------------------------------
 COLUMN_QUEUE = 16  # blocks queued to one partner; a slower one is left to the cleaner
 PUTS_IN_FLIGHT = 8  # unanswered puts per partner: covers 8 x 256 KiB = 2 MiB, 160 Mbit/s at 100 ms round trip
-FETCH_STRIPES = 8  # stripes decoded and kept by a reader
+FETCH_BYTES = 16 * MIB  # bytes of decoded stripes that a reader keeps where no cache takes them, or one stripe
+READERS = 64  # stripes that readers turned to last: so many may read sequentially at once
 READ_AHEAD_STRIPES = 4  # stripes fetched ahead of a sequential reader
 SPARE_DELAY = 0.5  # seconds after which a reader asks one more partner than k
 READ_TIMEOUT = 300.0  # seconds a read waits for partners before EIO (documented in mount.coopfs(8))

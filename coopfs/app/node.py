@@ -94,12 +94,12 @@ class Node:
         if directories:
             try:
                 self._run_disk(directories[0])
-            except StateError as damage:
+            except (StateError, UsageError) as damage:
                 self.damage = str(damage)
                 logger.error("%s", damage)
 
     def _run_disk(self, directory: Path) -> None:
-        self.own = OwnDisk(directory, self.identity.key, self._network, self._nursery, time.time)
+        self.own = OwnDisk(directory, self.identity.key, self._network, self._nursery, time.time, self._settings.cache)
         self._nursery.start_soon(self.own.run)
 
     async def note_who_is_up(self) -> None:

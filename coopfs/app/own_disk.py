@@ -13,6 +13,7 @@ from pathlib import Path
 
 import trio
 
+from coopfs.app.cache_size import set_cache_size, take_cache_option
 from coopfs.core import coding
 from coopfs.core.claims import sign_claim
 from coopfs.core.master import LayoutPlaces
@@ -20,7 +21,7 @@ from coopfs.errors import MountError, NotAuthentic, StateError, UsageError, firs
 from coopfs.fs.disk import Disk
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.mounting import Mount
-from coopfs.limits import PROGRESS_INTERVAL, ROOT_INO
+from coopfs.limits import DEFAULT_CACHE, PROGRESS_INTERVAL, ROOT_INO
 from coopfs.local import keyfile
 from coopfs.local.disk import LocalDisk
 from coopfs.local.groups import Group
@@ -41,6 +42,7 @@ from coopfs.tasks.file_state import StateOfFile
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network
+from coopfs.tasks.recaller import Recaller
 from coopfs.tasks.retirer import Retirer
 from coopfs.tasks.space import PartnerSpace
 from coopfs.tasks.writer import Writer
@@ -55,12 +57,19 @@ NS = 1_000_000_000
 class OwnDisk:
     """One disk, opened. trouble: why nothing is sent any more, in words; None while all is well.
 
-    directory: HOME/disks/<disk id>; node: this node's key; network: the way to partners; wall: seconds since 1970.
-    StateError: its files are missing, damaged, or of another version.
+    directory: HOME/disks/<disk id>; node: this node's key; network: the way to partners; wall: seconds since 1970;
+    cache: bytes of content on the local disk. StateError: its files are missing, damaged, or of another version.
+    UsageError: the cache is too small.
     """
 
     def __init__(
-        self, directory: Path, node: NodeKey, network: Network, nursery: trio.Nursery, wall: Callable[[], float]
+        self,
+        directory: Path,
+        node: NodeKey,
+        network: Network,
+        nursery: trio.Nursery,
+        wall: Callable[[], float],
+        cache: int = DEFAULT_CACHE,
     ) -> None:
         self.keys = keyfile.read(directory)
         self.local = LocalDisk(directory, lambda: int(wall() * NS))
@@ -68,7 +77,8 @@ class OwnDisk:
         self.places: LayoutPlaces = master.layouts[-1]
         layout = self.places.layout
         self.log = Log(self.local.database, self.local.metadata.stripes.take_id)
-        self.ledger = Ledger(self.log, Slots(self.local.database), layout, self.places.rows, self._forget_content)
+        slots = Slots(self.local.database)
+        self.ledger = Ledger(self.log, slots, layout, self.places.rows, self._forget_content, self.local.cache)
         self.kits = KitRecord(self.local.database)
         self.chronicle = Chronicle(self.ledger, self.local.database, wall)
         self.committer = Committer(self.local.metadata, self.local.stage, self._on_closed)
@@ -84,11 +94,12 @@ class OwnDisk:
         self._writer = Writer(self.keys, layout, self.ledger, coder, self.columns.columns, self.committer.commit)
         self._cleaner = Cleaner(self.ledger, coder, self._writer.in_hand)
         self._retirer = Retirer(self.ledger, self.local.metadata, self.committer.hurry)
-        self.space = PartnerSpace(self.ledger, self.local.metadata, directory)
-        content = RemoteContent(self.log, self._fetcher, nursery)
-        self._compactor = Compactor(
-            self.ledger, self.local, self.committer.may_append, lambda stripe, length: content.read(stripe, 0, length)
-        )
+        self.space = PartnerSpace(self.ledger, self.local.metadata, self.local.stage, directory)
+        content = RemoteContent(self.log, self._fetcher, self.local.stage, nursery)
+        self._compactor = Compactor(self.ledger, self.local, self.committer.until_may_append, content.read_once)
+        self._recaller = Recaller(self.ledger, self.local.cache, content)
+        self._cache_setting = cache
+        set_cache_size(self.local.stage, layout, cache)
         self.disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
         self.disk.bury_orphans()
         self.trouble: str | None = None
@@ -146,6 +157,7 @@ class OwnDisk:
             await work()
         except* StateError as group:
             self.trouble = str(first_of(group))
+            self.committer.give_up(StateError(self.trouble))
             logger.error("%s", self.trouble)
             self.ledger.changed.notify()
 
@@ -157,16 +169,19 @@ class OwnDisk:
             nursery.start_soon(self._writer.run)
             nursery.start_soon(self._retirer.run)
             nursery.start_soon(self._compactor.run)
+            nursery.start_soon(self._recaller.run)
             for column in self.columns.columns:
                 nursery.start_soon(self._cleaner.run, column)
 
     async def mount(self, mountpoint: Path, options: Sequence[str]) -> None:
-        """Return when the mount answers. MountError, StateError."""
+        """Return when the mount answers. MountError, StateError, UsageError: cache= is wrong."""
         if self.trouble is not None:
             raise StateError(self.trouble)
         if self._mount is not None:
             raise MountError(f"this disk is mounted at {self.mountpoint} already")
-        mount = Mount(Handlers(self.disk, self.committer), mountpoint, options)
+        rest, cache = take_cache_option(options)
+        set_cache_size(self.local.stage, self.ledger.layout, self._cache_setting if cache is None else cache)
+        mount = Mount(Handlers(self.disk, self.committer), mountpoint, rest)
         await self._nursery.start(self._serve, mount, mountpoint)
 
     async def _serve(self, mount: Mount, mountpoint: Path, task_status: trio.TaskStatus[None]) -> None:

@@ -111,7 +111,8 @@ async def _recover(
     log = Log(local.database, local.metadata.stripes.take_id)
     attendance = Attendance(Quorum(places.layout.k, places.layout.m), readers, log, talk.say)
     nursery.start_soon(attendance.run)
-    content = RemoteContent(log, fetcher, nursery)
+    local.cache.limit(0, 0)  # what is fetched is kept in memory
+    content = RemoteContent(log, fetcher, local.stage, nursery)
     return Disk(local, ReadOnlySpace(log.content_bytes()), content, attendance), fetcher
 
 

@@ -48,6 +48,7 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "held_group": progress.barrier,
         "complete_group": complete,
         "held_at": date(own.log.closed_at(progress.barrier)) if progress.barrier else None,
+        "cache": _describe_cache(own),
         "not_held_bytes": own.log.bytes_after(progress.barrier),
         "below_target": progress.pending,
         "margin": progress.margin() if progress.barrier else None,
@@ -55,6 +56,14 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "trouble": own.trouble,
         "columns": [_describe_column(column, own, damage) for column in own.columns.columns],
     }
+
+
+def _describe_cache(own: OwnDisk) -> dict[str, Any]:
+    """Content on the local disk: the cap, what is there, and the part of it that must stay until it is safe. Writers
+    wait at dirty_size; null: they never do, since nothing is evicted."""
+    cache = own.local.cache
+    figures = {"size": cache.size, "used": cache.used, "dirty": cache.dirty, "dirty_size": cache.dirty_size}
+    return {**figures, "writers_waiting": own.committer.waiting}
 
 
 def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:

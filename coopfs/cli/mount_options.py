@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from coopfs.errors import UsageError
+from coopfs.sizes import parse_size
 
 # An option and what takes it back; the last one given wins. The first of each pair is passed on to the daemon.
 _PAIRS = (
@@ -24,23 +25,28 @@ FOR_OTHERS = (
 )
 PREFIXES_FOR_OTHERS = ("x-", "X-", "comment=", "user=", "uhelper=", "helper=")
 
+CACHE = "cache="  # and a size, in place of the home's setting
+
 TAKEN_BACK = {negative: positive for positive, negative in _PAIRS}
 PASSED_ON = frozenset(positive for positive, _ in _PAIRS) | _PASSED
 
 
 def split_options(groups: Iterable[str]) -> tuple[list[str], list[str]]:
     """(what the daemon must know, what nobody knows); each group is one -o argument, each option is named once,
-    sorted."""
+    sorted. UsageError: the size of the cache is none."""
     chosen: set[str] = set()
     unknown: set[str] = set()
+    cache: list[str] = []
     for option in (part.strip() for group in groups for part in group.split(",")):
         if option in PASSED_ON:
             chosen.add(option)
+        elif option.startswith(CACHE):
+            cache = [f"{CACHE}{parse_size(option.removeprefix(CACHE))}"]
         elif option in TAKEN_BACK:
             chosen.discard(TAKEN_BACK[option])
         elif option and not _is_for_others(option):
             unknown.add(option)
-    return sorted(chosen), sorted(unknown)
+    return sorted([*chosen, *cache]), sorted(unknown)
 
 
 def parse_options(groups: Iterable[str]) -> list[str]:

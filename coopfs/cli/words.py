@@ -25,6 +25,7 @@ def disk_sentences(disk: Json, now: datetime) -> list[str]:
         safety(disk, now),
         waiting(disk),
         space(disk),
+        cache(disk["cache"]),
         cleaning(disk),
         kit(disk["kit"], now),
     ]
@@ -66,6 +67,13 @@ def space(disk: Json) -> str:
         f"space: {format_size(used)} of {format_size(disk['bytes'])} used, {format_size(disk['bytes_free'])} free; "
         f"{format_size(disk['reserve_bytes'])} more are kept back so that deleting always works"
     )
+
+
+def cache(cache: Json) -> str:
+    """What of the content lies on this machine."""
+    there = f"on this machine: {format_size(cache['used'])} of at most {format_size(cache['size'])}"
+    sentence = f"{there}, {format_size(cache['dirty'])} of it not safe with partners yet"
+    return sentence + ("; [yellow]writers wait until less of it is[/]" if cache["writers_waiting"] else "")
 
 
 def cleaning(disk: Json) -> str:

@@ -97,6 +97,19 @@ class Progress:
         """The stripe if it is not complete."""
         return self._pending.get(id_)
 
+    def may_go(self, id_: int) -> bool:
+        """Whether the content of a sealed stripe may be evicted from this machine (R8)."""
+        return self.quorum.may_go(self._acks(id_), self.away)
+
+    def is_endangered(self, id_: int) -> bool:
+        """No further loss may hit a sealed stripe: its margin is 0, or less."""
+        return (self._acks(id_) & ~self.away).bit_count() <= self.quorum.k
+
+    def endangered(self) -> list[int]:
+        """The stripes below target that the held state names, and whose margin is 0 or less; fewest blocks first."""
+        found = [p for p in self._pending.values() if self._is_named(p) and self.is_endangered(p.id)]
+        return [p.id for p in sorted(found, key=lambda p: ((p.acks & ~self.away).bit_count(), p.id))]
+
     def is_written(self, group: int) -> bool:
         """Every stripe born in `group` that was added so far is written."""
         return all(
@@ -135,6 +148,10 @@ class Progress:
         return len(self._pending)
 
     # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _acks(self, id_: int) -> int:
+        pending = self._pending.get(id_)
+        return (1 << self.quorum.n) - 1 if pending is None else pending.acks
 
     def _is_named(self, pending: Pending) -> bool:
         """The state at the barrier names this stripe; it does so too if a later group has killed it (R7)."""

@@ -62,6 +62,10 @@ class Quorum:
             return Reach.HELD
         return Reach.WRITTEN if counted >= self.to_be_written(away) else Reach.SENT
 
+    def may_go(self, acks: int, away: int) -> bool:
+        """Whether a stripe's content may be evicted here: it is safe, and survives one loss more than it must (R8)."""
+        return (acks & ~away).bit_count() >= max(self.to_be_safe(away), self.k + 1)
+
     def margin(self, acks: Iterable[int], away: int) -> int | None:
         """Further losses that the held state survives now: the least of (acks outside A - k). None: no stripes."""
         return min(((a & ~away).bit_count() - self.k for a in acks), default=None)

@@ -9,9 +9,10 @@ from coopfs.fs.ports import Space
 from coopfs.fs.posix import PosixError
 from coopfs.fs.tree import Tree
 from coopfs.limits import FILE_SIZE_MAX
+from coopfs.local.contents import Local
 from coopfs.local.metadata import Metadata
 from coopfs.local.nodes import Node
-from coopfs.local.stage import Local, Stage
+from coopfs.local.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)

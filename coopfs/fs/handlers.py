@@ -12,6 +12,7 @@ import pyfuse3
 import trio
 from pyfuse3 import EntryAttributes, FileInfo, RequestContext
 
+from coopfs.errors import ContentUnavailable
 from coopfs.fs.boundary import modifies, reads
 from coopfs.fs.disk import Disk
 from coopfs.fs.entries import absent, attributes
@@ -20,8 +21,8 @@ from coopfs.fs.handles import Handle
 from coopfs.fs.ports import Committer
 from coopfs.fs.posix import PosixError
 from coopfs.limits import FILESYSTEM_BLOCK, LISTING_PAGE, NAME_MAX
+from coopfs.local.contents import Local
 from coopfs.local.nodes import Node
-from coopfs.local.stage import Local
 
 DOT, DOTDOT = 1, 2  # positions in a listing; entries follow at cookie + 2
 ROOT_UID = 0
@@ -167,9 +168,17 @@ class Handlers(pyfuse3.Operations):
 
     @reads
     async def read(self, fh: int, off: int, size: int) -> bytes:
-        buffer, missing = self.disk.files.read(self.disk.handles.get(fh).ino, off, size)
-        if missing:
-            await self._fill(missing)
+        ino = self.disk.handles.get(fh).ino
+        buffer, missing = self.disk.files.read(ino, off, size)
+        while missing:
+            try:
+                await self._fill(missing)
+                break
+            except ContentUnavailable:  # unless it has moved meanwhile to a stripe that can be had
+                places = [(part.stripe, part.at) for part in missing]
+                buffer, missing = self.disk.files.read(ino, off, size)
+                if [(part.stripe, part.at) for part in missing] == places:
+                    raise
         return buffer  # type: ignore[return-value]  # pyfuse3 takes any buffer; a copy to bytes would cost
 
     async def _fill(self, missing: list[Missing]) -> None:
@@ -182,8 +191,8 @@ class Handlers(pyfuse3.Operations):
 
     @modifies
     async def write(self, fh: int, off: int, buf: bytes) -> int:
-        if not self._committer.appending:
-            await self._committer.may_append()
+        if not self._committer.may_append(len(buf)):
+            await self._committer.until_may_append(len(buf))
         written = self.disk.files.write(self.disk.handles.get(fh), off, buf)
         self._committer.hurry()
         return written

@@ -33,12 +33,11 @@ class Content(Protocol):
 class Committer(Protocol):
     """Who makes changes durable (tasks/committer)."""
 
-    @property
-    def appending(self) -> bool:
-        """Whether content may be appended just now."""
+    def may_append(self, length: int) -> bool:
+        """Whether so many bytes of one file may be appended just now."""
 
-    async def may_append(self) -> None:
-        """Wait until content may be appended."""
+    async def until_may_append(self, length: int) -> None:
+        """Wait until they may be. StateError: they will not be."""
 
     def hurry(self) -> None:
         """Called after changes: commit before time if much has changed."""
@@ -66,11 +65,10 @@ class ReadOnlySpace:
 class NothingToCommit:
     """The committer of a restore view."""
 
-    @property
-    def appending(self) -> bool:
+    def may_append(self, length: int) -> bool:
         return True
 
-    async def may_append(self) -> None:
+    async def until_may_append(self, length: int) -> None:
         """Never asked: nothing can be written."""
 
     def hurry(self) -> None:

@@ -8,6 +8,7 @@ HOME/disks/<disk id>/disk.sqlite   the view of the log (schema)
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from coopfs.core.cache import Cache
 from coopfs.core.stripe import Packer
 from coopfs.local.database import Database
 from coopfs.local.metadata import Metadata
@@ -37,13 +38,16 @@ def create_disk(
 
 
 class LocalDisk:
-    """Database, metadata and stage. StateError: they are lost or damaged."""
+    """Database, metadata and stage. The cache has no cap until somebody sets one. StateError: lost or damaged."""
 
     def __init__(self, directory: Path, clock: Callable[[], int]) -> None:
         self.database = Database(directory / DATABASE)
         self.metadata = Metadata(self.database, clock)
         k, shard_length = int(self.database.fact("k")), int(self.database.fact("shard_length"))
-        self.stage = Stage(directory / STAGE, self.metadata.stripes, k * shard_length, lambda: Packer(k, shard_length))
+        self.cache = Cache()
+        self.stage = Stage(
+            directory / STAGE, self.metadata.stripes, k * shard_length, lambda: Packer(k, shard_length), self.cache
+        )
         self.stage.recover()
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-from coopfs.limits import GROUP_AGE, GROUP_BYTES, GROUP_IMAGES
+from coopfs.limits import GROUP_AGE, GROUP_IMAGES
 from coopfs.local.database import Database
 
 
@@ -28,9 +28,9 @@ class Group:
     bytes: int
 
 
-def should_close(age: float, images: int, content_bytes: int) -> bool:
+def should_close(age: float, images: int, content_bytes: int, most_bytes: int) -> bool:
     """Whether an open group is big or old enough. age: seconds since its first change."""
-    return age >= GROUP_AGE or images >= GROUP_IMAGES or content_bytes >= GROUP_BYTES
+    return age >= GROUP_AGE or images >= GROUP_IMAGES or content_bytes >= most_bytes
 
 
 class Groups:

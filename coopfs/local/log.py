@@ -116,6 +116,20 @@ class Log:
         row = self._db.read(f"SELECT {_COLUMNS} FROM stripes WHERE id = ? AND row IS NOT NULL", (id_,)).fetchone()
         return None if row is None else _sealed(row)
 
+    def is_sealed(self, id_: int) -> bool:
+        """Whether a stripe has a place, and not lost it again to the death that was held."""
+        return self._db.read("SELECT 1 FROM stripes WHERE id = ? AND row IS NOT NULL", (id_,)).fetchone() is not None
+
+    def is_data(self, id_: int) -> bool:
+        """Whether a stripe is one of content, and sealed."""
+        query = "SELECT 1 FROM stripes WHERE id = ? AND kind = ? AND row IS NOT NULL"
+        return self._db.read(query, (id_, Kind.DATA)).fetchone() is not None
+
+    def newest_data(self, limit: int) -> list[int]:
+        """Data stripes that live and are sealed, newest first."""
+        query = "SELECT id FROM stripes WHERE kind = ? AND row IS NOT NULL AND died IS NULL ORDER BY id DESC LIMIT ?"
+        return [id_ for (id_,) in self._db.read(query, (Kind.DATA, limit))]
+
     def places(self) -> list[tuple[int, int, int, int]]:
         """(id, row, version, acks) of every sealed stripe."""
         return self._db.read("SELECT id, row, version, acks FROM stripes WHERE row IS NOT NULL").fetchall()

@@ -129,7 +129,7 @@ class Metadata:
 
     def should_close(self, stage: Stage, age: float) -> bool:
         """Whether the open group is due. age: seconds since its first change."""
-        return self.group_changed and should_close(age, self.images.count, self._group_bytes(stage))
+        return self.group_changed and should_close(age, self.images.count, self._group_bytes(stage), stage.group_bytes)
 
     def live_images(self) -> int:
         """Images that the present state consists of, about: first names and extents at offset 0 count for nothing."""

@@ -1,92 +1,112 @@
-"""Content that this machine keeps: one file stage/<stripe id> for each data stripe.
+"""Content that this machine keeps: one file stage/<stripe id> for each data stripe that is here (contents.py).
 
 A write appends to the stripe being filled. Its file is allocated to the stripe's capacity when it is opened, so that
 what a write was promised is really there, and cut to its length when the stripe is closed. Nothing is ever overwritten:
-content that was overwritten by the user stays until its stripe goes.
+content that was overwritten by the user stays until its stripe goes. When the cache is full, clean content goes; it
+comes back with `keep` when somebody has fetched it.
 """
 
-import errno
 import os
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
-from enum import Enum, auto
 from pathlib import Path
 
+from coopfs.core.cache import Cache, charge_of
 from coopfs.core.records import Extent
 from coopfs.core.stripe import Fragment, Packer
 from coopfs.errors import OutOfSpace, StateError
-from coopfs.limits import LOCAL_HEADROOM, STAGE_DESCRIPTORS
+from coopfs.limits import GROUP_BYTES, GROUPS_OF_DIRTY, LOCAL_HEADROOM, MIN_CACHE_FACTOR, NAME_MAX, WRITE_MAX
+from coopfs.local.contents import HASH, Contents, Local, fill
 from coopfs.local.database import REMEDY
+from coopfs.local.filling import Filling
 from coopfs.local.stripes import Stripes
 
 
-class Local(Enum):
-    """Whether content could be had from this machine's disk."""
-
-    READ = auto()
-    SLOW = auto()  # here, but not in memory: ask again where waiting is allowed
-    ABSENT = auto()
-
-
-class _Filling:
-    """The stripe being filled."""
-
-    def __init__(self, stripe: int, descriptor: int, packer: Packer) -> None:
-        self.stripe = stripe
-        self.descriptor = descriptor
-        self.packer = packer
-        self.length = 0
-        self.fragments: list[Fragment] = []
-
-    def append(self, fragment: Fragment, content: memoryview) -> None:
-        written = 0
-        while written < len(content):
-            written += os.pwrite(self.descriptor, content[written:], self.length + written)
-        self.packer.add(fragment)
-        self.length += fragment.length
-        last = self.fragments[-1] if self.fragments else None
-        if last is not None and last.ino == fragment.ino and last.offset + last.length == fragment.offset:
-            self.fragments[-1] = replace(last, length=last.length + fragment.length)
-        else:
-            self.fragments.append(fragment)
-
-
 class Stage:
-    """The stage directory of one disk. capacity: content bytes of a stripe at the most; packer: makes an empty one."""
+    """The stage directory of one disk. capacity: content bytes of a stripe at the most; packer: makes an empty one;
+    cache: the books of what is here, and the cap on it."""
 
-    def __init__(self, directory: Path, stripes: Stripes, capacity: int, packer: Callable[[], Packer]) -> None:
+    def __init__(
+        self, directory: Path, stripes: Stripes, capacity: int, packer: Callable[[], Packer], cache: Cache
+    ) -> None:
+        directory.mkdir(exist_ok=True)
+        self.contents = Contents(directory)
+        self.cache = cache
         self._directory = directory
         self._stripes = stripes
         self.capacity = capacity
         self._packer = packer
-        self._filling: _Filling | None = None
+        self._usable = packer().room(0, 0, bytes(NAME_MAX))  # content bytes of one file with the longest name
+        self._filling: Filling | None = None
         self._noted: tuple[int, int] = (0, 0)  # stripe and length that the transaction knows
         self._unsynced: dict[int, int] = {}  # stripe -> bytes written since its last sync
         self._entries_changed = False  # files were created since the directory's last sync
-        self._open: OrderedDict[int, int] = OrderedDict()  # stripe -> descriptor for reading
+        self._last_read = 0
+        self.on_turn: Callable[[int], None] = nobody_reads_ahead  # called when a reader turns to another stripe
         self.appended = 0  # content bytes ever appended by this object
-        directory.mkdir(exist_ok=True)
 
     def recover(self) -> None:
         """After a start: files that no commit names go, the stripe that was being filled is closed.
 
-        StateError: content that has still to be sent is missing or short.
+        Content that was sealed may be missing: it was evicted. StateError: content that has still to be sent is missing
+        or short.
         """
         unsealed = dict(self._stripes.unsealed())
+        found = self.contents.scan()
+        sizes = dict(found)
         for stripe, length in unsealed.items():
-            path = self._path(stripe)
-            try:
-                size = path.stat().st_size
-            except FileNotFoundError:
-                raise StateError(f"the stage file {path} is missing: {REMEDY}") from None
-            if size < length:
+            path = self.contents.path(stripe)
+            if stripe not in sizes:
+                raise StateError(f"the stage file {path} is missing: {REMEDY}")
+            if sizes[stripe] < length:
                 raise StateError(f"the stage file {path} is shorter than the database says: {REMEDY}")
-            os.truncate(path, length)
             self._stripes.live(stripe, 0)  # the one that was being filled may die now
-        for path in self._directory.iterdir():
-            if path.name.isdigit() and int(path.name) not in unsealed and not self._stripes.known(int(path.name)):
-                path.unlink()
+        for stripe, size in found:
+            known = self._stripes.length(stripe)
+            if known is None:
+                self.contents.remove(stripe)
+            else:
+                self.cache.charge(stripe, self.contents.cut(stripe, size, known))
+
+    # --- room -----------------------------------------------------------------------------------------------------
+
+    @property
+    def least_cache(self) -> int:
+        """Bytes of the smallest cache in which writers never wait for each other: a quarter of the dirty cap is one
+        group, and beside it there is room for the largest request and two stripes more."""
+        return MIN_CACHE_FACTOR * (self._charge_for(WRITE_MAX) + 2 * charge_of(self.capacity))
+
+    @property
+    def group_bytes(self) -> int:
+        """Content bytes that close a group: with a small cache it closes before writers wait, to be sent."""
+        size = self.cache.dirty_size
+        return GROUP_BYTES if size is None else min(GROUP_BYTES, size // GROUPS_OF_DIRTY)
+
+    def may_append(self, length: int) -> bool:
+        """Whether so many bytes of one file fit under the dirty cap."""
+        return self.cache.takes_dirty(self._charge_for(length))
+
+    def _charge_for(self, length: int) -> int:
+        """What appending so many bytes may take of the cache: stripes are charged whole when they are opened."""
+        return charge_of(self.capacity) * (1 + -(-length // self._usable))
+
+    def make_room(self, more: int) -> bool:
+        """Let clean content go until so many bytes more are within the cap. False: there is not enough of it."""
+        while self.cache.lacks(more):
+            stripe = self.cache.evict()
+            if stripe is None:
+                return False
+            self.contents.remove(stripe)
+        return True
+
+    def _make_local_room(self) -> None:
+        """What others write to the local disk is none of the cap's business: clean content gives way to that too."""
+        lacking = self.capacity + LOCAL_HEADROOM - free_bytes(self._directory)
+        while lacking > 0 and (stripe := self.cache.evict()) is not None:
+            lacking -= self.contents.remove(stripe)
+        if lacking > 0:
+            raise OutOfSpace(f"the local disk of {self._directory} is full: free space there")
+
+    # --- writing --------------------------------------------------------------------------------------------------
 
     def append(self, ino: int, offset: int, data: bytes | memoryview, parent: int, name: bytes) -> list[Extent]:
         """Keep these bytes of a file. Returns where they lie: adjacent extents. OutOfSpace: the local disk is full.
@@ -109,23 +129,25 @@ class Stage:
             view = view[take:]
         return pieces
 
-    def _open_stripe(self) -> _Filling:
-        local = os.statvfs(self._directory)
-        if local.f_bavail * local.f_frsize < self.capacity + LOCAL_HEADROOM:
-            raise OutOfSpace(f"the local disk of {self._directory} is full: free space there")
+    def _open_stripe(self) -> Filling:
+        if not self.make_room(charge_of(self.capacity)):
+            raise OutOfSpace(f"the cache is full of content that is not safe elsewhere: {self._directory}")
+        self._make_local_room()
         stripe = self._stripes.new()
-        descriptor = os.open(self._path(stripe), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        path = self.contents.path(stripe)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, self.capacity)
         except OSError as full:
             os.close(descriptor)
-            self._path(stripe).unlink()
+            path.unlink()
             self._stripes.forget(stripe)
             raise OutOfSpace(
                 f"the local disk of {self._directory} is full ({full.strerror}): free space there"
             ) from None
+        self.cache.charge(stripe, self.capacity)
         self._entries_changed = True
-        self._filling = _Filling(stripe, descriptor, self._packer())
+        self._filling = Filling(stripe, descriptor, self._packer())
         return self._filling
 
     @property
@@ -147,7 +169,8 @@ class Stage:
         self.note()
         os.ftruncate(self._filling.descriptor, self._filling.length)
         self._stripes.live(self._filling.stripe, 0)  # it may die now
-        self._keep_open(self._filling.stripe, self._filling.descriptor)
+        self.cache.charge(self._filling.stripe, self._filling.length)
+        self.contents.keep_open(self._filling.stripe, self._filling.descriptor)
         self._filling = None
 
     def unsynced_bytes(self) -> int:
@@ -156,101 +179,79 @@ class Stage:
 
     def take_unsynced(self) -> list[Path]:
         """What was written since the last call, for `sync_files`: files, and last the directory if it has new ones."""
-        paths = [self._path(stripe) for stripe in self._unsynced]
+        paths = [self.contents.path(stripe) for stripe in self._unsynced]
         self._unsynced.clear()
         if self._entries_changed:
             paths.append(self._directory)
             self._entries_changed = False
         return paths
 
+    # --- reading --------------------------------------------------------------------------------------------------
+
     def read_into(self, stripe: int, at: int, view: memoryview) -> Local:
         """Fill the view from the page cache, without waiting for the disk."""
-        return self._read(stripe, at, view, os.RWF_NOWAIT)
+        if self._filling is not None and self._filling.stripe == stripe:
+            return fill(self._filling.descriptor, at, view, os.RWF_NOWAIT)
+        if stripe != self._last_read:
+            self._last_read = stripe
+            self.cache.touch(stripe)
+            self.on_turn(stripe)
+        return self.contents.read_into(stripe, at, view)
 
     def wait_into(self, stripe: int, at: int, view: memoryview) -> Local:
-        """Fill the view, READ or ABSENT; waits for the disk: for a thread. The thread needs a descriptor of its own."""
-        try:
-            with open(self._path(stripe), "rb", buffering=0) as file:
-                return _fill(file.fileno(), at, view, 0)
-        except FileNotFoundError:
-            return Local.ABSENT
-
-    def _read(self, stripe: int, at: int, view: memoryview, flags: int) -> Local:
-        descriptor = self._descriptor(stripe)
-        return Local.ABSENT if descriptor is None else _fill(descriptor, at, view, flags)
+        """Fill the view, READ or ABSENT; waits for the disk: for a thread."""
+        return self.contents.wait_into(stripe, at, view)
 
     def content(self, stripe: int, length: int) -> bytes | None:
         """The first `length` bytes of a stripe, None if they are not here. Waits for the disk; safe in a thread."""
-        try:
-            data = self._path(stripe).read_bytes()
-        except FileNotFoundError:
-            return None
-        return data[:length] if len(data) >= length else None
+        return self.contents.whole(stripe, length)
 
-    def _descriptor(self, stripe: int) -> int | None:
-        if self._filling is not None and self._filling.stripe == stripe:
-            return self._filling.descriptor
-        descriptor = self._open.get(stripe)
-        if descriptor is not None:
-            self._open.move_to_end(stripe)
-            return descriptor
-        try:
-            descriptor = os.open(f"{self._directory}/{stripe}", os.O_RDWR)  # a Path costs more than the open
-        except FileNotFoundError:
-            return None
-        self._keep_open(stripe, descriptor)
-        return descriptor
+    # --- what comes back from partners ----------------------------------------------------------------------------
 
-    def _keep_open(self, stripe: int, descriptor: int) -> None:
-        self._open[stripe] = descriptor
-        if len(self._open) > STAGE_DESCRIPTORS:
-            os.close(self._open.popitem(last=False)[1])
+    def begin_keep(self, stripe: int, length: int) -> bool:
+        """Whether there is room for content that was fetched, and nobody else brings it. Then `contents.write_part` in
+        a thread, and `finish_keep` or `give_up_keep`. Until then it is in the books as -stripe, which may never go."""
+        if -stripe in self.cache or not self.contents.wants(stripe) or not self.make_room(charge_of(length + HASH)):
+            return False
+        self.cache.charge(-stripe, length + HASH)
+        return True
+
+    def finish_keep(self, stripe: int, length: int) -> None:
+        """The draft is written: it is the stripe's file from now on, unless the stripe has died for good meanwhile."""
+        self.cache.forget(-stripe)
+        if not self._stripes.known(stripe):
+            self.contents.drop_part(stripe)
+            return
+        self.contents.adopt_part(stripe)
+        self.cache.charge(stripe, length + HASH)
+        self.cache.judge(stripe)
+
+    def give_up_keep(self, stripe: int) -> None:
+        """The draft could not be written."""
+        self.contents.drop_part(stripe)
+        self.cache.forget(-stripe)
+
+    # --- the end --------------------------------------------------------------------------------------------------
 
     def remove(self, stripes: list[int]) -> None:
         """Their content is not needed any more. Call it after the commit that says so (R5)."""
         for stripe in stripes:
             self._unsynced.pop(stripe, None)
-            if (descriptor := self._open.pop(stripe, None)) is not None:
-                os.close(descriptor)
-            self._path(stripe).unlink(missing_ok=True)
+            self.contents.remove(stripe)
+            self.cache.forget(stripe)
 
     def close(self) -> None:
         if self._filling is not None:
             os.close(self._filling.descriptor)
             self._filling = None
-        while self._open:
-            os.close(self._open.popitem()[1])
-
-    def _path(self, stripe: int) -> Path:
-        return self._directory / str(stripe)
+        self.contents.close()
 
 
-def _fill(descriptor: int, at: int, view: memoryview, flags: int) -> Local:
-    """Short reads are waits for the disk with RWF_NOWAIT, and a stage file cut short without it."""
-    done = 0
-    while done < len(view):
-        try:
-            got = os.preadv(descriptor, [view[done:]], at + done, flags)
-        except BlockingIOError:
-            return Local.SLOW
-        except OSError as bad:
-            if flags and bad.errno == errno.EOPNOTSUPP:  # tmpfs, for one, cannot say whether it would wait
-                return Local.SLOW
-            raise
-        if got == 0:
-            return Local.ABSENT
-        done += got
-    return Local.READ
+def nobody_reads_ahead(stripe: int) -> None:
+    """`on_turn` where there is nobody to fetch from."""
 
 
-def sync_files(paths: list[Path]) -> None:
-    """Make files and directories stable; those that were removed meanwhile need it no more. Waits: for a thread."""
-    for path in paths:
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def free_bytes(directory: Path) -> int:
+    """What plain users may still write there."""
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize

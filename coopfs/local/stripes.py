@@ -86,6 +86,11 @@ class Stripes:
         row = self._db.read("SELECT list FROM fragments WHERE stripe = ?", (stripe,)).fetchone()
         return [] if row is None else [Fragment(*fields) for fields in msgpack.unpackb(row[0])]
 
+    def length(self, stripe: int) -> int | None:
+        """Content bytes of a stripe; None: there is no such stripe."""
+        row = self._db.read("SELECT length FROM stripes WHERE id = ?", (stripe,)).fetchone()
+        return None if row is None else int(row[0])
+
     def known(self, stripe: int) -> bool:
         return self._db.read("SELECT 1 FROM stripes WHERE id = ?", (stripe,)).fetchone() is not None
 

@@ -7,7 +7,8 @@ A commit (see local/database for the argument):
 3. COMMIT on the loop, in which a due group is closed; writes go on;
 4. the WAL is synced in a thread. Whoever waited since before 3 is answered; dead stage files are unlinked.
 
-Operations that carry no content are never held back.
+Operations that carry no content are never held back. Those that do also wait while the cache holds as much as it
+may of what is not safe elsewhere (R8).
 """
 
 from collections.abc import Callable
@@ -17,9 +18,11 @@ import trio
 
 from coopfs.errors import StateError
 from coopfs.limits import COMMIT_INTERVAL, MAX_UNCOMMITTED_IMAGES, MIB, WAL_CHECKPOINT_BYTES
+from coopfs.local.contents import sync_files
 from coopfs.local.groups import Group
 from coopfs.local.metadata import Metadata
-from coopfs.local.stage import Stage, sync_files
+from coopfs.local.stage import Stage
+from coopfs.tasks.signal import Signal
 
 HELD_BACK_BYTES = 8 * MIB  # unsynced bytes below which writes are held back for their sync: 0.1 s at 80 MB/s
 PRESYNCS = 4  # rounds that may try to get there while somebody writes faster than the disk
@@ -49,16 +52,33 @@ class Committer:
         self._gate: trio.Event | None = None
         self._group_since: float | None = None  # trio time of the first commit of the open group
         self._failure: StateError | None = None
+        self._hopeless: StateError | None = None  # why room will not come
+        self._room = Signal()
+        self.waiting = 0  # who wants to append and may not, as the cache is full of what is not safe yet
+        stage.cache.on_room = self._room.notify
 
-    @property
-    def appending(self) -> bool:
-        """Whether content may be appended just now."""
-        return self._gate is None
+    def may_append(self, length: int) -> bool:
+        """Whether so many bytes of one file may be appended just now."""
+        return self._gate is None and self._stage.may_append(length)
 
-    async def may_append(self) -> None:
-        """Wait until content may be appended."""
-        while self._gate is not None:
-            await self._gate.wait()
+    async def until_may_append(self, length: int) -> None:
+        """Wait until they may be. StateError: that will not be, since nothing is committed or sent any more."""
+        while not self.may_append(length):
+            if (hopeless := self._failure or self._hopeless) is not None:
+                raise hopeless
+            if self._gate is not None:
+                await self._gate.wait()
+                continue
+            self.waiting += 1
+            try:
+                await self._room.wait()
+            finally:
+                self.waiting -= 1
+
+    def give_up(self, failure: StateError) -> None:
+        """Nothing is sent any more, so nobody need wait for room."""
+        self._hopeless = failure
+        self._room.notify()
 
     def hurry(self) -> None:
         """Commit before time if much has changed, or if the open group is full. Called after every change."""
@@ -117,6 +137,7 @@ class Committer:
             request.error = failure
             request.done.set()
         self._requests.clear()
+        self._room.notify()
 
     async def _durable_commit(self, answered: list[_Request]) -> None:
         """Moves the requests that this commit serves to `answered`."""

@@ -22,14 +22,14 @@ from coopfs.tasks.ledger import Ledger
 
 
 class Compactor:
-    """may_append: waits until content may be appended; fetch: (stripe, bytes) -> its whole content, from partners."""
+    """may_append: waits until so many bytes may be appended; fetch: a stripe's whole content, from partners."""
 
     def __init__(
         self,
         ledger: Ledger,
         local: LocalDisk,
-        may_append: Callable[[], Awaitable[None]],
-        fetch: Callable[[int, int], Awaitable[bytes]],
+        may_append: Callable[[int], Awaitable[None]],
+        fetch: Callable[[int], Awaitable[bytes]],
     ) -> None:
         self._ledger = ledger
         self._metadata = local.metadata
@@ -67,9 +67,9 @@ class Compactor:
         content = await trio.to_thread.run_sync(self._stage.content, id_, length)
         try:
             if content is None:
-                content = await self._fetch(id_, length)
+                content = await self._fetch(id_)
             for fragment in self._metadata.stripes.fragments(id_):
-                await self._may_append()
+                await self._may_append(fragment.length)
                 self._move(id_, fragment, content)
                 await trio.lowlevel.checkpoint()
         except (ContentUnavailable, OutOfSpace):

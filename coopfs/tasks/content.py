@@ -1,65 +1,86 @@
-"""Content from the partners, for readers of the mount: whole stripes are fetched, kept a while, and read ahead."""
+"""Content from the partners, for readers of the mount: whole stripes are fetched, kept, and read ahead.
 
+A stripe goes into the cache on the local disk. Where there is none, as in a restore view, or no room in it, a few are
+kept in memory. Reading a stripe after the one before it is sequential, whoever does it: the next are fetched ahead.
+"""
+
+import logging
 from collections import OrderedDict
+from dataclasses import dataclass, field
 
 import trio
 
 from coopfs.core.records import Stripe
 from coopfs.core.stripe import content_of
 from coopfs.errors import ContentUnavailable
-from coopfs.limits import FETCH_STRIPES, READ_AHEAD_STRIPES
+from coopfs.limits import FETCH_BYTES, READ_AHEAD_STRIPES, READERS
 from coopfs.local.log import Log
+from coopfs.local.stage import Stage
 from coopfs.tasks.fetcher import Fetcher
 from coopfs.types import Kind
 
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """A stripe on its way, until it is in the cache. content or failure: once done is set."""
+
+    done: trio.Event = field(default_factory=trio.Event)
+    content: bytes = b""
+    failure: ContentUnavailable | None = None
+
 
 class RemoteContent:
-    """Bytes of data stripes. At most FETCH_STRIPES decoded stripes are kept, least recently used go first."""
+    """Bytes of data stripes. stage: takes what was fetched.
 
-    def __init__(self, log: Log, fetcher: Fetcher, nursery: trio.Nursery) -> None:
+    What it does not take is kept in memory, at most FETCH_BYTES of it, or one stripe; least recently used go first.
+    """
+
+    def __init__(self, log: Log, fetcher: Fetcher, stage: Stage, nursery: trio.Nursery) -> None:
         self._log = log
         self._fetcher = fetcher
+        self._stage = stage
         self._nursery = nursery
         self._kept: OrderedDict[int, bytes] = OrderedDict()
-        self._under_way: dict[int, trio.Event] = {}
-        self._failed: dict[int, ContentUnavailable] = {}
-        self._last = 0  # the stripe read last: reading the one after it is sequential
+        self._kept_bytes = 0
+        self._under_way: dict[int, _Fetch] = {}
+        self._recent: OrderedDict[int, None] = OrderedDict()  # stripes that readers turned to last
+        stage.on_turn = self.turn
+
+    def turn(self, stripe: int) -> None:
+        """A reader turned to this stripe, be it here or not: if it was at the one before, fetch what comes next."""
+        if stripe - 1 in self._recent:
+            del self._recent[stripe - 1]
+            self._read_ahead(stripe)
+        self._recent[stripe] = None
+        if len(self._recent) > READERS:
+            self._recent.popitem(last=False)
 
     async def read(self, stripe: int, at: int, length: int) -> bytes:
         """A run of a stripe's content. ContentUnavailable: not to be had within READ_TIMEOUT."""
-        if stripe == self._last + 1:
-            self._read_ahead(stripe)
-        self._last = stripe
-        content = await self._content(stripe)
-        return content[at : at + length]
+        if stripe in self._kept:
+            self._kept.move_to_end(stripe)
+            return self._kept[stripe][at : at + length]
+        fetch = self._under_way.get(stripe) or self._begin(self._record(stripe))
+        await fetch.done.wait()
+        if fetch.failure is not None:
+            raise fetch.failure
+        return fetch.content[at : at + length]
 
-    async def _content(self, stripe: int) -> bytes:
-        while stripe not in self._kept:
-            if stripe not in self._under_way:
-                self._failed.pop(stripe, None)
-                await self._fetch(self._record(stripe))
-            else:
-                await self._under_way[stripe].wait()
-            if stripe in self._failed:
-                raise self._failed[stripe]
-        self._kept.move_to_end(stripe)
-        return self._kept[stripe]
+    async def read_once(self, stripe: int) -> bytes:
+        """A stripe's whole content, for somebody who needs it once: nothing else gives way to it."""
+        record = self._record(stripe)
+        fetched = await self._fetcher.wait_for(record.place, record.tag)
+        return content_of(fetched.data, record.slices)
 
-    async def _fetch(self, record: Stripe) -> None:
-        stripe = record.id
-        if stripe in self._under_way:  # since somebody decided that it should be
-            return
-        done = self._under_way[stripe] = trio.Event()
-        try:
-            fetched = await self._fetcher.wait_for(record.place, record.tag)
-            self._kept[stripe] = content_of(fetched.data, record.slices)
-            while len(self._kept) > FETCH_STRIPES:
-                self._kept.popitem(last=False)
-        except ContentUnavailable as missing:
-            self._failed[stripe] = missing
-        finally:
-            del self._under_way[stripe]
-            done.set()
+    async def recall(self, stripe: int) -> None:
+        """Bring a stripe back into the cache. ContentUnavailable: not from the partners that are reached now."""
+        record = self._record(stripe)
+        fetched = await self._fetcher.fetch(record.place, record.tag)
+        await self._keep(stripe, content_of(fetched.data, record.slices))
+
+    # --- inside ---------------------------------------------------------------------------------------------------
 
     def _record(self, stripe: int) -> Stripe:
         sealed = self._log.get(stripe)
@@ -69,6 +90,43 @@ class RemoteContent:
 
     def _read_ahead(self, stripe: int) -> None:
         for ahead in range(stripe + 1, stripe + 1 + READ_AHEAD_STRIPES):
-            sealed = None if ahead in self._kept or ahead in self._under_way else self._log.get(ahead)
+            if ahead in self._kept or ahead in self._under_way or ahead in self._stage.cache:
+                continue
+            sealed = self._log.get(ahead)
             if sealed is not None and sealed.kind == Kind.DATA:
-                self._nursery.start_soon(self._fetch, sealed.record)
+                self._begin(sealed.record)
+
+    def _begin(self, record: Stripe) -> _Fetch:
+        fetch = self._under_way[record.id] = _Fetch()
+        self._nursery.start_soon(self._run, record, fetch)
+        return fetch
+
+    async def _run(self, record: Stripe, fetch: _Fetch) -> None:
+        try:
+            fetched = await self._fetcher.wait_for(record.place, record.tag)
+            fetch.content = content_of(fetched.data, record.slices)
+        except ContentUnavailable as missing:
+            fetch.failure = missing
+        fetch.done.set()
+        if fetch.failure is None and not await self._keep(record.id, fetch.content):
+            self._keep_in_memory(record.id, fetch.content)
+        del self._under_way[record.id]
+
+    async def _keep(self, stripe: int, content: bytes) -> bool:
+        """Put it into the cache. False: there is no room."""
+        if not self._stage.begin_keep(stripe, len(content)):
+            return False
+        try:
+            await trio.to_thread.run_sync(self._stage.contents.write_part, stripe, content)
+        except OSError as full:
+            logger.warning("stripe %d is not kept: %s", stripe, full)
+            self._stage.give_up_keep(stripe)
+            return False
+        self._stage.finish_keep(stripe, len(content))
+        return True
+
+    def _keep_in_memory(self, stripe: int, content: bytes) -> None:
+        self._kept[stripe] = content
+        self._kept_bytes += len(content)
+        while self._kept_bytes > FETCH_BYTES and len(self._kept) > 1:
+            self._kept_bytes -= len(self._kept.popitem(last=False)[1])

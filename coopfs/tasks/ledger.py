@@ -6,6 +6,7 @@ used again. All changes go into the transaction of the next commit; nothing here
 
 from collections.abc import Callable, Mapping, Sequence
 
+from coopfs.core.cache import Cache
 from coopfs.core.meta import extend_chain
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum
@@ -20,11 +21,18 @@ from coopfs.types import Layout, Place
 class Ledger:
     """Progress and rows of one disk, kept in step with its log.
 
-    forget_content: called with the ids of stripes that are dead for good, after they have left the log.
+    forget_content: called with the ids of stripes that are dead for good, after they have left the log; cache: told
+    which margins may have moved.
     """
 
     def __init__(
-        self, log: Log, slots: Slots, layout: Layout, rows: int, forget_content: Callable[[Sequence[int]], None]
+        self,
+        log: Log,
+        slots: Slots,
+        layout: Layout,
+        rows: int,
+        forget_content: Callable[[Sequence[int]], None],
+        cache: Cache,
     ) -> None:
         self.log = log
         self.slots = slots
@@ -35,6 +43,13 @@ class Ledger:
         self.progress = Progress(Quorum(layout.k, layout.m), log.barrier, log.newest_sealed())
         for stripe in log.below((1 << layout.n) - 1):
             self.progress.add(stripe.id, stripe.born, stripe.died, stripe.acks)
+        self._cache = cache
+        cache.may_go = self.may_go
+        cache.judge_all()
+
+    def may_go(self, id_: int) -> bool:
+        """Whether a stripe's content may be evicted from this machine (R8)."""
+        return self.log.is_sealed(id_) and self.progress.may_go(id_)
 
     # --- the writer -----------------------------------------------------------------------------------------------
 
@@ -80,6 +95,7 @@ class Ledger:
         self.slots.put(id_, column)
         if mask.bit_count() == self.layout.n:
             self.log.drop_meta_payload(id_)
+        self._cache.judge(id_)
         self._advance()
 
     def retract(self, ids: Sequence[int], column: int) -> None:
@@ -91,6 +107,7 @@ class Ledger:
                 assert stripe is not None
                 self.progress.add(id_, stripe.born, stripe.died, stripe.acks)
             masks.append((id_, self.progress.retract(id_, column)))
+            self._cache.judge(id_)
         self.log.set_acks(masks)
         self.changed.notify()
 
@@ -115,7 +132,9 @@ class Ledger:
 
     def set_away(self, away: int) -> None:
         """The columns in A have changed."""
-        self.progress.set_away(away)
+        if away != self.progress.away:
+            self.progress.set_away(away)
+            self._cache.judge_all()
         self._advance()
 
     # --- what follows ---------------------------------------------------------------------------------------------

@@ -4,24 +4,29 @@ A budget in bytes is counted down with every change and made anew when it runs o
 come back: so the common case costs a subtraction.
 """
 
-import os
 from pathlib import Path
 
 from coopfs.core.rows import budget, reserve_rows, stripe_payload
 from coopfs.errors import OutOfSpace
 from coopfs.limits import IMAGE_BYTES, LOCAL_HEADROOM, SPACE_USABLE
 from coopfs.local.metadata import Metadata
+from coopfs.local.stage import Stage, free_bytes
 from coopfs.tasks.ledger import Ledger
 
 
 class PartnerSpace:
-    """Space on the partners, and on the local disk, which holds all content for now. directory: of the stage."""
+    """Space on the partners, and what the local disk leaves of it. directory: of the stage.
 
-    def __init__(self, ledger: Ledger, metadata: Metadata, directory: Path) -> None:
+    Content goes from the local disk when it is safe, so that writers wait for room there, and the partners' space
+    counts. It is otherwise if nothing ever goes (m = 0), and when other programs have filled the local disk.
+    """
+
+    def __init__(self, ledger: Ledger, metadata: Metadata, stage: Stage, directory: Path) -> None:
         self._ledger = ledger
         self._metadata = metadata
+        self._stage = stage
         self._directory = directory
-        self._left = 0
+        self._left = self._remote = 0
         self.refresh()
 
     def refresh(self) -> None:
@@ -29,9 +34,16 @@ class PartnerSpace:
         ledger = self._ledger
         free = ledger.rows.free - ledger.log.unsealed()
         images = self._metadata.images.count + ledger.log.closed_images()
-        remote = budget(ledger.layout, ledger.rows.total, free, images)
-        local = os.statvfs(self._directory)
-        self._left = min(remote, local.f_bavail * local.f_frsize - LOCAL_HEADROOM)
+        self._remote = budget(ledger.layout, ledger.rows.total, free, images)
+        self._left = min(self._remote, self._local())
+
+    def _local(self) -> int:
+        """Bytes that the local disk takes before anything else becomes clean."""
+        cache = self._stage.cache
+        local = free_bytes(self._directory) + cache.clean - LOCAL_HEADROOM
+        if cache.size is None or self._ledger.layout.m:
+            return local
+        return min(local, cache.size - cache.used)
 
     def admit(self, data_bytes: int, images: int) -> None:
         """OutOfSpace: new content of so many bytes, or so many new images, do not fit."""
@@ -50,4 +62,5 @@ class PartnerSpace:
         self.refresh()
         rows = self._ledger.rows.total
         total = int((rows - reserve_rows(rows)) * SPACE_USABLE) * stripe_payload(self._ledger.layout)
-        return total, max(0, self._left)
+        most = self._remote if self._ledger.layout.m and self._left >= self._stage.capacity else self._left
+        return total, max(0, most)

@@ -32,7 +32,12 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     ("text", "line"),
     [
         ('name = "a"\nlistne = "[::]:1"', "F, line 2: unknown key 'listne', did you mean 'listen'?"),
-        ("zzz = 1", "F, line 1: unknown key 'zzz' (there are: name, listen, advertise, upload_limit, download_limit)"),
+        (
+            "zzz = 1",
+            "F, line 1: unknown key 'zzz' (there are: name, listen, advertise, upload_limit, download_limit, cache)",
+        ),
+        ("cache = 1.5", 'F, line 1: cache: must be bytes, a number or text like "10G", not a number'),
+        ('cache = "much"', "F, line 1: cache: 'much' is not a size"),
         ("\n[server]\na = 1", "F, line 2: unknown key 'server'"),
         ("listen = 7530", "F, line 1: listen: must be text in quotes, not a number"),
         ('listen = "7530"', "F, line 1: listen: '7530' is not an address"),

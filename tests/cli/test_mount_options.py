@@ -16,6 +16,7 @@ from coopfs.errors import UsageError
         (["rw,noexec,nosuid,nodev,user=alice,exec"], ["nodev", "nosuid"]),
         (["defaults,_netdev,nofail,x-systemd.automount,comment=mine,,"], []),
         (["allow_other, ro"], ["allow_other", "ro"]),
+        (["cache=1G,ro", "cache=2M"], ["cache=2097152", "ro"]),
     ],
 )
 def test_the_daemon_gets_what_the_mount_must_know(groups: list[str], chosen: list[str]) -> None:
@@ -23,9 +24,9 @@ def test_the_daemon_gets_what_the_mount_must_know(groups: list[str], chosen: lis
 
 
 def test_unknown_options_are_refused_by_name() -> None:
-    with pytest.raises(UsageError, match="'cache=9', 'frob'"):
-        parse_options(["ro,frob", "cache=9"])
+    with pytest.raises(UsageError, match="'cash=9', 'frob'"):
+        parse_options(["ro,frob", "cash=9"])
 
 
 def test_a_sloppy_mount_can_tell_them_apart() -> None:
-    assert split_options(["ro,cache=9"]) == (["ro"], ["cache=9"])
+    assert split_options(["ro,cash=9"]) == (["ro"], ["cash=9"])

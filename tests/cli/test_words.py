@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from coopfs.cli.words import advice, clock, disk_sentences, kit, safety, waiting
+from coopfs.cli.words import advice, cache, clock, disk_sentences, kit, safety, waiting
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=timezone(timedelta(hours=1)))
 HELD = "2026-11-21 12:34:56 UTC"
@@ -15,6 +15,7 @@ DISK: dict[str, Any] = {
     **{"rows": 100, "rows_used": 30, "row_bytes": 1 << 20, "bytes": 90 << 20, "bytes_free": 60 << 20},
     **{"reserve_bytes": 16 << 20, "cleaning": {"data_rows": 20, "live_bytes": 15 << 20, "log_rows": 10}},
     **{"held_at": HELD, "margin": 1, "not_held_bytes": 0, "below_target": 0},
+    "cache": {"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30, "writers_waiting": 0},
     "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "reachable": 4, "needed": 2},
     "columns": [{**COLUMN, "partner": name} for name in ("anna", "bob", "carl", "dora")],
 }
@@ -36,6 +37,12 @@ def with_columns(**states: dict[str, Any]) -> dict[str, Any]:
 )
 def test_what_would_come_back(changed: dict[str, Any], said: str) -> None:
     assert said in safety(DISK | changed, NOW)
+
+
+def test_what_lies_here() -> None:
+    figures = DISK["cache"]
+    assert cache(figures) == "on this machine: 2.0 GiB of at most 10.0 GiB, 3.0 MiB of it not safe with partners yet"
+    assert "writers wait until less of it is" in cache(figures | {"writers_waiting": 2})
 
 
 def test_what_waits() -> None:

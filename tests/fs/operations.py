@@ -17,6 +17,7 @@ from coopfs.fs.disk import Disk
 from coopfs.fs.files import Changes
 from coopfs.fs.posix import PosixError
 from coopfs.limits import ROOT_INO
+from coopfs.local.contents import Local
 from coopfs.local.nodes import Node
 
 Operation = tuple[str, tuple[Any, ...]]
@@ -174,6 +175,7 @@ class OurSide(Side):
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
         self.handles: dict[int, int] = {}
+        self.evicted: dict[int, bytes] = {}  # content of stripes that are not here any more, for who must not wait
 
     def resolve(self, path: tuple[bytes, ...]) -> Node:
         node = self.disk.tree.node(ROOT_INO)
@@ -254,7 +256,8 @@ class OurSide(Side):
     def content(self, ino: int, offset: int, size: int) -> bytes:
         buffer, missing = self.disk.files.read(ino, offset, size)
         for part in missing:
-            self.disk.stage.wait_into(part.stripe, part.at, part.view)
+            if self.disk.stage.wait_into(part.stripe, part.at, part.view) is Local.ABSENT:
+                part.view[:] = self.evicted[part.stripe][part.at : part.at + len(part.view)]
         return bytes(buffer)
 
     def ftruncate(self, number: int, size: int) -> None:

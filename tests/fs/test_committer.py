@@ -47,7 +47,7 @@ async def test_everything_before_the_call_is_committed_when_it_returns(tmp_path:
     await running.committer.commit()
     assert committed_names(tmp_path) == {b"a"}
     assert running.disk.stage.unsynced_bytes() == 0
-    assert running.committer.appending
+    assert running.committer.may_append(1)
 
 
 async def test_many_callers_share_commits(tmp_path: Path, nursery: trio.Nursery) -> None:
@@ -83,7 +83,7 @@ async def test_a_closed_group_is_told_once_it_is_durable(tmp_path: Path, nursery
 async def test_a_full_group_is_closed_without_being_asked(
     tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coopfs.local.groups.GROUP_BYTES", 20_000)
+    monkeypatch.setattr("coopfs.local.stage.GROUP_BYTES", 20_000)
     running = Running(tmp_path, nursery)
     running.write(b"a", 25_000)
     running.committer.hurry()

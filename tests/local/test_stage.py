@@ -9,8 +9,8 @@ from coopfs.core.geometry import shard_capacity
 from coopfs.core.stripe import plan
 from coopfs.errors import OutOfSpace
 from coopfs.limits import STAGE_DESCRIPTORS
+from coopfs.local.contents import Local
 from coopfs.local.disk import LocalDisk, create_disk
-from coopfs.local.stage import Local
 from tests.fs.parts import ticking
 
 BLOCK_SIZE = 8192
@@ -97,5 +97,5 @@ def test_descriptors_are_bounded(local: LocalDisk) -> None:
     assert len(pieces) > STAGE_DESCRIPTORS
     for piece in pieces:
         assert local.stage.read_into(piece.stripe, piece.at, memoryview(bytearray(10))) is Local.READ
-    assert len(local.stage._open) == STAGE_DESCRIPTORS
+    assert len(local.stage.contents._open) == STAGE_DESCRIPTORS
     local.close()

@@ -74,6 +74,18 @@ def _check_masters(owner: Owner) -> None:
             raise Violation(f"partner {number} does not have the newest master block, {newest.counter:#x}")
 
 
+async def check_cache(owner: Owner) -> None:
+    """Nothing must stay here, nobody waits, and every byte can be read."""
+    cache = owner.own.local.cache
+    if owner.world.geometry.m and cache.dirty:
+        raise Violation(f"all is complete, but {cache.dirty} bytes must stay")
+    if not owner.own.committer.may_append(100_000):
+        raise Violation("all is complete, and writers wait")
+    for (ino,) in owner.own.local.database.read("SELECT ino FROM inodes ORDER BY ino").fetchall():
+        if not await owner.read_file(ino):
+            raise Violation(f"all is complete, but inode {ino} cannot be read")
+
+
 def check_ledger(owner: Owner) -> None:
     """What the ledger says of blocks, rows and acks is what the partners have."""
     ledger = owner.own.ledger

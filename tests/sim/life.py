@@ -15,7 +15,7 @@ import trio
 
 from coopfs.tasks import writer
 from tests.sim import schedule
-from tests.sim.invariants import check_ledger, check_replay
+from tests.sim.invariants import check_cache, check_ledger, check_replay
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
 from tests.sim.picture import difference
@@ -28,6 +28,7 @@ from tests.sim.world import Geometry, World
 LONG_AWAY = 13 * 3600.0  # seconds: more than limits.AWAY_AFTER
 PATIENCE = 900.0  # seconds in which whatever can happen must have happened
 CALM = Weather(delay=0.05)
+CACHES = (None, 5, 6, 8)  # stripes: a write may need three; all files together fill a dozen
 STORMS = (CALM, Weather(delay=0.4, loss=0.01, late=0.5), Weather(delay=0.05, loss=0.05, late=0.5), Weather(delay=3.0))
 
 
@@ -54,7 +55,9 @@ def live(seed: int, geometry: Geometry, directory: Path) -> Verdict:
 
     async def main() -> None:
         async with trio.open_nursery() as late:
-            life = Life(World(geometry, random, directory, late))
+            world = World(geometry, random, directory, late)
+            world.cache = Random(f"cache {seed} {geometry}").choice(CACHES) if geometry.m else None
+            life = Life(world)
             lives.append(life)
             await life.run()
             late.cancel_scope.cancel()
@@ -93,6 +96,7 @@ class Life:
         actions: dict[Callable[[], Awaitable[None]], float] = {
             self._operate: 40,
             self._pause: 12,
+            self._read: 0 if self.world.cache is None else 8,
             self._burst: 3,
             self._sync: 3,
             self._close_group: 8,
@@ -131,6 +135,12 @@ class Life:
             for operation in self._work.next():
                 await self.owner.apply(operation)
         self._note("operate")
+
+    async def _read(self) -> None:
+        """Any file as a whole. Where partners are away, or have just lost blocks, it may not be had."""
+        with self._not_stuck("reading"):
+            came = await self.owner.read(self.random)
+        self._note("read" if came else "unreadable")
 
     async def _burst(self) -> None:
         """Groups that follow each other faster than they can be sent."""
@@ -227,6 +237,7 @@ class Life:
                 await trio.sleep(15)  # AWAY_CHECK, CLEANER_INTERVAL, reconnects
                 await ledger.changed.wait_until(lambda: self._is_complete() and not ledger.progress.away)
         check_ledger(self.owner)
+        await check_cache(self.owner)
         self.world.damaged.clear()
         self._note("quiet")
         found = await self._restore(range(len(self.world.sites)))

@@ -1,20 +1,28 @@
 """The process that owns the disk: started, killed, and started again."""
 
+import os
+import stat
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import trio
+from pyfuse3 import FUSEError
 
 from coopfs.app.own_disk import OwnDisk
+from coopfs.core.cache import charge_of
 from coopfs.errors import OutOfSpace
+from coopfs.fs.handlers import Handlers
+from coopfs.local.stage import Stage
 from coopfs.tasks.signal import Signal
 from tests.fs.operations import Operation, OurSide
 from tests.sim.history import History
-from tests.sim.picture import Camera
+from tests.sim.picture import SHOWN, Camera
 from tests.sim.platter import Platter
 from tests.sim.trace import Violation
 from tests.sim.world import World
 
+WAIT = 100.0  # seconds that a program waits for room in the cache before it gives up
 LIVE = "SELECT row, version FROM stripes WHERE length > 0 AND born <= :barrier AND (died IS NULL OR died > :barrier)"
 
 
@@ -44,6 +52,7 @@ class Owner:
         self._ended = trio.Event()
         self._starts = 0
         self._told = False
+        self._evicted: dict[int, bytes] = {}  # what left the cache, of all processes
 
     # --- the process ----------------------------------------------------------------------------------------------
 
@@ -69,7 +78,10 @@ class Owner:
         self.own = own
         own.ledger.changed = _Watched(self._look)
         self._look()
+        self._limit_cache(own.local.stage)
         self.side = OurSide(own.disk)
+        self.side.evicted = self._evicted
+        self._handlers = Handlers(own.disk, own.committer)
         self._camera = Camera(own.disk, self.side.content)
         picture = self._camera.take()
         if self._starts:
@@ -118,8 +130,12 @@ class Owner:
     async def apply(self, operation: Operation) -> Any:
         """One operation, as the handlers do it."""
         committer, metadata = self.own.committer, self.own.local.metadata
-        if operation[0] == "write" and not committer.appending:
-            await committer.may_append()
+        if operation[0] == "write":
+            with trio.move_on_after(WAIT) as patience:
+                await committer.until_may_append(len(operation[1][2]))
+            if patience.cancelled_caught:  # the cache is full of what is not safe yet
+                self.world.trace.note(trio.current_time(), "gave up waiting")
+                return None
         try:
             answer = self.side.apply(operation)
         except OutOfSpace:
@@ -127,7 +143,57 @@ class Owner:
             answer = "errno", "ENOSPC"
         self.history.add(metadata.group, self._camera.take())
         committer.hurry()
+        self._check_cap()
         return answer
+
+    async def read(self, random: Random) -> bool:
+        """Read some file. False: it cannot be had."""
+        inodes = self.own.local.database.read("SELECT ino FROM inodes ORDER BY ino").fetchall()
+        return await self.read_file(random.choice(inodes)[0])
+
+    async def read_file(self, ino: int) -> bool:
+        """The first bytes of a file, as the mount reads them. False: they cannot be had."""
+        node = self.own.local.metadata.nodes.get(ino)
+        if not stat.S_ISREG(node.mode):
+            return True
+        expected = self.side.content(ino, 0, SHOWN)
+        handle = self.own.disk.open(node, os.O_RDONLY, privileged=False)
+        try:
+            if await self._handlers.read(handle, 0, SHOWN) != expected:
+                raise Violation(f"inode {ino} reads as something else than what was written")
+        except FUSEError:
+            return False
+        finally:
+            self.own.disk.release(handle)
+            self._check_cap()
+        return True
+
+    # --- its cache ------------------------------------------------------------------------------------------------
+
+    def _limit_cache(self, stage: Stage) -> None:
+        cache, evict = stage.cache, stage.cache.evict
+        if self.world.cache is not None:
+            one = charge_of(stage.capacity)
+            cache.limit(self.world.cache * one, (self.world.cache - 1) * one)
+            stage.make_room(0)
+
+        def remember() -> int | None:
+            stripe = evict()
+            if stripe is not None and stripe not in self._evicted:
+                self._evicted[stripe] = stage.contents.path(stripe).read_bytes()
+                self.world.trace.note(trio.current_time(), "evict")
+            return stripe
+
+        cache.evict = remember  # type: ignore[method-assign]
+
+    def _check_cap(self) -> None:
+        """P6, counted on the disk."""
+        stage = self.own.local.stage
+        files = [path.stat().st_blocks * 512 for path in stage.contents.directory.iterdir()]
+        if sum(files) > stage.cache.used:
+            raise Violation(f"the stage takes {sum(files)} bytes, the books say {stage.cache.used}")
+        if stage.cache.size is not None and sum(files) > stage.cache.size:
+            raise Violation(f"P6: the stage takes {sum(files)} bytes of {stage.cache.size}")
 
     async def sync(self) -> None:
         """fsync(2): what was done before the call is durable when it returns."""

@@ -77,7 +77,8 @@ async def restore(world: World, network: Network, directory: Path) -> Restored |
 async def _view(world: World, state: State, fetcher: Fetcher, nursery: trio.Nursery) -> Picture:
     local = LocalDisk(state.directory, lambda: int(world.wall()))
     log = Log(local.database, local.metadata.stripes.take_id)
-    content = RemoteContent(log, fetcher, nursery)
+    local.cache.limit(0, 0)
+    content = RemoteContent(log, fetcher, local.stage, nursery)
     disk = Disk(local, ReadOnlySpace(0), content, lambda stripes, group: "")
     try:
         parts: dict[tuple[int, int], bytes] = {}

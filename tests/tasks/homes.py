@@ -18,13 +18,14 @@ SETTLED = 30.0  # seconds in which everything that can happen has happened
 Main = Callable[[Owner], Awaitable[None]]
 
 
-def play(directory: Path, geometry: Geometry, main: Main) -> None:
-    """Run `main` with a disk that is open, under a fixed seed."""
+def play(directory: Path, geometry: Geometry, main: Main, cache: int | None = None) -> None:
+    """Run `main` with a disk that is open, under a fixed seed. cache: stripes that the local disk has room for."""
 
     async def begin() -> None:
         async with trio.open_nursery() as late:
             world = World(geometry, Random(1), directory, late)
             world.network.weather = Weather(delay=0.01)
+            world.cache = cache
             owner = Owner(world, Platter(await world.format()))
             with owner.platter.watching():
                 async with running(owner):

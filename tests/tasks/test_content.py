@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from coopfs.errors import ContentUnavailable
-from coopfs.limits import FETCH_STRIPES
+from coopfs.limits import READ_AHEAD_STRIPES
 from coopfs.tasks.content import RemoteContent
 from coopfs.types import Kind
 from tests.sim.owner import Owner
@@ -17,7 +17,8 @@ from tests.tasks.homes import SETTLED, play, write
 
 def content_of(owner: Owner, nursery: trio.Nursery) -> RemoteContent:
     """As a mount reads that has nothing on its own disk."""
-    return RemoteContent(owner.own.log, owner.own._fetcher, nursery)
+    stage = owner.own.local.stage
+    return RemoteContent(owner.own.log, owner.own._fetcher, stage, nursery)
 
 
 async def many_stripes(owner: Owner) -> list[tuple[int, int]]:
@@ -33,7 +34,7 @@ async def many_stripes(owner: Owner) -> list[tuple[int, int]]:
 def test_sequential_reading_over_meta_stripes_gives_every_byte(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
         stripes = await many_stripes(owner)
-        assert len(stripes) > FETCH_STRIPES
+        assert len(stripes) > READ_AHEAD_STRIPES
         async with trio.open_nursery() as nursery:
             content = content_of(owner, nursery)
             for id_, length in stripes:
@@ -47,7 +48,7 @@ def test_sequential_reading_over_meta_stripes_gives_every_byte(tmp_path: Path) -
 @pytest.mark.parametrize("seed", range(5))
 def test_many_readers_at_once_fetch_every_stripe_once(tmp_path: Path, seed: int) -> None:
     async def main(owner: Owner) -> None:
-        stripes = (await many_stripes(owner))[:FETCH_STRIPES]
+        stripes = (await many_stripes(owner))[:8]
         random = Random(seed)
         async with trio.open_nursery() as nursery:
             content = content_of(owner, nursery)

@@ -28,7 +28,7 @@ class Desk:
     def open(self) -> Ledger:
         metadata = self.disk.metadata
         log = Log(self.disk.database, metadata.stripes.take_id)
-        return Ledger(log, Slots(self.disk.database), LAYOUT, ROWS, self.forgotten.extend)
+        return Ledger(log, Slots(self.disk.database), LAYOUT, ROWS, self.forgotten.extend, self.disk.stage.cache)
 
     def group(self, size: int = 100) -> int:
         """A group that rewrites one file: its data stripe replaces that of the group before."""

@@ -1,0 +1,207 @@
+"""The files of a stage directory, one for each stripe whose content is on this machine.
+
+    stage/<stripe id>             written here: synced before the commit that names it
+    stage/<stripe id>.fetched     come back from partners: content, then its BLAKE3 hash
+    stage/<stripe id>.part        on its way to be the latter
+
+What was fetched is not synced, since it can be fetched again. A power loss may leave any part of it, under its name and
+at its length; so a file that was there when the process started is not read before its hash was compared.
+"""
+
+import errno
+import os
+from collections import OrderedDict
+from enum import Enum, auto
+from pathlib import Path
+
+from blake3 import blake3
+
+from coopfs.limits import STAGE_DESCRIPTORS
+
+FETCHED = ".fetched"
+PART = ".part"
+HASH = 32  # bytes
+
+
+class Local(Enum):
+    """Whether content could be had from this machine's disk."""
+
+    READ = auto()
+    SLOW = auto()  # here, but not in memory: ask again where waiting is allowed
+    ABSENT = auto()
+
+
+class Contents:
+    """Reading and removing; and putting what was fetched. Reads in threads and changes on the loop may meet."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._fetched: set[int] = set()  # stripes whose file is a fetched one
+        self._unproved: set[int] = set()  # of these, those not compared with their hash since the start
+        self._open: OrderedDict[int, int] = OrderedDict()  # stripe -> descriptor for reading
+
+    def scan(self) -> list[tuple[int, int]]:
+        """(stripe, bytes) of every file that is there at the start, least recently changed first; drafts go."""
+        found = []
+        for path in self.directory.iterdir():
+            if path.suffix == PART:
+                path.unlink()
+                continue
+            number = path.name.removesuffix(FETCHED)
+            if not number.isdigit():
+                continue
+            if path.suffix == FETCHED:
+                if (self.directory / number).exists():  # what was written here is worth more
+                    path.unlink()
+                    continue
+                self._fetched.add(int(number))
+                self._unproved.add(int(number))
+            status = path.stat()
+            found.append((status.st_mtime_ns, int(number), status.st_size))
+        return [(stripe, size) for _, stripe, size in sorted(found)]
+
+    def cut(self, stripe: int, size: int, length: int) -> int:
+        """Take away what a file has behind its content: a power loss may have undone the cut of one that was allocated.
+        Returns its bytes."""
+        right = length + HASH if stripe in self._fetched else length
+        if size > right:
+            os.truncate(self.path(stripe), right)
+        return min(size, right)
+
+    def path(self, stripe: int) -> Path:
+        """Of the file that a stripe has, or would have if it were written here."""
+        return self.directory / f"{stripe}{FETCHED if stripe in self._fetched else ''}"
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def read_into(self, stripe: int, at: int, view: memoryview) -> Local:
+        """Fill the view from the page cache, without waiting for the disk."""
+        if stripe in self._unproved:
+            return Local.SLOW
+        descriptor = self._descriptor(stripe)
+        return Local.ABSENT if descriptor is None else fill(descriptor, at, view, os.RWF_NOWAIT)
+
+    def wait_into(self, stripe: int, at: int, view: memoryview) -> Local:
+        """Fill the view, READ or ABSENT; waits for the disk: for a thread. The thread needs a descriptor of its own."""
+        try:
+            with open(self.path(stripe), "rb", buffering=0) as file:
+                if stripe in self._unproved and not self._prove(stripe, file.readall()):
+                    return Local.ABSENT
+                return fill(file.fileno(), at, view, 0)
+        except FileNotFoundError:
+            return Local.ABSENT
+
+    def whole(self, stripe: int, length: int) -> bytes | None:
+        """The first `length` bytes of a stripe, None if they are not here. Waits for the disk; safe in a thread."""
+        try:
+            data = self.path(stripe).read_bytes()
+        except FileNotFoundError:
+            return None
+        if len(data) < length or (stripe in self._unproved and not self._prove(stripe, data)):
+            return None
+        return data[:length]
+
+    def _prove(self, stripe: int, data: bytes) -> bool:
+        if len(data) < HASH or blake3(memoryview(data)[:-HASH]).digest() != data[-HASH:]:
+            return False
+        self._unproved.discard(stripe)
+        return True
+
+    def _descriptor(self, stripe: int) -> int | None:
+        descriptor = self._open.get(stripe)
+        if descriptor is not None:
+            self._open.move_to_end(stripe)
+            return descriptor
+        suffix = FETCHED if stripe in self._fetched else ""
+        try:
+            descriptor = os.open(f"{self.directory}/{stripe}{suffix}", os.O_RDWR)  # a Path costs more than the open
+        except FileNotFoundError:
+            return None
+        self.keep_open(stripe, descriptor)
+        return descriptor
+
+    def keep_open(self, stripe: int, descriptor: int) -> None:
+        """Read this stripe through that descriptor from now on."""
+        self._open[stripe] = descriptor
+        if len(self._open) > STAGE_DESCRIPTORS:
+            os.close(self._open.popitem(last=False)[1])
+
+    # --- what was fetched -----------------------------------------------------------------------------------------
+
+    def wants(self, stripe: int) -> bool:
+        """Whether there is no file of this stripe yet that was proved, or written here."""
+        return stripe in self._unproved or not self.path(stripe).exists()
+
+    def write_part(self, stripe: int, content: bytes) -> None:
+        """Write the draft of a fetched file; OSError: the local disk is full, or failed. For a thread."""
+        path = self.directory / f"{stripe}{PART}"
+        try:
+            with open(path, "wb", buffering=0) as file:
+                for data in (content, blake3(content).digest()):
+                    view = memoryview(data)
+                    while view:
+                        view = view[file.write(view) :]
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+    def adopt_part(self, stripe: int) -> None:
+        """Let the draft be the stripe's file."""
+        (self.directory / f"{stripe}{PART}").rename(self.directory / f"{stripe}{FETCHED}")
+        self._fetched.add(stripe)
+        self._unproved.discard(stripe)
+
+    def drop_part(self, stripe: int) -> None:
+        """Nobody wants it any more."""
+        (self.directory / f"{stripe}{PART}").unlink(missing_ok=True)
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    def remove(self, stripe: int) -> int:
+        """Its content is not here any more. Returns the bytes of its file."""
+        if (descriptor := self._open.pop(stripe, None)) is not None:
+            os.close(descriptor)
+        path = self.path(stripe)
+        self._fetched.discard(stripe)
+        self._unproved.discard(stripe)
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return 0
+        path.unlink()
+        return size
+
+    def close(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+
+def fill(descriptor: int, at: int, view: memoryview, flags: int) -> Local:
+    """Short reads are waits for the disk with RWF_NOWAIT, and a stage file cut short without it."""
+    done = 0
+    while done < len(view):
+        try:
+            got = os.preadv(descriptor, [view[done:]], at + done, flags)
+        except BlockingIOError:
+            return Local.SLOW
+        except OSError as bad:
+            if flags and bad.errno == errno.EOPNOTSUPP:  # tmpfs, for one, cannot say whether it would wait
+                return Local.SLOW
+            raise
+        if got == 0:
+            return Local.ABSENT
+        done += got
+    return Local.READ
+
+
+def sync_files(paths: list[Path]) -> None:
+    """Make files and directories stable; those that were removed meanwhile need it no more. Waits: for a thread."""
+    for path in paths:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

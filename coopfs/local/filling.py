@@ -1,0 +1,29 @@
+"""The stripe being filled: an open file, and what is in it."""
+
+import os
+from dataclasses import replace
+
+from coopfs.core.stripe import Fragment, Packer
+
+
+class Filling:
+    """Content is appended to it until the packer has no room, or the group ends."""
+
+    def __init__(self, stripe: int, descriptor: int, packer: Packer) -> None:
+        self.stripe = stripe
+        self.descriptor = descriptor
+        self.packer = packer
+        self.length = 0
+        self.fragments: list[Fragment] = []
+
+    def append(self, fragment: Fragment, content: memoryview) -> None:
+        written = 0
+        while written < len(content):
+            written += os.pwrite(self.descriptor, content[written:], self.length + written)
+        self.packer.add(fragment)
+        self.length += fragment.length
+        last = self.fragments[-1] if self.fragments else None
+        if last is not None and last.ino == fragment.ino and last.offset + last.length == fragment.offset:
+            self.fragments[-1] = replace(last, length=last.length + fragment.length)
+        else:
+            self.fragments.append(fragment)

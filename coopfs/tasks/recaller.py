@@ -1,0 +1,59 @@
+"""The recaller: fetches content back whose margin has fallen to 0, while it can still be had (design R8).
+
+What is back counts as dirty, since it may not go; so it is fetched only up to a share of the cache that leaves room for
+writers. The stripes below target come first, those with the fewest blocks before all; the cleaner repairs them from
+here then. When so many columns are away that everything is endangered, the newest content follows.
+"""
+
+import logging
+
+import trio
+
+from coopfs.core.cache import Cache
+from coopfs.errors import ContentUnavailable
+from coopfs.limits import RECALL_BATCH, RECALL_INTERVAL, RECALL_SHARE
+from coopfs.tasks.content import RemoteContent
+from coopfs.tasks.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+
+
+class Recaller:
+    """content: fetches, and puts into the cache."""
+
+    def __init__(self, ledger: Ledger, cache: Cache, content: RemoteContent) -> None:
+        self._ledger = ledger
+        self._cache = cache
+        self._content = content
+
+    async def run(self) -> None:
+        """Look for endangered content for ever."""
+        while True:
+            for stripe in self._wanted():
+                await self._recall(stripe)
+            await trio.sleep(RECALL_INTERVAL)
+
+    def _wanted(self) -> list[int]:
+        """Stripes that are endangered and not here, as many as one look takes."""
+        progress, log = self._ledger.progress, self._ledger.log
+        if self._ledger.layout.m == 0 or not self._has_room():
+            return []
+        below = [id_ for id_ in progress.endangered() if id_ not in self._cache]
+        found = [id_ for id_ in below[: 4 * RECALL_BATCH] if log.is_data(id_)][:RECALL_BATCH]
+        if not found and progress.margin() <= 0:
+            newest = log.newest_data(len(self._cache) + RECALL_BATCH)
+            found = [id_ for id_ in newest if id_ not in self._cache and progress.is_endangered(id_)][:RECALL_BATCH]
+        return found
+
+    def _has_room(self) -> bool:
+        """The share is not used up yet."""
+        size = self._cache.size
+        return size is None or self._cache.dirty < size * RECALL_SHARE
+
+    async def _recall(self, stripe: int) -> None:
+        if not self._has_room():
+            return
+        try:
+            await self._content.recall(stripe)
+        except ContentUnavailable as missing:
+            logger.info("stripe %d cannot be fetched back now: %s", stripe, missing)

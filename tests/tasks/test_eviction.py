@@ -1,0 +1,257 @@
+"""The cache of a disk with partners: content leaves when it is safe, comes back when it is read, writers wait."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+import trio
+
+from coopfs.core.cache import charge_of
+from coopfs.errors import StateError
+from coopfs.limits import AWAY_AFTER
+from coopfs.types import Kind
+from tests.sim.owner import Owner
+from tests.sim.world import Geometry
+from tests.tasks.homes import SETTLED, play, running, write
+
+SIZE = 60_000  # bytes of one file
+
+
+async def settle(owner: Owner) -> None:
+    await owner.own.committer.close_group()
+    await trio.sleep(SETTLED)
+
+
+def go(owner: Owner, columns: Sequence[int], *, up: bool) -> None:
+    for number in columns:
+        owner.world.sites[number].go(up=up)
+
+
+async def read_all(owner: Owner) -> None:
+    for (ino,) in owner.own.local.database.read("SELECT ino FROM inodes ORDER BY ino").fetchall():
+        assert await owner.read_file(ino), ino
+
+
+def absent(owner: Owner) -> list[int]:
+    """Data stripes whose content is not here."""
+    rows = owner.own.local.database.read(f"SELECT id FROM stripes WHERE kind = {Kind.DATA:d} AND row IS NOT NULL")
+    return [id_ for (id_,) in rows if id_ not in owner.own.local.cache]
+
+
+async def fill_up(owner: Owner) -> None:
+    """Until a writer would wait for longer than any group stays open."""
+    with trio.move_on_after(10_000):
+        for number in range(100):
+            with trio.move_on_after(100) as patience:
+                await owner.own.committer.until_may_append(SIZE)
+            if patience.cancelled_caught:
+                return
+            await write(owner, b"%d" % number, SIZE)
+    raise AssertionError("the cache does not fill")
+
+
+async def fill(owner: Owner, files: int) -> None:
+    for number in range(files):
+        await write(owner, b"%d" % number, SIZE)
+    await settle(owner)
+
+
+def test_three_times_the_cache_is_written_and_read_back(tmp_path: Path) -> None:
+    """The cap and every byte are checked by the owner at each step."""
+
+    async def main(owner: Owner) -> None:
+        await fill(owner, 30)
+        cache = owner.own.local.cache
+        assert cache.size is not None
+        assert 30 * SIZE > 3 * cache.size >= cache.used
+        assert len(absent(owner)) > 10
+        await read_all(owner)
+        go(owner, [0, 3], up=False)
+        await read_all(owner)
+
+    play(tmp_path, Geometry(2, 2), main, cache=5)
+
+
+def test_nothing_goes_while_it_is_not_safe_and_writers_wait(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await write(owner, b"old", SIZE)
+        await settle(owner)
+        go(owner, range(4), up=False)
+        await trio.sleep(1)
+        written = []
+
+        async def writer() -> None:
+            for number in range(30):
+                await owner.own.committer.until_may_append(SIZE)
+                await write(owner, b"%d" % number, SIZE)
+                written.append(number)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(writer)
+            await trio.sleep(600)
+            stuck = len(written)
+            cache = owner.own.local.cache
+            assert 0 < stuck < 30
+            assert owner.own.committer.waiting == 1
+            assert cache.clean == 0 or absent(owner) == []
+            with trio.fail_after(0.001):  # of a clock that stands still while nobody waits
+                for operation in (
+                    ("unlink", ((b"0",),)),
+                    ("mkdir", ((b"d",), 0o755)),
+                    ("rmdir", ((b"d",),)),
+                    ("truncate", ((b"1",), 5)),
+                    ("chmod", ((b"1",), 0o600)),
+                    ("rename", ((b"1",), (b"one",), 0)),
+                ):
+                    await owner.apply(operation)
+            assert len(written) == stuck
+            go(owner, range(4), up=True)
+            with trio.fail_after(3600):
+                while len(written) < 30:
+                    await trio.sleep(1)
+        await settle(owner)
+        await read_all(owner)
+
+    play(tmp_path, Geometry(2, 2), main, cache=6)
+
+
+def test_deleting_what_no_closed_group_names_makes_room_without_partners(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        go(owner, range(3), up=False)
+        await trio.sleep(1)
+        count = 0
+        while owner.own.committer.may_append(SIZE):
+            await write(owner, b"%d" % count, SIZE)
+            count += 1
+        dirty = owner.own.local.cache.dirty
+        for number in range(count):
+            await owner.apply(("unlink", ((b"%d" % number,),)))
+        await owner.own.committer.commit()
+        assert owner.own.local.cache.dirty < dirty
+        assert owner.own.committer.may_append(SIZE)
+
+    play(tmp_path, Geometry(2, 1), main, cache=40)
+
+
+def test_who_waits_is_told_when_nothing_will_be_sent_any_more(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        go(owner, range(3), up=False)
+        await trio.sleep(1)
+        await fill_up(owner)
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def waits() -> None:
+                with pytest.raises(StateError, match="taken over"):
+                    await owner.own.committer.until_may_append(SIZE)
+
+            await trio.sleep(1)
+            owner.own.committer.give_up(StateError("taken over"))
+
+    play(tmp_path, Geometry(2, 1), main, cache=5)
+
+
+def test_content_whose_margin_falls_to_nothing_is_fetched_back_and_stays(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await fill(owner, 30)
+        cache = owner.own.local.cache
+        before = absent(owner)
+        assert len(before) > 10
+        cache.limit(40 * (cache.used // len(cache)), None)
+        go(owner, [0, 3], up=False)
+        await trio.sleep(SETTLED)
+        owner.world.skipped += AWAY_AFTER
+        await trio.sleep(SETTLED)
+        assert owner.own.ledger.progress.margin() == 0
+        assert cache.clean == 0, "nothing may go any more"
+        assert cache.size is not None
+        assert len(before) > len(absent(owner))
+        assert max(before) in cache, "the newest first"
+        assert cache.dirty >= cache.size // 2 or not absent(owner)
+        go(owner, [0, 3], up=True)
+        await trio.sleep(SETTLED)
+        assert cache.dirty == 0
+        await read_all(owner)
+
+    play(tmp_path, Geometry(2, 2), main, cache=8)
+
+
+def test_torn_files_of_fetched_content_are_not_read_after_a_power_loss(tmp_path: Path) -> None:
+    """Each by one byte, at their full length."""
+
+    async def main(owner: Owner) -> None:
+        await fill(owner, 30)
+        await read_all(owner)
+        stage = owner.own.local.stage
+        fetched = sorted(stage.contents.directory.glob("*.fetched"))
+        assert fetched
+        await owner.die(power=False)
+        for torn, path in enumerate((owner.platter.directory / "stage").glob("*.fetched")):
+            data = bytearray(path.read_bytes())
+            data[Random(torn).randrange(len(data))] ^= 1
+            path.write_bytes(data)
+        async with running(owner):
+            await trio.sleep(SETTLED)
+            await read_all(owner)
+            assert owner.own.local.cache.used <= (owner.own.local.cache.size or 0)
+
+    play(tmp_path, Geometry(2, 2), main, cache=8)
+
+
+def test_a_warm_cache_is_used_after_a_restart(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await fill(owner, 30)
+        await read_all(owner)
+        await trio.sleep(SETTLED)  # what is read ahead comes in
+        await owner.own.committer.commit()
+        await owner.die(power=False)
+        here = {path.name for path in (owner.platter.directory / "stage").iterdir()}
+        async with running(owner):
+            cache = owner.own.local.cache
+            assert len(cache) == len(here)
+            assert cache.used == sum(
+                charge_of(path.stat().st_size) for path in (owner.platter.directory / "stage").iterdir()
+            )
+            go(owner, range(4), up=False)
+            last = max(id_ for id_ in range(1, 200) if id_ in cache)
+            buffer = bytearray(100)
+            await trio.to_thread.run_sync(owner.own.local.stage.wait_into, last, 0, memoryview(buffer))
+            assert any(buffer)
+
+    play(tmp_path, Geometry(2, 2), main, cache=8)
+
+
+def test_compaction_of_evicted_content_stays_within_the_cap(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        for number in range(60):
+            await write(owner, b"%d" % number, 30_000)
+        await settle(owner)
+        for number in range(60):
+            if number % 3:
+                await owner.apply(("unlink", ((b"%d" % number,),)))
+        rows = owner.own.ledger.rows.free
+        for _ in range(4):
+            await write(owner, b"tick", 10)
+            await settle(owner)
+        assert owner.own.ledger.rows.free > rows
+        await read_all(owner)
+
+    play(tmp_path, Geometry(2, 1), main, cache=6)
+
+
+def test_a_stage_that_lacks_what_was_not_sent_is_refused(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        go(owner, range(3), up=False)
+        await trio.sleep(1)
+        await write(owner, b"f", SIZE)
+        await owner.own.committer.close_group()
+        await owner.die(power=False)
+        for path in (owner.platter.directory / "stage").iterdir():
+            os.unlink(path)
+        with pytest.RaisesGroup(pytest.RaisesExc(StateError, match="is missing"), flatten_subgroups=True):
+            async with running(owner):
+                pass
+
+    play(tmp_path, Geometry(2, 1), main, cache=6)
