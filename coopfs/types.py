@@ -156,6 +156,16 @@ class Proposal:
     signature: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """GRANT: the owner of a store lets another node read it until a time in seconds since 1970; 0 takes that back."""
+
+    disk: DiskId
+    store: StoreId
+    reader: NodeKey
+    until: int
+
+
 class BlockStore(Protocol):
     """One open store of one partner: in memory, on disk, over a connection, or wrapped.
 
@@ -191,6 +201,10 @@ class Partner(Protocol):
 
     async def put_master(self, claim: Claim, master: Master) -> None:
         """Overwrite the lower of two slots; return after fsync. Fenced, Refused (counter not greater)."""
+
+    async def grant(self, grant: Grant) -> None:
+        """Let a reader in to one of the asking node's stores, or out; return when that is on stable storage (R16).
+        Refused: no such store of this node, or too many readers."""
 
     async def agree(self, proposal: Proposal) -> bytes:
         """The inviter's signature (64 bytes) over the agreement text. Refused: unknown or used code, no room."""

@@ -18,6 +18,7 @@ from coopfs.sizes import format_size
 from coopfs.types import (
     Claim,
     DiskId,
+    Grant,
     Master,
     NodeKey,
     Opened,
@@ -84,6 +85,7 @@ class MemoryHost:
         self.stores: dict[StoreId, StoreContent] = {}
         self._seed = seed
         self._disks: dict[tuple[NodeKey, DiskId], _Disk] = {}
+        self.grants: dict[tuple[NodeKey, StoreId], Grant] = {}
         self._invitations: dict[bytes, _Invitation] = {}
 
     def partner(self, peer: NodeKey) -> "MemoryPartner":
@@ -156,6 +158,9 @@ class MemoryPartner:
         self.sessions = 0
 
     async def open(self, opening: Opening) -> "MemoryStore":
+        await self._host.answer()
+        if self._peer not in self._host.given:
+            return self._read(opening)
         await self._admit()
         if self.sessions >= limits.MAX_STORES_PER_SESSION:
             raise Refused("too many stores are open in this session")
@@ -176,8 +181,42 @@ class MemoryPartner:
         await self._admit()
         self._grant(claim)
 
-    async def masters(self, disk: DiskId) -> Sequence[Master]:
+    def _read(self, opening: Opening) -> "MemoryStore":
+        """As a reader who was let in."""
+        self.check_grant(opening)
+        store = self._host.stores[opening.store]
+        disk = self._host.disk(store.peer, opening.disk)
+        assert disk.claim is not None
+        state = (store.changes, store.digest(), disk.claim.epoch, disk.claim.claimer)
+        self.sessions += 1
+        return MemoryStore(Opened(store.rows, store.block_size, *state), self._host, self, disk, store, None, opening)
+
+    def check_grant(self, opening: Opening) -> None:
+        grant = self._host.grants.get((self._peer, opening.store))
+        if opening.claim or opening.create or grant is None:
+            raise Refused("there is no agreement between these two nodes")
+        if grant.disk != opening.disk or grant.until <= self._host.now:
+            raise Refused("this node was not let in to read, or no longer")
+
+    async def grant(self, grant: Grant) -> None:
         await self._admit()
+        store = self._host.stores.get(grant.store)
+        if store is None or (store.peer, store.disk) != (self._peer, grant.disk):
+            raise Refused("this store does not exist here")
+        key, grants = (grant.reader, grant.store), self._host.grants
+        others = [g for k, g in grants.items() if g.store == grant.store and k != key and g.until > self._host.now]
+        if grant.until > self._host.now and len(others) >= limits.MAX_READERS:
+            raise Refused("too many readers")
+        grants[key] = grant
+
+    async def masters(self, disk: DiskId) -> Sequence[Master]:
+        await self._host.answer()
+        if self._peer not in self._host.given:
+            granted = [g for g in self._host.grants.values() if (g.reader, g.disk) == (self._peer, disk)]
+            granted = [g for g in granted if g.until > self._host.now]
+            if not granted:
+                raise Refused("there is no agreement between these two nodes")
+            return tuple(self._host.disk(self._host.stores[granted[0].store].peer, disk).masters)
         known = self._host.known_disk(self._peer, disk)
         return tuple(known.masters) if known else ()
 
@@ -221,7 +260,10 @@ class MemoryStore:
         disk: _Disk,
         store: StoreContent,
         claim: Claim | None,
+        granted: Opening | None = None,
     ) -> None:
+        """granted: the opening of a reader, whose grant must still stand."""
+        self._granted = granted
         self.opened = opened
         self._host = host
         self._partner = partner
@@ -263,3 +305,5 @@ class MemoryStore:
         await self._host.answer()
         if self._closed:
             raise Refused("this store is closed")
+        if self._granted is not None:
+            self._partner.check_grant(self._granted)

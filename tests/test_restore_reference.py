@@ -360,9 +360,11 @@ def test_a_mistyped_kit_names_its_line(network: Network, tmp_path: Path) -> None
     assert done.stderr == "restore-reference: line 2 of the kit is mistyped or missing\n"
 
 
-def test_a_kit_with_a_passphrase_is_opened(network: Network, tmp_path: Path) -> None:
+def test_a_kit_for_reading_only_with_a_passphrase_is_opened(network: Network, tmp_path: Path) -> None:
     one = kit.from_text(network.kit_text())
     assert isinstance(one, Kit)
+    one = replace(one, disks=tuple(replace(disk, keys=replace(disk.keys, signing_seed=None)) for disk in one.disks))
+    assert one.read_only
     sealed = kit.to_sealed_text(one, "today", "caf\u00e9", bytes(16), Cost(passes=1, memory=8))
     network.kit_text = lambda: sealed  # type: ignore[method-assign]
     done = restore(network, tmp_path / "out", range(5), typed="tea\n")

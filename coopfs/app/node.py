@@ -12,29 +12,28 @@ import random
 import secrets
 import signal
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import trio
 
 from coopfs import config
-from coopfs.app import formatting, status
+from coopfs.app import formatting, kits, status
 from coopfs.app.control import Watch, serve_control
 from coopfs.app.inspecting import inspect
 from coopfs.app.own_disk import OwnDisk
 from coopfs.app.rates import Rates
-from coopfs.app.requests import Arguments
+from coopfs.app.requests import FOREVER, Arguments
 from coopfs.core import invitation
 from coopfs.core.identity import Identity
-from coopfs.core.kit import Kit, KitDisk, KitPartner, to_text
+from coopfs.core.kit import to_text
 from coopfs.core.wire.node_requests import Hello
+from coopfs.core.wire.session import Standing
 from coopfs.errors import MountError, StateError, UsageError
 from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, PROTOCOL_VERSION
 from coopfs.local import partners
 from coopfs.local.home import Home
 from coopfs.local.hosted.hosting import Hosting
-from coopfs.local.kitrecord import MadeKit
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
 from coopfs.net.addresses import own_addresses
@@ -64,7 +63,7 @@ class Node:
         self.hosting = Hosting(home, database, time.time, self._know)
         hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=True)
         self.local = LocalNode(self.identity, hello, secrets.token_bytes)
-        self.roster = Roster(self.local, self._is_partner, self._serve_peer, dial_tcp, random.random)
+        self.roster = Roster(self.local, self._standing, self._serve_peer, dial_tcp, random.random)
         self._rates = Rates(settings, time.time)
         self._network = RosterNetwork(self.roster, self._rates.own())
         self.own: OwnDisk | None = None
@@ -72,8 +71,10 @@ class Node:
         self.stopping = trio.Event()
         self._proposed: set[NodeKey] = set()  # inviters whose answer is awaited: they may call before it is saved
 
-    def _is_partner(self, key: NodeKey) -> bool:
-        return key in self._proposed or self.hosting.has_agreement(key)
+    def _standing(self, key: NodeKey) -> Standing:
+        if key in self._proposed or self.hosting.has_agreement(key):
+            return Standing.PARTNER
+        return Standing.READER if self.hosting.admits_reader(key) else Standing.STRANGER
 
     def _serve_peer(self, key: NodeKey) -> Partner:
         toll = self._rates.hosted()
@@ -196,18 +197,19 @@ class Node:
 
     async def call_kit_export(self, arguments: Arguments, watch: Watch) -> Any:
         own = self._disk()
-        floor = await own.keeper.move_floor() if own.trouble is None else own.keeper.block.floor
-        stores = [store for column in own.places.columns for store in column]
-        known = {entry.key: entry for entry in partners.all_partners(self._database)}
-        listed = tuple(
-            KitPartner(s.node, s.name, known[s.node].addresses if s.node in known else s.addresses) for s in stores
-        )
-        now = int(time.time())
-        kit = Kit(self._settings.name, self._seed, (KitDisk(own.keys, floor),), listed, now)
-        with suppress(StateError):  # a failing database is no reason to keep the kit back
-            own.kits.note(MadeKit(now, tuple(partner.node for partner in listed)))
-            await own.committer.commit()
-        return {"text": to_text(kit, time.strftime("%Y-%m-%d"))}
+        known = {entry.key: entry.addresses for entry in partners.all_partners(self._database)}
+        day = time.strftime("%Y-%m-%d")
+        if arguments["read_only"]:
+            until = arguments["until"] or FOREVER
+            made, told = await kits.read_only(own, self._settings.name, known, until)
+            return {"text": to_text(made, day), "told": told, "partners": own.ledger.layout.n}
+        return {"text": to_text(await kits.whole(own, self._settings.name, self._seed, known), day)}
+
+    async def call_kit_readers(self, arguments: Arguments, watch: Watch) -> Any:
+        return {"readers": kits.describe_readers(self._disk())}
+
+    async def call_kit_revoke(self, arguments: Arguments, watch: Watch) -> Any:
+        return await kits.revoke(self._disk(), arguments["reader"])
 
     async def call_stop(self, arguments: Arguments, watch: Watch) -> Any:
         self.stopping.set()

@@ -28,6 +28,7 @@ from coopfs.local.groups import Group
 from coopfs.local.kitrecord import KitRecord
 from coopfs.local.log import Log, Sealed
 from coopfs.local.mastercopy import read_master, save_master
+from coopfs.local.readerlist import ReaderList
 from coopfs.local.slots import Slots
 from coopfs.tasks.chronicle import Chronicle
 from coopfs.tasks.cleaner import Cleaner
@@ -39,6 +40,7 @@ from coopfs.tasks.compactor import Compactor
 from coopfs.tasks.content import RemoteContent
 from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.file_state import StateOfFile
+from coopfs.tasks.granter import Granter
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network
@@ -80,6 +82,7 @@ class OwnDisk:
         slots = Slots(self.local.database)
         self.ledger = Ledger(self.log, slots, layout, self.places.rows, self._forget_content, self.local.cache)
         self.kits = KitRecord(self.local.database)
+        self.readers = ReaderList(self.local.database)
         self.chronicle = Chronicle(self.ledger, self.local.database, wall)
         self.committer = Committer(self.local.metadata, self.local.stage, self._on_closed)
         claimer = bytes(self.local.database.fact("claimer"))
@@ -88,6 +91,7 @@ class OwnDisk:
         save = partial(save_master, self.local.database, self.keys, node)
         self.keeper = MasterKeeper(self.keys, master, claim, self.log, save, self.committer.commit)
         self._network = network
+        self.granter = Granter(self.readers, self.disk_id, [column.place for column in self.columns.columns], network)
         self._fetcher = Fetcher(self.keys, layout, self.columns.columns)
         stores = tuple(column.place for column in self.columns.columns)
         coder = Coder(self.keys, layout, stores, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)
@@ -166,6 +170,7 @@ class OwnDisk:
             nursery.start_soon(self.columns.run)
             nursery.start_soon(self.chronicle.run)
             nursery.start_soon(self.keeper.run, self.columns.columns, self._network)
+            nursery.start_soon(self.granter.run)
             nursery.start_soon(self._writer.run)
             nursery.start_soon(self._retirer.run)
             nursery.start_soon(self._compactor.run)

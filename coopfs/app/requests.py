@@ -13,6 +13,7 @@ from coopfs.errors import UsageError
 from coopfs.limits import CONTROL_LIST, CONTROL_TEXT, MAX_BLOCK_SIZE, MAX_COLUMNS
 
 Arguments = dict[str, Any]
+FOREVER = (1 << 63) - 1  # seconds since 1970
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,9 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
     "umount": {},
     "sync": {"path": Shape(_path, absent=True), "complete": Shape(_truth)},
     "log": {"path": Shape(_path)},
-    "kit_export": {},
+    "kit_export": {"read_only": Shape(_truth, absent=True), "until": Shape(_whole(1, FOREVER), absent=True)},
+    "kit_readers": {},
+    "kit_revoke": {"reader": Shape(_text)},
     "stop": {},
 }
 

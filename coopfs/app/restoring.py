@@ -24,6 +24,7 @@ from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, KitDisk
 from coopfs.core.quorum import Quorum
 from coopfs.core.wire.node_requests import Hello
+from coopfs.core.wire.session import Standing
 from coopfs.errors import NotRestorable, UsageError
 from coopfs.fs.disk import Disk
 from coopfs.fs.handlers import Handlers
@@ -76,7 +77,7 @@ async def opened(taken: Kit, talk: Dialogue) -> AsyncIterator[Disk]:
     wanted = taken.disks[0]
     hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=False)
     node = LocalNode(Identity.from_seed(taken.identity), hello, secrets.token_bytes)
-    roster = Roster(node, lambda key: False, lambda key: Nobody(), dial_tcp, random.random)
+    roster = Roster(node, lambda key: Standing.STRANGER, lambda key: Nobody(), dial_tcp, random.random)
     with tempfile.TemporaryDirectory(prefix="coopfs-restore-") as work:
         async with trio.open_nursery() as nursery:
             await nursery.start(roster.run)

@@ -1,12 +1,14 @@
 """kit export, kit show: the text that restores everything."""
 
+import json
 import os
 import secrets
 import sys
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,8 +35,18 @@ def kit() -> None:
 @click.option("--qr", is_flag=True, help="Write FILE.html too: a page to print, with QR codes.")
 @click.option("--passphrase", "ask", is_flag=True, help="Seal the kit with a passphrase, which is asked for twice.")
 @passphrase_file_option
+@click.option("--read-only", is_flag=True, help="Make a kit that can read the disk, but neither change nor take it.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="Last day of a read-only kit.")
 @home_option
-def export(home: Path, file: Path, qr: bool, ask: bool, passphrase_file: Path | None) -> None:
+def export(
+    home: Path,
+    file: Path,
+    qr: bool,
+    ask: bool,
+    passphrase_file: Path | None,
+    read_only: bool,
+    until: datetime | None,
+) -> None:
     """Write this node's recovery kit to FILE.
 
     FILE must be new; - is standard output.
@@ -44,8 +56,14 @@ def export(home: Path, file: Path, qr: bool, ask: bool, passphrase_file: Path | 
     exclusive(passphrase=ask, passphrase_file=passphrase_file is not None)
     if qr and str(file) == "-":
         raise UsageError("--qr needs a FILE, beside which the page goes")
+    if until is not None and not read_only:
+        raise UsageError("--until is for --read-only kits")
     phrase = passphrase.choose() if ask else passphrase.read_file(passphrase_file) if passphrase_file else None
-    text = client.call(home, "kit_export")["text"]
+    end = None if until is None else int((until + timedelta(days=1)).timestamp())
+    if end is not None and end <= time.time():
+        raise UsageError("--until is a day that is over")
+    answer = client.call(home, "kit_export", {"read_only": read_only, "until": end})
+    text = answer["text"]
     if phrase is not None:
         text = _sealed(text, phrase)
     if str(file) == "-":
@@ -60,6 +78,13 @@ def export(home: Path, file: Path, qr: bool, ask: bool, passphrase_file: Path | 
     _write_new(contents)
     names = " and ".join(map(str, contents))
     click.echo(f"wrote {names}; keep it on paper or on another machine, where only you can read it")
+    if read_only:
+        click.echo(_who_knows(answer))
+
+
+def _who_knows(answer: dict[str, Any]) -> str:
+    rest = "" if answer["told"] == answer["partners"] else "; the others are told when they are reached"
+    return f"{answer['told']} of {answer['partners']} partners know it{rest}"
 
 
 def _sealed(text: str, phrase: str) -> str:
@@ -102,9 +127,37 @@ def show(file: Path, passphrase_file: Path | None) -> None:
     print_fields(describe(kit))
 
 
+@kit.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@home_option
+def readers(home: Path, as_json: bool) -> None:
+    """The read-only kits that are in force, by the key of their reader."""
+    found = client.call(home, "kit_readers")["readers"]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    # rich takes longer to import than most commands take to run
+    from coopfs.cli.tables import print_readers
+
+    print_readers(found)
+
+
+@kit.command()
+@click.argument("reader")
+@home_option
+def revoke(home: Path, reader: str) -> None:
+    """Take a read-only kit back: partners let its READER in no more.
+
+    READER is the beginning of the key that `coopfs kit readers` and `coopfs kit show` print.
+    """
+    click.echo(_who_knows(client.call(home, "kit_revoke", {"reader": reader})))
+
+
 def describe(kit: Kit) -> list[tuple[str, str]]:
     """(label, value) lines that say what a kit is for; no keys that must stay secret."""
-    fields = [("node", kit.name), ("node key", Identity.from_seed(kit.identity).key.hex()), ("made", _date(kit.date))]
+    fields = [("node", kit.name), ("made", _date(kit.date))]
+    key = Identity.from_seed(kit.identity).key.hex()
+    fields += [("may", "read only"), ("reader", key)] if kit.read_only else [("may", "everything"), ("node key", key)]
     for disk in kit.disks:
         fields.append(("disk", disk.keys.disk.hex()))
         fields.append(("  held when made", _date(disk.floor.date) if disk.floor.date else "nothing"))

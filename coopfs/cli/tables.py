@@ -56,6 +56,18 @@ def print_partners(partners: Sequence[Json]) -> None:
     _console().print(_partners(partners))
 
 
+def print_readers(readers: Sequence[Json]) -> None:
+    """The table of `coopfs kit readers`."""
+    if not readers:
+        print("no read-only kit is in force: coopfs kit export --read-only makes one")
+        return
+    table = _table("reader", "until", "partners that know", title="read-only kits", right=(2,))
+    for reader in readers:
+        until = "revoked" if reader["revoked"] else escape(reader["until"] or "for ever")
+        table.add_row(_short(reader["reader"]), until, f"{reader['told']} of {reader['partners']}")
+    _console().print(table)
+
+
 def print_fields(fields: Sequence[tuple[str, str]]) -> None:
     """(label, value) lines, the values aligned."""
     width = max((len(label) for label, _ in fields), default=0)

@@ -63,6 +63,11 @@ class Kit:
     partners: tuple[KitPartner, ...]
     date: int
 
+    @property
+    def read_only(self) -> bool:
+        """Whether it lacks the signing keys; its identity is then a reader's, not the node's."""
+        return all(disk.keys.signing_seed is None for disk in self.disks)
+
 
 def to_text(kit: Kit, day: str) -> str:
     """The printable kit. day: its date as people write it."""
@@ -70,7 +75,9 @@ def to_text(kit: Kit, day: str) -> str:
     head = [
         f"# coopfs recovery kit of {kit.name}, {day}",
         f"# Partners: {names}",
-        "# Keep this secret and away from the machine: whoever has it can read and replace the backup.",
+        "# Keep this secret: whoever has it can read the backup, but not change it."
+        if kit.read_only
+        else "# Keep this secret and away from the machine: whoever has it can read and replace the backup.",
         "# To get everything back:  coopfs restore mount THIS-FILE MOUNTPOINT",
     ]
     return "\n".join(head + to_lines(_encode(kit))) + "\n"

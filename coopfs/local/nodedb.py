@@ -13,13 +13,13 @@ from threading import Lock
 
 from coopfs.errors import CoopfsError, HomeError, StateError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 
 def _schema() -> str:
     """The tables. Keys, ids, tokens and signatures are BLOBs; times are seconds since 1970; sizes are bytes."""
-    return """
+    return f"""
     -- The nodes this node calls its partners. `given` is what it gives them, `taken` what it may use of theirs.
     CREATE TABLE partners (
         name TEXT PRIMARY KEY,
@@ -84,7 +84,21 @@ def _schema() -> str:
         rows INTEGER NOT NULL,
         block_size INTEGER NOT NULL
     ) STRICT;
+    {_GRANTS}
     """
+
+
+_GRANTS = """
+    -- Who may read a store besides its owner, until when.
+    CREATE TABLE grants (
+        store BLOB NOT NULL,                -- store id, 16 bytes
+        reader BLOB NOT NULL,               -- node key
+        peer BLOB NOT NULL,                 -- node key of the owner
+        disk BLOB NOT NULL,                 -- disk id, 16 bytes
+        until INTEGER NOT NULL,
+        PRIMARY KEY (store, reader)
+    ) STRICT;
+"""
 
 
 class NodeDatabase:
@@ -139,6 +153,8 @@ class NodeDatabase:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
             connection.executescript(f"BEGIN; {_schema()} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version == 1:
+            connection.executescript(f"BEGIN; {_GRANTS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version != SCHEMA_VERSION:
             raise HomeError(
                 f"{self._path} was made by another version of coopfs (format {version}, not {SCHEMA_VERSION})"

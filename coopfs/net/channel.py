@@ -130,9 +130,9 @@ async def initiate(stream: trio.abc.Stream, node: LocalNode, expected: NodeKey) 
 
 
 async def respond(
-    stream: trio.abc.Stream, node: LocalNode, authorize: Callable[[NodeKey], bool]
+    stream: trio.abc.Stream, node: LocalNode, authorize: Callable[[NodeKey], Standing]
 ) -> tuple[Channel, Session]:
-    """The listener's side. A node that `authorize` does not know gets the standing of a stranger.
+    """The listener's side. authorize: the standing of a node by its key.
     PartnerAway, ProtocolError."""
 
     async def shake(wire: _Envelopes) -> tuple[Channel, Session]:
@@ -142,7 +142,7 @@ async def respond(
         await wire.send([handshake.write(node.identity.key)])
         peer = _proved(handshake.read(bytes(await wire.receive())), handshake)
         channel = Channel(wire, handshake.finish(), peer, dialled=False)
-        return channel, await _greet(channel, node.hello, Standing.PARTNER if authorize(peer) else Standing.STRANGER)
+        return channel, await _greet(channel, node.hello, authorize(peer))
 
     return await _in_time(stream, shake)
 

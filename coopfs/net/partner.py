@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
 from coopfs.core.wire.messages import Request
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, PutMaster
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, PutMaster
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import PeerError, ProtocolError
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
 from coopfs.net.link import Link
-from coopfs.types import BlockStore, Claim, DiskId, Master, Opened, Opening, Proposal, Slot, StoredBlock
+from coopfs.types import BlockStore, Claim, DiskId, Grant, Master, Opened, Opening, Proposal, Slot, StoredBlock
 
 Expected = TypeVar("Expected", bound=Answer)
 
@@ -80,6 +80,9 @@ class RemotePartner:
 
     async def put_master(self, claim: Claim, master: Master) -> None:
         await _request(self._link, PutMaster(claim, master), Done)
+
+    async def grant(self, grant: Grant) -> None:
+        await _request(self._link, GrantReading(grant), Done)
 
     async def agree(self, proposal: Proposal) -> bytes:
         return (await _request(self._link, Agree(proposal), Agreed)).signature

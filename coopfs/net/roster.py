@@ -35,14 +35,14 @@ _DUPLICATE = "another connection between these two nodes is kept"
 class Roster:
     """Keeps links while `run` runs.
 
-    authorize: whether a node that calls is a partner; partner_for: what answers the requests of a peer, strangers
+    authorize: the standing of a node that calls; partner_for: what answers the requests of a peer, strangers
     included; dial: opens streams; jitter: numbers 0..1 that spread reconnections.
     """
 
     def __init__(
         self,
         node: LocalNode,
-        authorize: Callable[[NodeKey], bool],
+        authorize: Callable[[NodeKey], Standing],
         partner_for: Callable[[NodeKey], Partner],
         dial: Dial,
         jitter: Callable[[], float],

@@ -10,7 +10,7 @@ import trio
 
 from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
 from coopfs.core.wire.messages import Request, StoreRequest
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, PutMaster
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, PutMaster
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import CoopfsError, Refused
 from coopfs.limits import GOODBYE_TIMEOUT, MAX_STORES_PER_SESSION
@@ -39,6 +39,9 @@ class Server:
                 return Masters(tuple(await self._partner.masters(disk)))
             case PutMaster(claim, master):
                 await self._partner.put_master(claim, master)
+                return Done()
+            case GrantReading(grant):
+                await self._partner.grant(grant)
                 return Done()
             case Agree(proposal):
                 return Agreed(await self._partner.agree(proposal))

@@ -7,7 +7,7 @@ from math import inf
 import trio
 
 from coopfs.limits import RATE_CHECK
-from coopfs.types import BlockStore, Claim, DiskId, Master, Opened, Opening, Partner, Proposal, Slot, StoredBlock
+from coopfs.types import BlockStore, Claim, DiskId, Grant, Master, Opened, Opening, Partner, Proposal, Slot, StoredBlock
 
 
 class TokenBucket:
@@ -96,6 +96,9 @@ class LimitedPartner:
 
     async def put_master(self, claim: Claim, master: Master) -> None:
         await self._partner.put_master(claim, master)
+
+    async def grant(self, grant: Grant) -> None:
+        await self._partner.grant(grant)
 
     async def agree(self, proposal: Proposal) -> bytes:
         return await self._partner.agree(proposal)

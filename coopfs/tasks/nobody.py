@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from coopfs.errors import Refused
-from coopfs.types import BlockStore, Claim, DiskId, Master, Opening, Proposal
+from coopfs.types import BlockStore, Claim, DiskId, Grant, Master, Opening, Proposal
 
 _REFUSAL = "this is a restore view: it serves nothing"
 
@@ -21,6 +21,9 @@ class Nobody:
         raise Refused(_REFUSAL)
 
     async def put_master(self, claim: Claim, master: Master) -> None:
+        raise Refused(_REFUSAL)
+
+    async def grant(self, grant: Grant) -> None:
         raise Refused(_REFUSAL)
 
     async def agree(self, proposal: Proposal) -> bytes:

@@ -57,6 +57,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "mount": {"mountpoint": "/mnt", "options": []},
     "log": {"path": "/mnt"},
     "sync": {"path": None, "complete": False},
+    "kit_export": {"read_only": True, "until": None},
+    "kit_revoke": {"reader": "ab"},
 }
 
 GARBAGE = [

@@ -22,7 +22,7 @@ from coopfs.core.wire.messages import (
     encode_refusal,
     encode_request,
 )
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, Goodbye, Hello, Ping, PutMaster
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, Goodbye, GrantReading, Hello, Ping, PutMaster
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import (
     BlockRefused,
@@ -39,7 +39,9 @@ from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE, MAX_MAP, MAX_TEXT
 from coopfs.types import (
     Claim,
     DiskId,
+    Grant,
     Master,
+    NodeKey,
     Opened,
     Opening,
     Proposal,
@@ -65,6 +67,7 @@ EXAMPLES: list[Request] = [
     ClaimEpoch(CLAIM),
     GetMasters(DISK),
     PutMaster(CLAIM, Master(VERSION, b"master")),
+    GrantReading(Grant(DISK, STORE, NodeKey(b"r" * 32), 1_800_000_000)),
     Agree(PROPOSAL),
     Ping(),
     Goodbye("shutting down"),
@@ -118,6 +121,10 @@ GOLDEN_REQUESTS = [  # map of each example; bodies are what the example says
         "6b6b6b6b6b6b6b6b6b6b6b6ba97369676e6174757265c4406767676767676767676767676767676767676767676767676767"
         "6767676767676767676767676767676767676767676767676767676767676767676767676767a7636f756e746572cf000100"
         "0000000005"
+    ),
+    (
+        "84a46469736bc41064646464646464646464646464646464a573746f7265c41073737373737373737373737373737373a672"
+        "6561646572c4207272727272727272727272727272727272727272727272727272727272727272a5756e74696cce6b49d200"
     ),
     (
         "87a5746f6b656ec41074747474747474747474747474747474a5676976656ece40000000a574616b656ece80000000a46e61"

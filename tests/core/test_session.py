@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coopfs.core.wire.message_types import MessageType
-from coopfs.core.wire.node_requests import Agree, GetMasters, Goodbye, Hello, Ping
+from coopfs.core.wire.node_requests import Agree, GetMasters, Goodbye, GrantReading, Hello, Ping
 from coopfs.core.wire.session import ALLOWED, Session, Standing, negotiate
 from coopfs.core.wire.store_requests import Get, Open, Put
 from coopfs.errors import ProtocolError
-from coopfs.types import Claim, DiskId, Opening, Proposal, StoreId, StoreSpec
+from coopfs.types import Claim, DiskId, Grant, NodeKey, Opening, Proposal, StoreId, StoreSpec
 
 DISK, STORE = DiskId(bytes(16)), StoreId(bytes(16))
 CLAIM = Claim(DISK, 1, bytes(16), 0, bytes(32), bytes(64))
@@ -90,6 +90,7 @@ def test_a_reader_may_not_change_anything() -> None:
         assert session.refusal(request) is None
     for forbidden in (
         Put(1, 1, 1, b""),
+        GrantReading(Grant(DISK, STORE, NodeKey(bytes(32)), 1)),
         Open(Opening(DISK, STORE, claim=CLAIM)),
         Open(Opening(DISK, STORE, create=StoreSpec(1, 4096))),
     ):

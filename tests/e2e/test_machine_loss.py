@@ -171,3 +171,34 @@ def test_too_few_partners_are_named(world: World, tmp_path: Path) -> None:
     world.restart("p3")
     well(owner.restore("--accept-older"))
     assert (owner.view / "a").read_text() == "a"
+
+
+def test_a_read_only_kit_restores_until_it_is_taken_back(world: World, tmp_path: Path) -> None:
+    owner = world.owner("ivan", data=2, redundancy=1, partners=PARTNERS[:3])
+    (owner.mount() / "a").write_text("shared")
+    owner.sync(complete=True)
+    kit = tmp_path / "reader.kit"
+    phrase = tmp_path / "phrase"
+    phrase.write_text("horse\n")
+    made = well(coopfs("kit", "export", "--read-only", "--passphrase-file", phrase, kit, home=owner.home))
+    assert "3 of 3 partners know it" in made.out
+    shown = well(coopfs("kit", "show", "--passphrase-file", phrase, kit)).out
+    assert "read only" in shown
+    reader = next(line.split()[1] for line in shown.splitlines() if line.startswith("reader"))
+    assert reader[:12] in well(coopfs("kit", "readers", home=owner.home)).out
+    copy = ("restore", "copy", "--passphrase-file", phrase, kit)
+    well(coopfs(*copy, tmp_path / "beside"))
+    assert (tmp_path / "beside" / "a").read_text() == "shared"
+    (owner.mount_point / "b").write_text("the owner goes on")
+    owner.sync(complete=True)
+
+    assert coopfs("kit", "revoke", "no such", home=owner.home).code == 2
+    well(coopfs("kit", "revoke", reader[:12], home=owner.home))
+    said = coopfs(*copy, tmp_path / "late")
+    assert said.code == 9
+    assert "no agreement" in said.line
+    assert "no read-only kit" in well(coopfs("kit", "readers", home=owner.home)).out
+    well(coopfs("kit", "export", "--read-only", tmp_path / "another.kit", home=owner.home))
+    owner.lose()
+    well(coopfs("restore", "copy", tmp_path / "another.kit", tmp_path / "after"))
+    assert (tmp_path / "after" / "b").read_text() == "the owner goes on"

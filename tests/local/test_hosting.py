@@ -19,7 +19,7 @@ from coopfs.local.home import Home
 from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
-from coopfs.types import Master, NodeKey, Opening, StoredBlock, StoreId, StoreSpec, make_version
+from coopfs.types import Grant, Master, NodeKey, Opening, StoredBlock, StoreId, StoreSpec, make_version
 from tests.partners import ADDRESSES, NOON, TOKEN, Clock, Owner, flip, propose
 
 SPEC = StoreSpec(rows=20, block_size=16384)
@@ -110,6 +110,21 @@ async def test_everything_hosted_survives_a_restart(host: Node, owner: Owner) ->
         assert await reader.get(3) == StoredBlock(V1, b"block")
         (hosted,) = hosting.hosted()
         assert (hosted.peer, hosted.store, hosted.rows, hosted.used) == (owner.key, STORE, SPEC.rows, 1)
+
+
+async def test_grants_survive_a_restart_and_end_with_their_time(host: Node, owner: Owner) -> None:
+    reader = NodeKey(b"r" * 32)
+    with host.running() as hosting:
+        await admit(hosting, owner)
+        partner = hosting.partner(owner.key)
+        await partner.open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
+        await partner.grant(Grant(owner.disk, STORE, reader, host.clock.now + 100))
+        assert hosting.admits_reader(reader)
+        assert not hosting.admits_reader(owner.key)
+    with host.running() as hosting:
+        assert (await hosting.partner(reader).open(Opening(owner.disk, STORE))).opened.rows == SPEC.rows
+        host.clock.now += 100
+        assert not hosting.admits_reader(reader)
 
 
 async def test_a_lost_store_is_refused_until_its_owner_makes_it_again_empty(host: Node, owner: Owner) -> None:

@@ -1,6 +1,7 @@
 """node.sqlite and the partners in it."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from coopfs.errors import HomeError, StateError, UsageError
 from coopfs.local import partners
+from coopfs.local.hosted import hostrecords
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
 from coopfs.types import NodeKey
@@ -82,3 +84,16 @@ def test_a_database_of_another_version_is_left_alone(tmp_path: Path) -> None:
 def test_a_directory_that_is_missing_is_a_home_error(tmp_path: Path) -> None:
     with pytest.raises(HomeError, match="No such file"):
         NodeDatabase(tmp_path / "missing" / "node.sqlite")
+
+
+def test_a_database_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "node.sqlite"
+    database = NodeDatabase(path)
+    add(database, ANNA)
+    database.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE grants; PRAGMA user_version = 1;")
+    database = NodeDatabase(path)
+    assert partners.all_partners(database) == [ANNA]
+    assert hostrecords.grants(database) == []
+    database.close()

@@ -10,10 +10,24 @@ import trio
 from coopfs import limits
 from coopfs.core import agreement as agreements
 from coopfs.core import digest
+from coopfs.core.identity import Identity
 from coopfs.core.storeformat import store_size
 from coopfs.errors import BlockRefused, Fenced, NotAuthentic, PeerError, Refused
-from coopfs.types import BlockStore, Master, Opening, Slot, StoredBlock, StoreId, StoreSpec, make_version
-from tests.partners import SITES, Owner, Site, propose
+from coopfs.types import (
+    BlockStore,
+    DiskId,
+    Grant,
+    Master,
+    NodeKey,
+    Opening,
+    Partner,
+    Slot,
+    StoredBlock,
+    StoreId,
+    StoreSpec,
+    make_version,
+)
+from tests.partners import NOON, SITES, Owner, Site, propose
 
 SPEC = StoreSpec(rows=20, block_size=16384)
 STORE = StoreId(b"store-0123456789")
@@ -405,3 +419,96 @@ async def test_a_name_that_is_none_is_refused(site: Site, owner: Owner) -> None:
     partner = await site.partner(owner.seed)
     with pytest.raises(PeerError):
         await partner.agree(propose(invitation, owner.seed, name="two words"))
+
+
+# --- readers (R16) ------------------------------------------------------------------------------------------------
+
+READER_SEED = b"r" * 32
+READER = Identity.from_seed(READER_SEED).key
+LATER = NOON + 1000
+
+
+async def granted(site: Site, owner: Owner, until: int = LATER) -> Partner:
+    """The host as the owner sees it, who has stored a block and let a reader in."""
+    partner = await site.admit(owner.seed, GIVEN)
+    store = await partner.open(writing(owner))
+    await store.put(3, V1, b"content")
+    await partner.put_master(owner.claim(1), Master(V1, b"master"))
+    await partner.grant(Grant(owner.disk, STORE, READER, until))
+    return partner
+
+
+async def test_a_reader_reads_what_it_was_granted_and_changes_nothing(site: Site, owner: Owner) -> None:
+    await granted(site, owner)
+    partner = await site.partner(READER_SEED)
+    store = await partner.open(Opening(owner.disk, STORE))
+    assert await store.get(3) == StoredBlock(V1, b"content")
+    assert list(await store.inventory(0, 10)) == [Slot(3, V1, 7)]
+    assert list(await partner.masters(owner.disk)) == [Master(V1, b"master")]
+    with pytest.raises(Refused):
+        await store.put(4, V2, b"forged")
+    with pytest.raises(Refused):
+        await partner.open(writing(owner, 2, claimer=b"b" * 16))
+    with pytest.raises(Refused):
+        await partner.open(Opening(owner.disk, StoreId(b"n" * 16), None, SPEC))
+    with pytest.raises(Refused):
+        await partner.claim(owner.claim(2, b"b" * 16))
+    with pytest.raises(Refused):
+        await partner.put_master(owner.claim(2, b"b" * 16), Master(V2, b"forged"))
+    with pytest.raises(Refused):
+        await partner.grant(Grant(owner.disk, STORE, READER, LATER + 1))
+    again = await (await site.partner(owner.seed)).open(writing(owner))
+    assert again.opened.epoch == 1, "the reader has claimed nothing"
+
+
+async def test_a_reader_reads_nothing_else(site: Site, owner: Owner) -> None:
+    partner = await granted(site, owner)
+    other = StoreId(b"o" * 16)
+    await partner.open(writing(owner, store=other))
+    reader = await site.partner(READER_SEED)
+    for opening in (
+        Opening(owner.disk, other),
+        Opening(DiskId(b"x" * 16), STORE),
+        Opening(owner.disk, StoreId(bytes(16))),
+    ):
+        with pytest.raises(Refused):
+            await reader.open(opening)
+    with pytest.raises(Refused):
+        await reader.masters(DiskId(b"x" * 16))
+    with pytest.raises(Refused):
+        await (await site.partner(b"q" * 32)).open(Opening(owner.disk, STORE))
+
+
+@pytest.mark.parametrize("ends", ["expires", "is taken back"])
+async def test_a_grant_that_has_ended_refuses_also_what_is_open(site: Site, owner: Owner, ends: str) -> None:
+    partner = await granted(site, owner)
+    reader = await site.partner(READER_SEED)
+    store = await reader.open(Opening(owner.disk, STORE))
+    if ends == "expires":
+        site.clock.now = LATER
+        await site.partner(owner.seed)
+    else:
+        await partner.grant(Grant(owner.disk, STORE, READER, 0))
+    with pytest.raises(Refused):
+        await store.get(3)
+    for again in (reader, await site.partner(READER_SEED)):
+        with pytest.raises(Refused):
+            await again.open(Opening(owner.disk, STORE))
+        with pytest.raises(Refused):
+            await again.masters(owner.disk)
+
+
+async def test_only_an_owner_grants_and_only_so_much(site: Site, owner: Owner) -> None:
+    partner = await granted(site, owner)
+    stranger = Owner(seed=b"e" * 32, signing_seed=b"e" * 32)
+    with pytest.raises(Refused):
+        await (await site.admit(stranger.seed, GIVEN)).grant(Grant(owner.disk, STORE, READER, LATER))
+    with pytest.raises(Refused):
+        await partner.grant(Grant(owner.disk, StoreId(bytes(16)), READER, LATER))
+    for number in range(1, limits.MAX_READERS):
+        await partner.grant(Grant(owner.disk, STORE, NodeKey(bytes([number]) * 32), LATER))
+    one_more = Grant(owner.disk, STORE, NodeKey(b"z" * 32), LATER)
+    with pytest.raises(Refused):
+        await partner.grant(one_more)
+    await partner.grant(Grant(owner.disk, STORE, READER, 0))
+    await partner.grant(one_more)

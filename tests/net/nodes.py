@@ -11,7 +11,7 @@ from coopfs.core.identity import Identity
 from coopfs.core.wire.answers import Answer
 from coopfs.core.wire.messages import Request
 from coopfs.core.wire.node_requests import Hello
-from coopfs.core.wire.session import Session
+from coopfs.core.wire.session import Session, Standing
 from coopfs.errors import PartnerAway
 from coopfs.net.channel import Channel, LocalNode, initiate, respond
 from coopfs.net.link import Handler, Link
@@ -29,12 +29,16 @@ def by_key(*nodes: LocalNode) -> list[LocalNode]:
     return sorted(nodes, key=lambda one: one.identity.key)
 
 
-def everybody(key: NodeKey) -> bool:
-    return True
+def everybody(key: NodeKey) -> Standing:
+    return Standing.PARTNER
 
 
-def nobody(key: NodeKey) -> bool:
-    return False
+def nobody(key: NodeKey) -> Standing:
+    return Standing.STRANGER
+
+
+def readers(key: NodeKey) -> Standing:
+    return Standing.READER
 
 
 Ends = tuple[tuple[Channel, Session], tuple[Channel, Session]]
@@ -45,7 +49,7 @@ async def handshake(
     far: trio.abc.Stream,
     left: LocalNode,
     right: LocalNode,
-    authorize: Callable[[NodeKey], bool],
+    authorize: Callable[[NodeKey], Standing],
 ) -> Ends:
     """`left` dials `right` over two streams that belong together."""
     ends: dict[str, tuple[Channel, Session]] = {}
@@ -62,7 +66,7 @@ async def handshake(
     return ends["left"], ends["right"]
 
 
-async def channels(left: LocalNode, right: LocalNode, authorize: Callable[[NodeKey], bool] = everybody) -> Ends:
+async def channels(left: LocalNode, right: LocalNode, authorize: Callable[[NodeKey], Standing] = everybody) -> Ends:
     """`left` dials `right` over memory."""
     return await handshake(*memory_stream_pair(), left, right, authorize)
 
@@ -74,7 +78,7 @@ async def silent(request: Request) -> Answer:
 
 @asynccontextmanager
 async def linked(
-    behind_left: Handler, behind_right: Handler, authorize: Callable[[NodeKey], bool] = everybody
+    behind_left: Handler, behind_right: Handler, authorize: Callable[[NodeKey], Standing] = everybody
 ) -> AsyncIterator[tuple[Link, Link]]:
     """Two running links, `left` dialled; each end answers with a handler."""
     left, right = await channels(node(1), node(2), authorize)

@@ -13,7 +13,7 @@ from coopfs.core.wire.session import Standing
 from coopfs.errors import PartnerAway, PeerError, ProtocolError
 from coopfs.limits import DEFAULT_BLOCK_SIZE, HANDSHAKE_TIMEOUT
 from coopfs.net.channel import initiate, respond
-from tests.net.nodes import channels, everybody, nobody, node
+from tests.net.nodes import channels, everybody, nobody, node, readers
 
 Stream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 
@@ -68,6 +68,11 @@ async def test_a_stranger_is_let_in_as_such() -> None:
     (_, dialler), (_, listener) = await channels(node(1), node(2), nobody)
     assert dialler.standing is Standing.PARTNER
     assert listener.standing is Standing.STRANGER
+
+
+async def test_a_reader_is_let_in_to_read() -> None:
+    (_, dialler), (_, listener) = await channels(node(1), node(2), readers)
+    assert (dialler.standing, listener.standing) == (Standing.PARTNER, Standing.READER)
 
 
 async def test_without_a_common_version_both_sides_say_so() -> None:

@@ -14,7 +14,7 @@ import trio
 
 from coopfs.errors import PartnerAway, PeerError
 from coopfs.tasks.signal import Signal
-from coopfs.types import Claim, DiskId, Master, NodeKey, Opening, Partner, Proposal, Slot, StoredBlock
+from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Opening, Partner, Proposal, Slot, StoredBlock
 from tests.memory import MemoryHost, MemoryPartner, MemoryStore
 from tests.sim.trace import Trace
 
@@ -139,6 +139,9 @@ class SimPartner:
 
     async def put_master(self, claim: Claim, master: Master) -> None:
         await self._call(lambda: self._partner.put_master(claim, master))
+
+    async def grant(self, grant: Grant) -> None:
+        await self._call(lambda: self._partner.grant(grant))
 
     async def agree(self, proposal: Proposal) -> bytes:
         return await self._call(lambda: self._partner.agree(proposal))

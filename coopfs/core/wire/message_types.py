@@ -9,6 +9,7 @@ from coopfs.types import Claim, DiskId
 
 ID_SIZE = 16  # bytes of a disk id, store id, claimer, token, incarnation or digest
 SIGNATURE_SIZE = 64  # bytes, Ed25519
+KEY_SIZE = 32  # bytes, a public Ed25519 key
 
 
 class MessageType(IntEnum):
@@ -56,7 +57,7 @@ def parse_claim(fields: Fields) -> Claim:
         epoch=fields.whole("epoch", U16, low=1),
         claimer=fields.octets("claimer", ID_SIZE),
         time=fields.whole("time", U63),
-        signing_key=fields.octets("key", 32),
+        signing_key=fields.octets("key", KEY_SIZE),
         signature=fields.octets("signature", SIGNATURE_SIZE),
     )
 

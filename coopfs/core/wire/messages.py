@@ -5,12 +5,12 @@ from coopfs.core.wire.faults import decode_error, encode_error
 from coopfs.core.wire.frames import Flag, Frame
 from coopfs.core.wire.message_map import Fields, pack_map
 from coopfs.core.wire.message_types import MessageType, bounded
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, Goodbye, Hello, Ping, PutMaster
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, Goodbye, GrantReading, Hello, Ping, PutMaster
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import CoopfsError, PeerError, ProtocolError
 
 StoreRequest = Close | Put | Get | Inventory
-Request = Hello | Open | StoreRequest | ClaimEpoch | GetMasters | PutMaster | Agree | Ping | Goodbye
+Request = Hello | Open | StoreRequest | ClaimEpoch | GetMasters | PutMaster | GrantReading | Agree | Ping | Goodbye
 
 REQUESTS: dict[int, type[Request]] = {
     MessageType.HELLO: Hello,
@@ -22,6 +22,7 @@ REQUESTS: dict[int, type[Request]] = {
     MessageType.CLAIM: ClaimEpoch,
     MessageType.MASTER_GET: GetMasters,
     MessageType.MASTER_PUT: PutMaster,
+    MessageType.GRANT: GrantReading,
     MessageType.AGREE: Agree,
     MessageType.PING: Ping,
     MessageType.GOODBYE: Goodbye,
@@ -36,6 +37,7 @@ ANSWERS: dict[int, type[Answer]] = {
     MessageType.CLAIM: Done,
     MessageType.MASTER_GET: Masters,
     MessageType.MASTER_PUT: Done,
+    MessageType.GRANT: Done,
     MessageType.AGREE: Agreed,
     MessageType.PING: Done,
 }

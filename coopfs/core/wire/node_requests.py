@@ -8,9 +8,18 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from coopfs.core.wire.message_map import U16, U63, U64, Fields, printable
-from coopfs.core.wire.message_types import ID_SIZE, SIGNATURE_SIZE, MessageType, Wire, bounded, claim_map, parse_claim
+from coopfs.core.wire.message_types import (
+    ID_SIZE,
+    KEY_SIZE,
+    SIGNATURE_SIZE,
+    MessageType,
+    Wire,
+    bounded,
+    claim_map,
+    parse_claim,
+)
 from coopfs.limits import MAX_ADDRESSES, MAX_FEATURE_NAME, MAX_FEATURES, MAX_TEXT
-from coopfs.types import Claim, DiskId, Master, Proposal
+from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Proposal, StoreId
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,30 @@ class Agree:
                 addresses=fields.names("addresses", MAX_ADDRESSES, MAX_TEXT),
                 start=fields.whole("start", U63),
                 signature=fields.octets("signature", SIGNATURE_SIZE),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GrantReading:
+    """Partner.grant."""
+
+    TYPE: ClassVar = MessageType.GRANT
+    grant: Grant
+
+    def wire(self) -> Wire:
+        grant = self.grant
+        return {"disk": grant.disk, "store": grant.store, "reader": grant.reader, "until": grant.until}, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: bytes) -> Self:
+        bounded(body, 0)
+        return cls(
+            Grant(
+                disk=DiskId(fields.octets("disk", ID_SIZE)),
+                store=StoreId(fields.octets("store", ID_SIZE)),
+                reader=NodeKey(fields.octets("reader", KEY_SIZE)),
+                until=fields.whole("until", U63),
             )
         )
 

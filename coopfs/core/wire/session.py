@@ -2,7 +2,8 @@
 
     HELLO settled -> a standing: PARTNER (everything), READER (nothing that changes the other side), STRANGER (AGREE)
 
-Both sides compute the same from the same two HELLOs, so no answer is needed.
+Both sides compute the same from the same two HELLOs, so no answer is needed. Whom the key makes a reader or a stranger
+finds out by being refused.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ _READING = _CARE | {
     MessageType.INVENTORY,
     MessageType.MASTER_GET,
 }
-_WRITING = frozenset({MessageType.PUT, MessageType.CLAIM, MessageType.MASTER_PUT, MessageType.AGREE})
+_WRITING = frozenset({MessageType.PUT, MessageType.CLAIM, MessageType.MASTER_PUT, MessageType.GRANT, MessageType.AGREE})
 
 ALLOWED: dict[Standing, frozenset[MessageType]] = {
     Standing.PARTNER: _READING | _WRITING,
@@ -39,7 +40,7 @@ ALLOWED: dict[Standing, frozenset[MessageType]] = {
     Standing.STRANGER: _CARE | {MessageType.AGREE},
 }
 _REFUSALS = {
-    Standing.READER: "only reading is possible: this side does not know all features of the other",
+    Standing.READER: "only reading is possible: the other side was let in to read, or has features not known here",
     Standing.STRANGER: "no agreement with this node: a stranger may only accept an invitation",
 }
 
@@ -71,7 +72,7 @@ def _unknown(names: tuple[str, ...], other: Hello) -> list[str]:
 
 
 def negotiate(mine: Hello, theirs: Hello, standing: Standing) -> Session:
-    """standing: PARTNER or STRANGER, by the peer's key. ProtocolError: no common version, or a feature that one
+    """standing: what the peer's key gives it. ProtocolError: no common version, or a feature that one
     side needs and the other does not name; the same error, seen from the other end, on the other side."""
     if theirs.highest < theirs.lowest:
         raise ProtocolError(f"the peer's protocol versions {theirs.lowest}..{theirs.highest} are no range")

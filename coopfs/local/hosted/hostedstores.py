@@ -81,6 +81,11 @@ class HostedStores:
             self._open[opening.store] = _Open(file, 1)
         return file
 
+    def owns(self, peer: NodeKey, disk: DiskId, store: StoreId) -> bool:
+        """Whether this is a store of that peer and disk."""
+        record = self._records.get(store)
+        return record is not None and (record.peer, record.header.disk) == (peer, disk)
+
     def release(self, store: StoreId) -> None:
         """One session less. Idle files stay open, to spare the next session the loading, up to IDLE_STORES of them."""
         with self._lock:

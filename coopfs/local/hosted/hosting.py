@@ -5,6 +5,8 @@ Hosting                     one per home
   agreements.Agreements     invitations, signatures, reserved space          node.sqlite, HOME/hosted/reservation-*
   hostedstores.HostedStores store files                                      node.sqlite, HOME/hosted/<store id>
   hosteddisk.HostedDisk     per peer and disk: fence, masters, group commit  node.sqlite
+  readers.Readers           who may read besides the owners                  node.sqlite
+  readerpartner.ReaderPartner  per session: what a reader may ask            (types.Partner)
   HostPartner               per session: what one peer may ask               (types.Partner)
   hoststore.HostStore       per session and store                            (types.BlockStore)
 """
@@ -24,9 +26,11 @@ from coopfs.local.hosted.agreements import Agreements
 from coopfs.local.hosted.hosteddisk import HostedDisk
 from coopfs.local.hosted.hostedstores import HostedStore, HostedStores
 from coopfs.local.hosted.hoststore import HostStore
+from coopfs.local.hosted.readerpartner import ReaderPartner
+from coopfs.local.hosted.readers import Readers
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
-from coopfs.types import Claim, DiskId, Master, NodeKey, Opened, Opening, Proposal
+from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Opened, Opening, Partner, Proposal
 
 _NOBODY = bytes(CLAIMER)
 
@@ -50,15 +54,22 @@ class Hosting:
             (peer, disk): HostedDisk(database, peer, disk, claim)
             for (peer, disk), claim in hostrecords.claims(database).items()
         }
+        self._readers = Readers(database, clock)
         self.failure: str | None = None  # the last fault of this machine that a peer has met, for status
 
     def close(self) -> None:
         """Close the store files; no session may be left. The database is the caller's."""
         self._stores.close()
 
-    def partner(self, peer: NodeKey) -> "HostPartner":
+    def partner(self, peer: NodeKey) -> Partner:
         """What `peer` may ask, for one session; a stranger may only take up an invitation."""
+        if not self.has_agreement(peer) and self.admits_reader(peer):
+            return ReaderPartner(self._readers, peer, lambda owner: HostPartner(self, owner))
         return HostPartner(self, peer)
+
+    def admits_reader(self, peer: NodeKey) -> bool:
+        """Whether an owner has let this node in to read."""
+        return self._readers.admits(peer)
 
     def has_agreement(self, peer: NodeKey) -> bool:
         return self._agreements.given(peer) is not None
@@ -148,6 +159,13 @@ class HostPartner:
         verify_claim(claim)
         with self._hosting._own_failures():
             await self._hosting._disk_to_claim(self._peer, claim.disk).put_master(claim, master)
+
+    async def grant(self, grant: Grant) -> None:
+        self._check_agreement()
+        if not self._hosting._stores.owns(self._peer, grant.disk, grant.store):
+            raise Refused("this store does not exist here")
+        with self._hosting._own_failures():
+            await trio.to_thread.run_sync(self._hosting._readers.grant, self._peer, grant)
 
     async def agree(self, proposal: Proposal) -> bytes:
         with self._hosting._own_failures():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from coopfs.core.storeformat import StoreHeader, store_size
 from coopfs.local.nodedb import NodeDatabase
-from coopfs.types import Claim, DiskId, Master, NodeKey, StoreId
+from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, StoreId
 
 MASTER_SLOTS = 2
 
@@ -84,6 +84,26 @@ def save_store(database: NodeDatabase, record: StoreRecord) -> None:
             "INSERT INTO stores (store, peer, disk, rows, block_size) VALUES (?, ?, ?, ?, ?)",
             (header.store, record.peer, header.disk, header.rows, header.block_size),
         )
+
+
+def grants(database: NodeDatabase) -> list[tuple[NodeKey, Grant]]:
+    """(owner, grant) of every reader of a store."""
+    with database.reading() as connection:
+        rows = connection.execute("SELECT peer, disk, store, reader, until FROM grants").fetchall()
+    return [
+        (NodeKey(peer), Grant(DiskId(disk), StoreId(store), NodeKey(reader), until))
+        for peer, disk, store, reader, until in rows
+    ]
+
+
+def save_grant(database: NodeDatabase, peer: NodeKey, grant: Grant, now: int) -> None:
+    """This stands from now on; what has ended by `now` (seconds since 1970) goes."""
+    with database.transaction() as connection:
+        connection.execute(
+            "INSERT OR REPLACE INTO grants (store, reader, peer, disk, until) VALUES (?, ?, ?, ?, ?)",
+            (grant.store, grant.reader, peer, grant.disk, grant.until),
+        )
+        connection.execute("DELETE FROM grants WHERE until <= ?", (now,))
 
 
 def used(records: Sequence[StoreRecord]) -> dict[NodeKey, int]:
