@@ -32,6 +32,10 @@ class Answers:
         """How many columns claim exactly this version in this row."""
         return sum(slots.get(place.row) == place.version for slots in self.slots.values())
 
+    def is_doubtful(self, place: Place) -> bool:
+        """Whether so few claim this stripe that f false claims would leave less than k blocks of it."""
+        return self.holders(place) < self.quorum.k + self.quorum.f
+
     def lacks(self, places: Iterable[Place]) -> Place | None:
         """The first of these stripes that fewer than k columns claim; None: T is valid."""
         return next((place for place in places if self.holders(place) < self.quorum.k), None)

@@ -5,6 +5,7 @@ and nothing is synced: a rebuild that was cut short begins again.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgpack
@@ -23,6 +24,15 @@ _STRIPE = (
     "INSERT OR IGNORE INTO stripes (id, kind, born, length, live, layout, slices, tag, row, version, grp, changed)"
     " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A data stripe that the state names: where it lies, the tag of its content, the group it was born in."""
+
+    place: Place
+    tag: bytes
+    born: int
 
 
 class Rebuild:
@@ -69,9 +79,10 @@ class Rebuild:
         values = (s.id, Kind.DATA, s.born, s.length, s.layout, msgpack.packb(s.slices), s.tag, s.place.row)
         self._db.write(_STRIPE, (*values, s.place.version, s.born, group))
 
-    def stripe_places(self) -> list[Place]:
-        """Where the stripes lie that the state names."""
-        return [Place(version, row) for version, row in self._db.read("SELECT version, row FROM stripes")]
+    def stripes(self) -> list[Named]:
+        """The stripes that the state names, newest first."""
+        query = "SELECT version, row, tag, born FROM stripes ORDER BY version DESC"
+        return [Named(Place(version, row), tag, born) for version, row, tag, born in self._db.read(query)]
 
     def finish(self, group: int, facts: Mapping[str, int]) -> None:
         """The whole database, at the end of `group`. Inodes that were unlinked while open are gone with the machine."""

@@ -2,8 +2,8 @@
 
 1. ask all partners of the kit, and those named in every master block found, for master blocks; take the highest;
 2. open every store that it names, and read the inventories of those that answer;
-3. walk END stripes by descending version: T is the newest whose chain opens as far as its head, and all of whose
-   stripes have k claims;
+3. walk END stripes by descending version: T is the newest whose chain opens as far as its head, all of whose stripes
+   have k claims, and of whose doubtful stripes the young ones open, and some of the others;
 4. the chain is fetched newest first and replayed on the way into a database;
 5. if something newer than T may have been held, say so and ask.
 """
@@ -25,9 +25,9 @@ from coopfs.core.newest import Answers
 from coopfs.core.quorum import Quorum
 from coopfs.core.replay import Replay
 from coopfs.errors import ContentUnavailable, NotAuthentic, NotRestorable, first_of
-from coopfs.limits import RESTORE_PATIENCE
+from coopfs.limits import FETCH_STRIPES, RESTORE_PATIENCE, RESTORE_SPOT, RESTORE_YOUNG
 from coopfs.local.disk import DATABASE, STAGE
-from coopfs.local.rebuild import Rebuild
+from coopfs.local.rebuild import Named, Rebuild
 from coopfs.tasks.fetcher import Fetched, Fetcher
 from coopfs.tasks.reader import Reader
 from coopfs.types import BlockStore, Kind, Place
@@ -145,9 +145,11 @@ class Recovery:
         rebuild = Rebuild(directory / DATABASE)
         try:
             newest = await self._replay(end, rebuild)
-            lacking = answers.lacks(rebuild.stripe_places())
+            named = rebuild.stripes()
+            lacking = answers.lacks(stripe.place for stripe in named)
             if lacking is not None:
                 raise ContentUnavailable(f"row {lacking.row} does not have {self._layout.k} blocks of its version")
+            await self._open_doubtful([stripe for stripe in named if answers.is_doubtful(stripe.place)], newest.held)
             facts = {
                 "next_ino": newest.next_ino,
                 "next_stripe": newest.next_stripe,
@@ -160,6 +162,17 @@ class Recovery:
             rebuild.close()
         return State(end, newest.group, newest.time, directory, doubt)
 
+    async def _open_doubtful(self, doubtful: Sequence[Named], held: int) -> None:
+        """Claims are no proof. What was held when the END was sealed has blocks to spare, and the floor below it; what
+        is younger may hang on one false claim, so it is opened. Of the others those with the least tags are: tags are
+        known to nobody who could prepare for that. ContentUnavailable: a stripe does not open."""
+        young = [stripe for stripe in doubtful if stripe.born > held][:RESTORE_YOUNG]
+        others = sorted(set(doubtful) - set(young), key=lambda stripe: stripe.tag)[:RESTORE_SPOT]
+        chosen = young + others
+        for first in range(0, len(chosen), FETCH_STRIPES):
+            self._watch("opening stripes that few partners claim", first, len(chosen))
+            await self._fetch_all([(stripe.place, stripe.tag) for stripe in chosen[first : first + FETCH_STRIPES]])
+
     async def _replay(self, end: Place, rebuild: Rebuild) -> MetaHead:
         """Fetch the chain newest first, check it, replay it group by group. Returns the END's map."""
         replay = Replay()
@@ -168,7 +181,7 @@ class Recovery:
         batch: list[records.Record] = []  # of the group being read, which may have several stripes
         wanted, total = [end], 0
         while wanted:
-            for place, stripe in zip(wanted, await self._fetch_all(wanted), strict=True):
+            for place, stripe in zip(wanted, await self._fetch_all([(p, None) for p in wanted]), strict=True):
                 head, found = self._open(place, stripe)
                 if newer is not None:
                     if newer.chain != extend_chain(head.chain, stripe.header.tag):
@@ -189,19 +202,20 @@ class Recovery:
         rebuild.insert(newer.group, replay.group(batch))
         return newest
 
-    async def _fetch_all(self, places: Sequence[Place]) -> list[Fetched]:
+    async def _fetch_all(self, wanted: Sequence[tuple[Place, bytes | None]]) -> list[Fetched]:
+        """Stripes at these places, of these tags where they are known. ContentUnavailable."""
         fetched: dict[Place, Fetched] = {}
 
-        async def fetch(place: Place) -> None:
-            fetched[place] = await self._fetcher.fetch(place, None)
+        async def fetch(place: Place, tag: bytes | None) -> None:
+            fetched[place] = await self._fetcher.fetch(place, tag)
 
         try:
             async with trio.open_nursery() as nursery:
-                for place in places:
-                    nursery.start_soon(fetch, place)
+                for place, tag in wanted:
+                    nursery.start_soon(fetch, place, tag)
         except BaseExceptionGroup as group:
             raise first_of(group) from None
-        return [fetched[place] for place in places]
+        return [fetched[place] for place, _ in wanted]
 
     def _open(self, place: Place, stripe: Fetched) -> tuple[MetaHead, list[records.Record]]:
         head, encoded = meta.decode(self._keys, stripe.header.kind, place, b"".join(stripe.data))

@@ -87,12 +87,14 @@ def test_the_database_is_lost(world: World, tmp_path: Path) -> None:
     _is_restored(owner, tmp_path)
 
 
-def test_the_database_is_older_than_the_partners(world: World, tmp_path: Path) -> None:
-    """A copy of it was put back: recognised before the first put, so that nothing on the partners is overwritten."""
-    owner = _owner(world, "xavier")
+@pytest.mark.parametrize(("what", "name"), [("disk", "xavier"), ("home", "xenia")])
+def test_a_copy_is_older_than_the_partners(world: World, tmp_path: Path, what: str, name: str) -> None:
+    """The disk from an image, or a copy of the whole home, starts after the original ran on: recognised before the
+    first put, so that nothing on the partners is overwritten."""
+    owner = _owner(world, name)
     world.stop(owner.name)
-    disk = owner.disk
-    shutil.copytree(disk, tmp_path / "old")
+    copied = owner.disk if what == "disk" else owner.home
+    shutil.copytree(copied, tmp_path / "old")
     world.restart(owner.name)
     mnt = owner.mount()
     (mnt / "a").unlink()
@@ -101,8 +103,8 @@ def test_the_database_is_older_than_the_partners(world: World, tmp_path: Path) -
     owner.sync(complete=True)
     world.stop(owner.name)
     before = _stores(world)
-    shutil.rmtree(disk)
-    shutil.copytree(tmp_path / "old", disk)
+    shutil.rmtree(copied)
+    shutil.copytree(tmp_path / "old", copied)
     world.restart(owner.name)
     until(lambda: world.call(owner.name, "status")["disk"]["trouble"] is not None)
     _refuses(owner, "older than the partners", REMEDY)

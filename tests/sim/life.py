@@ -14,6 +14,7 @@ from unittest.mock import patch
 import trio
 
 from coopfs.tasks import writer
+from coopfs.types import StoredBlock
 from tests.sim import schedule
 from tests.sim.invariants import check_cache, check_ledger, check_replay
 from tests.sim.network import Weather
@@ -273,7 +274,7 @@ class Life:
         newest = self.owner.history.newest_held
         lost = self._promised()
         if newest and lost is not None:
-            found = await self._restore(set(range(quorum.n)) - lost)
+            found = await self._restore(set(range(quorum.n)) - (lost - self._liars(lost)))
             if isinstance(found, Refused) or found.group < newest:
                 raise Violation(f"P2: group {newest} was held, without {sorted(lost)} there is {_brief(found)}")
         if self.world.damaged:
@@ -303,6 +304,18 @@ class Life:
         lost = {*chosen, *(column for column in sorted(gone | self.world.damaged) if self.random.random() < 0.7)}
         self._note(f"lost {sorted(lost)}")
         return lost
+
+    def _liars(self, lost: set[int]) -> set[int]:
+        """Who is lost may answer all the same, and claim blocks that it has let go."""
+        liars = {column for column in sorted(lost) if self.random.random() < 0.3}
+        for column in liars:
+            (store,) = self.world.sites[column].host.stores.values()
+            for row in self.random.sample(sorted(store.blocks), self.random.randint(0, len(store.blocks))):
+                store.blocks[row] = StoredBlock(store.blocks[row].version, b"gone")
+        self.world.damaged |= liars
+        if liars:
+            self._note(f"liars {sorted(liars)}")
+        return liars
 
     async def _restore(self, left: "range | set[int]", weather: Weather = CALM) -> Restored | Refused:
         """P1 and R11 hold for every restore, whoever is left."""

@@ -100,6 +100,11 @@ def only_the_chain_of_metadata_makes_a_state_valid() -> Any:
     return patch.object(Answers, "lacks", lambda *_: None)
 
 
+def what_partners_claim_is_believed() -> Any:
+    """R11."""
+    return patch.object(Answers, "is_doubtful", lambda *_: False)
+
+
 def the_newest_whole_state_is_taken_without_asking() -> Any:
     """R11."""
     return patch.object(Answers, "may_have_been_held", lambda *_: False)
@@ -167,6 +172,7 @@ MUTANTS: list[Mutant] = [
     a_partner_that_returns_is_believed_without_a_look,
     dead_content_of_a_closed_group_is_not_sent,
     only_the_chain_of_metadata_makes_a_state_valid,
+    what_partners_claim_is_believed,
     the_newest_whole_state_is_taken_without_asking,
     a_restore_ignores_the_floor,
     the_floor_is_what_was_sealed_last,

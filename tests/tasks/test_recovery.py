@@ -1,0 +1,83 @@
+"""Choosing the state to restore when a partner says more than it has (R11)."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from coopfs.types import Kind, StoredBlock
+from tests.sim.owner import Owner
+from tests.sim.restore import Refused, restore
+from tests.sim.world import Geometry
+from tests.tasks.homes import group_of, play
+
+SOON = 10.0  # seconds: all is complete, and the floor has not followed yet
+BORN = "SELECT row FROM stripes WHERE kind = ? AND born = ?"
+
+
+async def lie(owner: Owner, column: int, group: int) -> None:
+    """The partner has let the content of a group go, and claims it as before."""
+    (store,) = owner.world.sites[column].host.stores.values()
+    rows = owner.own.local.database.read(BORN, (Kind.DATA, group)).fetchall()
+    assert rows
+    for (row,) in rows:
+        store.blocks[row] = StoredBlock(store.blocks[row].version, b"gone")
+
+
+@pytest.mark.parametrize(("k", "m"), [(1, 1), (2, 1), (2, 2)])
+def test_a_claim_is_no_block(tmp_path: Path, k: int, m: int) -> None:
+    """k-1 honest partners and a liar: the newest state cannot be read, the one before is whole."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        older = await group_of(owner, b"a")
+        await trio.sleep(SOON)
+        newer = await group_of(owner, b"b")
+        await trio.sleep(SOON)
+        assert owner.own.ledger.progress.barrier == newer
+        await lie(owner, 0, newer)
+        await owner.burn()
+        for site in world.sites[k:]:
+            site.go(up=False)
+        found = await restore(world, world.network, tmp_path / "restored")
+        assert not isinstance(found, Refused)
+        assert found.group == older
+        assert found.doubt is not None
+        assert "may have been held, but row" in found.doubt
+
+    play(tmp_path, Geometry(k, m), main)
+
+
+def test_one_liar_among_more_than_k_costs_nothing(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        newest = await group_of(owner, b"a")
+        await trio.sleep(SOON)
+        await lie(owner, 0, newest)
+        await owner.burn()
+        world.sites[3].go(up=False)
+        found = await restore(world, world.network, tmp_path / "restored")
+        assert not isinstance(found, Refused)
+        assert (found.group, found.doubt) == (newest, None)
+
+    play(tmp_path, Geometry(2, 2), main)
+
+
+def test_what_was_held_long_ago_is_opened_at_spots(tmp_path: Path) -> None:
+    """Nothing whole is left: that is said, instead of a view whose files cannot be read."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        first = await group_of(owner, b"a")
+        for name in (b"b", b"c"):
+            await trio.sleep(SOON)
+            await group_of(owner, name)
+        await trio.sleep(SOON)
+        await lie(owner, 0, first)
+        await owner.burn()
+        world.sites[2].go(up=False)
+        found = await restore(world, world.network, tmp_path / "restored")
+        assert isinstance(found, Refused)
+        assert "has 1 of the 2 blocks needed" in found.why
+
+    play(tmp_path, Geometry(2, 1), main)
