@@ -1,6 +1,6 @@
 """A host in memory, with the semantics of coopfs.local.hosted.hosting: for simulated networks and as a yardstick."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -16,6 +16,7 @@ from coopfs.core.storeformat import store_size, valid_shape
 from coopfs.errors import NotAuthentic, PartnerAway, Refused
 from coopfs.sizes import format_size
 from coopfs.types import (
+    BlockStore,
     Claim,
     DiskId,
     Grant,
@@ -38,7 +39,7 @@ class StoreContent:
     disk: DiskId
     rows: int
     block_size: int
-    blocks: dict[int, StoredBlock] = field(default_factory=dict)
+    blocks: MutableMapping[int, StoredBlock] = field(default_factory=dict)
     spoiled: set[int] = field(default_factory=set)  # rows whose block was found torn or rotten
     changes: int = 0
 
@@ -157,7 +158,7 @@ class MemoryPartner:
         self._peer = peer
         self.sessions = 0
 
-    async def open(self, opening: Opening) -> "MemoryStore":
+    async def open(self, opening: Opening) -> BlockStore:
         await self._host.answer()
         if self._peer not in self._host.given:
             return self._read(opening)

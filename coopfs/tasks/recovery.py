@@ -25,7 +25,7 @@ from coopfs.core.newest import Answers
 from coopfs.core.quorum import Quorum
 from coopfs.core.replay import Replay
 from coopfs.errors import ContentUnavailable, NotAuthentic, NotRestorable, first_of
-from coopfs.limits import FETCH_STRIPES, RESTORE_PATIENCE, RESTORE_SPOT, RESTORE_YOUNG
+from coopfs.limits import READ_AHEAD_STRIPES, RESTORE_PATIENCE, RESTORE_SPOT, RESTORE_YOUNG
 from coopfs.local.disk import DATABASE, STAGE
 from coopfs.local.rebuild import Named, Rebuild
 from coopfs.tasks.fetcher import Fetched, Fetcher
@@ -86,11 +86,13 @@ class Recovery:
         """T, rebuilt. floor: the version of an END known held, below which no state is accepted. NotRestorable."""
         answers = await self._ask_all()
         doubts: list[str] = []
-        if answers.may_have_been_held(None):
+        if len(answers.slots) < answers.quorum.answers_needed:
             doubts.append(
                 f"only {len(answers.slots)} of {self._layout.n} partners answer, "
                 f"{answers.quorum.answers_needed} are needed to exclude a newer state: {self._missing()}"
             )
+        elif answers.may_have_been_held(None):
+            doubts.append("blocks that partners found torn or rotten may have been of a newer state")
         for place, holders in answers.places():
             header = await self._header(place, holders)
             if header is None and self._went_away(holders) and answers.may_have_been_held(place):
@@ -169,9 +171,9 @@ class Recovery:
         young = [stripe for stripe in doubtful if stripe.born > held][:RESTORE_YOUNG]
         others = sorted(set(doubtful) - set(young), key=lambda stripe: stripe.tag)[:RESTORE_SPOT]
         chosen = young + others
-        for first in range(0, len(chosen), FETCH_STRIPES):
+        for first in range(0, len(chosen), READ_AHEAD_STRIPES):
             self._watch("opening stripes that few partners claim", first, len(chosen))
-            await self._fetch_all([(stripe.place, stripe.tag) for stripe in chosen[first : first + FETCH_STRIPES]])
+            await self._fetch_all([(stripe.place, stripe.tag) for stripe in chosen[first : first + READ_AHEAD_STRIPES]])
 
     async def _replay(self, end: Place, rebuild: Rebuild) -> MetaHead:
         """Fetch the chain newest first, check it, replay it group by group. Returns the END's map."""

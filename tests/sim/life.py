@@ -4,6 +4,7 @@ Faults never exceed what the design promises to survive (R7): see `_promised`. B
 either it brings what was held, or it says that something newer may have been.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import trio
 from coopfs.tasks import writer
 from coopfs.types import StoredBlock
 from tests.sim import schedule
+from tests.sim.hosted import FileHost
 from tests.sim.invariants import check_cache, check_ledger, check_replay
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
@@ -111,8 +113,12 @@ class Life:
             self._crash: 1.5,
             self._quiet: 1,
         }
+        files: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if self.world.files is not None:
+            actions[self._power_of_a_partner] = 3
+            files = self.world.files.watching()
         bound = self.random.choice([1, 2, 64])  # of groups sent and not held: small ones pile up here, and die unsent
-        with platter.watching(), patch.object(writer, "MAX_GROUPS_UNHELD", bound):
+        with platter.watching(), files, patch.object(writer, "MAX_GROUPS_UNHELD", bound):
             async with trio.open_nursery() as self._machine:
                 await self._machine.start(self.owner.run)
                 for _ in range(self.random.randint(20, 140)):
@@ -211,6 +217,19 @@ class Life:
         if self.random.random() < 0.7:
             site.cut()
 
+    async def _power_of_a_partner(self) -> None:
+        """It keeps what it acknowledged."""
+        site = self.random.choice(self.world.sites)
+        self._note(f"power {site.number}")
+        site.cut()
+        assert isinstance(site.host, FileHost)
+        site.host.lose_power(self.random)
+        if site.number in self.world.damaged:
+            return
+        for id_, row, version, acks in self.owner.own.log.places():
+            if acks >> site.number & 1 and not self.world.holds(site.number, row, version):
+                raise Violation(f"R15: partner {site.number} had acked stripe {id_}, and lost it with its power")
+
     async def _crash(self) -> None:
         power = self.random.random() < 0.5
         self._note("powerloss" if power else "kill")
@@ -242,11 +261,15 @@ class Life:
         self.world.damaged.clear()
         self._note("quiet")
         found = await self._restore(range(len(self.world.sites)))
-        if isinstance(found, Refused) or found.doubt is not None:
-            raise Violation(f"everything is complete, and a restore says: {found}")
+        if isinstance(found, Refused) or (found.doubt is not None and not self._spoiled()):
+            raise Violation(f"everything is complete, and a restore says: {_brief(found)}")
         if found.group != self.owner.own.local.metadata.group - 1:
             raise Violation(f"everything is complete, and a restore finds group {found.group}")
         check_replay(self.owner, found.state.directory)
+
+    def _spoiled(self) -> bool:
+        """Whether power losses tore blocks that nobody needs any more: they cannot deny what they were."""
+        return any(isinstance(site.host, FileHost) and site.host.spoiled() for site in self.world.sites)
 
     def _is_complete(self) -> bool:
         ledger = self.owner.own.ledger
@@ -266,7 +289,7 @@ class Life:
         newest = self.owner.history.newest_held
         if isinstance(found, Refused) or found.group < newest:
             raise Violation(f"P2: group {newest} was complete, without {sorted(lost)} there is {_brief(found)}")
-        if quorum.n - len(lost) >= quorum.answers_needed and found.doubt is not None:
+        if quorum.n - len(lost) >= quorum.answers_needed and found.doubt is not None and not self._spoiled():
             raise Violation(f"R11: all was complete, {quorum.n - len(lost)} answers are enough, but {found.doubt}")
 
     async def _check_restores(self) -> None:

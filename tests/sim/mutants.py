@@ -1,6 +1,7 @@
 """One rule broken at a time: what the simulator must notice."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
@@ -11,6 +12,7 @@ from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum, Reach
 from coopfs.core.records import Stripe, Tombstone, Type
 from coopfs.local.database import Database
+from coopfs.local.hosted.storefile import StoreFile
 from coopfs.local.log import Log
 from coopfs.tasks.column import Column
 from coopfs.tasks.committer import Committer
@@ -105,6 +107,22 @@ def what_partners_claim_is_believed() -> Any:
     return patch.object(Answers, "is_doubtful", lambda *_: False)
 
 
+def partners_ack_before_they_sync() -> Any:
+    """R15."""
+    put = StoreFile._put
+
+    def mutant(self: StoreFile, writes: Any) -> Any:
+        with patch.object(os, "fdatasync", lambda _: None):
+            return put(self, writes)
+
+    return patch.object(StoreFile, "_put", mutant)
+
+
+def partners_believe_what_a_crash_left() -> Any:
+    """R15: an entry may stand without its block."""
+    return patch.object(StoreFile, "_intact", lambda *_: None)
+
+
 def the_newest_whole_state_is_taken_without_asking() -> Any:
     """R11."""
     return patch.object(Answers, "may_have_been_held", lambda *_: False)
@@ -173,6 +191,8 @@ MUTANTS: list[Mutant] = [
     dead_content_of_a_closed_group_is_not_sent,
     only_the_chain_of_metadata_makes_a_state_valid,
     what_partners_claim_is_believed,
+    partners_ack_before_they_sync,
+    partners_believe_what_a_crash_left,
     the_newest_whole_state_is_taken_without_asking,
     a_restore_ignores_the_floor,
     the_floor_is_what_was_sealed_last,

@@ -14,8 +14,20 @@ import trio
 
 from coopfs.errors import PartnerAway, PeerError
 from coopfs.tasks.signal import Signal
-from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Opening, Partner, Proposal, Slot, StoredBlock
-from tests.memory import MemoryHost, MemoryPartner, MemoryStore
+from coopfs.types import (
+    BlockStore,
+    Claim,
+    DiskId,
+    Grant,
+    Master,
+    NodeKey,
+    Opening,
+    Partner,
+    Proposal,
+    Slot,
+    StoredBlock,
+)
+from tests.memory import MemoryHost, MemoryPartner
 from tests.sim.trace import Trace
 
 T = TypeVar("T")
@@ -150,7 +162,7 @@ class SimPartner:
 class SimStore:
     """types.BlockStore over one link."""
 
-    def __init__(self, network: SimNetwork, site: Site, link: trio.Event, store: MemoryStore) -> None:
+    def __init__(self, network: SimNetwork, site: Site, link: trio.Event, store: BlockStore) -> None:
         self.opened = store.opened
         self._network = network
         self._site = site

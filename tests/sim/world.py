@@ -17,11 +17,13 @@ from coopfs.local import keyfile
 from coopfs.local.disk import create_disk
 from coopfs.types import Layout, Opening, StoreId, StoreSpec, make_version
 from tests.memory import MemoryHost
+from tests.sim.hosted import FileHost, Writes
 from tests.sim.network import SimNetwork, Site, Weather
 from tests.sim.trace import Trace
 
 START = 1_700_000_000.0  # seconds since 1970
 EPOCH = 1
+FILES = 0.3  # share of lives in which partners keep real files, and may lose power
 ROWS = 160  # a life takes about 40 for its groups: head retirement does not exist yet
 NS = 1_000_000_000
 
@@ -61,9 +63,13 @@ class World:
         self._looks = 0
         self.node = Identity.from_seed(random.randbytes(32)).key
         self.keys = make_keys(random.randbytes(32), random.randbytes(32))
-        self.sites = [Site(number, MemoryHost(random.randbytes(32))) for number in range(geometry.k + geometry.m)]
+        self.files = Writes() if random.random() < FILES else None  # of partners whose stores are files
+        self.sites = [Site(number, self._host(random.randbytes(32))) for number in range(geometry.k + geometry.m)]
         self._late = late
         self.network = self.way(Weather())
+
+    def _host(self, seed: bytes) -> MemoryHost:
+        return MemoryHost(seed) if self.files is None else FileHost(seed, self.directory, self.files)
 
     def way(self, weather: Weather) -> SimNetwork:
         """The owner's network, or that of somebody with the kit."""
