@@ -27,7 +27,7 @@ from coopfs.local.disk import LocalDisk
 from coopfs.local.groups import Group
 from coopfs.local.kitrecord import KitRecord
 from coopfs.local.log import Log, Sealed
-from coopfs.local.mastercopy import read_master, save_master
+from coopfs.local.mastercopy import MasterHolders, read_master, save_master
 from coopfs.local.readerlist import ReaderList
 from coopfs.local.slots import Slots
 from coopfs.tasks.chronicle import Chronicle
@@ -89,7 +89,8 @@ class OwnDisk:
         claim = sign_claim(self._seed(), self.log.epoch, claimer, int(wall()))
         self.columns = Columns(list(self._make_columns(network, claim)), self.ledger, wall)
         save = partial(save_master, self.local.database, self.keys, node)
-        self.keeper = MasterKeeper(self.keys, master, claim, self.log, save, self.committer.commit)
+        holders = MasterHolders(self.local.database)
+        self.keeper = MasterKeeper(self.keys, master, claim, self.log, save, self.committer.commit, holders)
         self._network = network
         self.granter = Granter(self.readers, self.disk_id, [column.place for column in self.columns.columns], network)
         self._fetcher = Fetcher(self.keys, layout, self.columns.columns)

@@ -71,10 +71,10 @@ def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:
     made = own.kits.newest()
     if made is None:
         return None
-    have = {column.place.node for column in own.columns.columns if not column.away}
+    lost = {column.place.node for column in own.columns.columns if column.away}
     return {
         "exported_at": date(made.time),
-        "reachable": len(have.intersection(made.partners)),
+        "holders": len((own.keeper.holders() - lost).intersection(made.partners)),
         "needed": own.ledger.progress.quorum.f + 1,
     }
 

@@ -92,9 +92,10 @@ def kit(made: Json | None, now: datetime) -> str:
     if made is None:
         return "[bold red]kit: none was exported, and without one nothing can be restored[/]"
     when = f"kit: exported {escape(clock(made['exported_at'], now))}"
-    spare = made["reachable"] - made["needed"]
+    spare = made["holders"] - made["needed"]
     if spare < 0:
-        return f"[bold red]{when}, not good any more: it names {made['reachable']} of the partners there are now[/]"
+        count = made["holders"]
+        return f"[bold red]{when}, not good now: {count} of the partners it names have the newest master block[/]"
     if spare == 0:
         return f"[yellow]{when}, good while no further partner that it names is lost[/]"
     return f"{when}, good while no more than {spare} of the partners that it names are lost"
@@ -122,7 +123,7 @@ def advice(disk: Json) -> Iterator[str]:
             )
     if disk["bytes_free"] * NEARLY_FULL < disk["bytes"]:
         yield "the disk is nearly full: delete something"
-    if disk["kit"] is None or disk["kit"]["reachable"] <= disk["kit"]["needed"]:
+    if disk["kit"] is None or disk["kit"]["holders"] <= disk["kit"]["needed"]:
         yield "export a new kit and keep it somewhere else: coopfs kit export FILE"
 
 

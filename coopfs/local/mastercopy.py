@@ -1,5 +1,7 @@
 """This home's own copy of its disk's master block, sealed for this node like a partner's: facts of the database."""
 
+import msgpack
+
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import MasterBlock, open_master, seal_master
 from coopfs.errors import NotAuthentic, StateError
@@ -23,3 +25,24 @@ def save_master(database: Database, keys: DiskKeys, node: NodeKey, block: Master
     sealed = seal_master(keys, block, node)
     database.set_fact("master_counter", sealed.counter)
     database.set_fact("master", sealed.data)
+
+
+class MasterHolders:
+    """Which partners are known to have the newest master block on stable storage: a fact, as of the next commit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        packed = database.fact("master_holders")
+        self._counter, nodes = msgpack.unpackb(packed) if packed is not None else (0, [])
+        self._nodes = frozenset(map(NodeKey, nodes))
+
+    def of(self, counter: int) -> frozenset[NodeKey]:
+        """The holders of the block of this counter."""
+        return self._nodes if counter == self._counter else frozenset()
+
+    def note(self, counter: int, node: NodeKey) -> None:
+        """A partner has taken this block."""
+        nodes = self.of(counter) | {node}
+        if nodes != self.of(counter):
+            self._counter, self._nodes = counter, nodes
+            self._database.set_fact("master_holders", msgpack.packb([counter, sorted(nodes)]))

@@ -18,15 +18,17 @@ from coopfs.core.master import Floor, MasterBlock, seal_master
 from coopfs.errors import PeerError
 from coopfs.limits import FLOOR_CHECK, FLOOR_INTERVAL
 from coopfs.local.log import Log
+from coopfs.local.mastercopy import MasterHolders
 from coopfs.tasks.column import Column
 from coopfs.tasks.network import Network
-from coopfs.types import BlockStore, Claim
+from coopfs.types import BlockStore, Claim, NodeKey
 
 logger = logging.getLogger(__name__)
 
 
 class MasterKeeper:
-    """block: the newest one. save: puts it into the transaction; commit: makes that durable; claim: of this writer."""
+    """block: the newest one. save: puts it into the transaction; commit: makes that durable; claim: of this writer;
+    holders: who has it."""
 
     def __init__(
         self,
@@ -36,8 +38,10 @@ class MasterKeeper:
         log: Log,
         save: Callable[[MasterBlock], None],
         commit: Callable[[], Awaitable[None]],
+        holders: MasterHolders,
     ) -> None:
         self.block = block
+        self._holders = holders
         self._keys = keys
         self._claim = claim
         self._log = log
@@ -56,6 +60,10 @@ class MasterKeeper:
                 if abs(self._held().date - self.block.floor.date) >= FLOOR_INTERVAL:  # a clock may have been wrong
                     await self.move_floor()
                 await trio.sleep(FLOOR_CHECK)
+
+    def holders(self) -> frozenset[NodeKey]:
+        """The partners known to have the newest block."""
+        return self._holders.of(self.block.counter)
 
     def _held(self) -> Floor:
         barrier = self._log.barrier
@@ -87,5 +95,7 @@ class MasterKeeper:
             try:
                 partner = await network.reach(column.place.node)
                 await partner.put_master(self._claim, seal_master(self._keys, block, column.place.node))
+                if block.counter == self.block.counter:
+                    self._holders.note(block.counter, column.place.node)
             except PeerError as trouble:  # its column's next session begins with the newest one
                 logger.info("partner %s does not take the master block: %s", column.place.name, trouble)

@@ -16,7 +16,7 @@ DISK: dict[str, Any] = {
     **{"reserve_bytes": 16 << 20, "cleaning": {"data_rows": 20, "live_bytes": 15 << 20, "log_rows": 10}},
     **{"held_at": HELD, "margin": 1, "not_held_bytes": 0, "below_target": 0},
     "cache": {"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30, "writers_waiting": 0},
-    "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "reachable": 4, "needed": 2},
+    "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "holders": 4, "needed": 2},
     "columns": [{**COLUMN, "partner": name} for name in ("anna", "bob", "carl", "dora")],
 }
 
@@ -55,16 +55,16 @@ def test_what_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reachable", "said"),
+    ("holders", "said"),
     [
         (4, "2026-11-21 00:30:00, good while no more than 2 of the partners that it names are lost"),
         (3, "good while no more than 1 of the partners"),
         (2, "good while no further partner that it names is lost"),
-        (1, "not good any more: it names 1 of the partners there are now"),
+        (1, "not good now: 1 of the partners it names have the newest master block"),
     ],
 )
-def test_a_kit_counts_down(reachable: int, said: str) -> None:
-    made = {**DISK["kit"], "reachable": reachable}
+def test_a_kit_counts_down(holders: int, said: str) -> None:
+    made = {**DISK["kit"], "holders": holders}
     assert said.removeprefix("2026-11-21 ") in kit(made, NOW)
     assert "none was exported" in kit(None, NOW)
 
@@ -84,7 +84,7 @@ def test_a_kit_counts_down(reachable: int, said: str) -> None:
         ),
         (DISK | {"bytes_free": 1 << 20}, ["nearly full"]),
         (DISK | {"kit": None}, ["export a new kit"]),
-        (DISK | {"kit": {**DISK["kit"], "reachable": 2}}, ["export a new kit"]),
+        (DISK | {"kit": {**DISK["kit"], "holders": 2}}, ["export a new kit"]),
         (DISK | {"trouble": "the [disk] failed"}, [r"the \[disk] failed"]),
     ],
 )

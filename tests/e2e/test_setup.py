@@ -72,7 +72,7 @@ def test_from_init_to_restore(world: World, tmp_path: Path) -> None:
 
         well(coopfs("kit", "export", kit, home=alice))
         assert kit.stat().st_mode & 0o777 == 0o600
-        assert "good while no further partner that it names is lost" in well(coopfs("status", home=alice)).out
+        until(lambda: "good while no further partner that it names is lost" in well(coopfs("status", home=alice)).out)
         assert "carol" in well(coopfs("kit", "show", kit)).out
 
         well(coopfs("umount", home=alice))

@@ -1,5 +1,6 @@
 """The figures behind `coopfs status`: damage by partner, the kit's countdown, space and its reserve."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import trio
 from coopfs.app.status import describe_disk
 from coopfs.core.rows import reserve_rows, stripe_payload
 from coopfs.local.kitrecord import MadeKit
+from coopfs.local.mastercopy import MasterHolders
 from tests.sim.owner import Owner
 from tests.sim.world import ROWS, Geometry
 from tests.tasks.homes import SETTLED, group_of, play
@@ -48,10 +50,19 @@ def test_the_kit_counts_down_to_when_it_is_good_no_more(tmp_path: Path) -> None:
         assert describe_disk(owner.own)["kit"] is None
         nodes = [column.place.node for column in owner.own.columns.columns]
         owner.own.kits.note(MadeKit(1_700_000_000, tuple(nodes[:3])))
-        expected = {"exported_at": "2023-11-14 22:13:20 UTC", "reachable": 3, "needed": 2}
+        expected = {"exported_at": "2023-11-14 22:13:20 UTC", "holders": 3, "needed": 2}
         assert describe_disk(owner.own)["kit"] == expected
         owner.own.columns.columns[2].away = True
-        assert describe_disk(owner.own)["kit"] == expected | {"reachable": 2}
+        assert describe_disk(owner.own)["kit"] == expected | {"holders": 2}
+        owner.own.columns.columns[2].away = False
+        for site in owner.world.sites[1:]:
+            site.go(False)
+        owner.own.keeper.block = replace(owner.own.keeper.block, counter=owner.own.keeper.block.counter + 1)
+        owner.own.columns.columns[0].changed.notify()
+        await trio.sleep(SETTLED)
+        assert describe_disk(owner.own)["kit"] == expected | {"holders": 1}, "the others have an older master block"
+        await owner.own.committer.commit()
+        assert MasterHolders(owner.own.local.database).of(owner.own.keeper.block.counter) == {nodes[0]}
 
     play(tmp_path, Geometry(2, 2), main)
 
