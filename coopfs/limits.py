@@ -13,6 +13,7 @@ MAX_ROWS = 1 << 31  # rows of a store; 2^31 x 256 KiB = 512 TiB per partner
 
 # --- groups (R3, R9) ----------------------------------------------------------------------------------------------
 GROUP_BYTES = 48 * MIB  # content bytes that close a group: 32 stripes of 6 x 256 KiB, a third of a second at 150 MB/s
+GROUP_OVERSHOOT = 2  # times what closes a group, it may hold: while a commit waits for the disk, writes go on so far
 GROUP_IMAGES = 20_000  # images that close a group: at ~100 bytes each 2 MB, two meta stripes of 6+2
 GROUP_AGE = 30.0  # seconds after its first change an open group is closed: the recovery point of an idle disk
 MAX_GROUPS_UNHELD = 64  # closed groups sent and not held (G of R9)

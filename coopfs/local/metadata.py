@@ -11,7 +11,7 @@ database.commit()                             # see database.py for what makes i
 import stat
 from collections.abc import Callable
 
-from coopfs.limits import ROOT_INO
+from coopfs.limits import GROUP_OVERSHOOT, ROOT_INO
 from coopfs.local.database import Database
 from coopfs.local.extents import Extents
 from coopfs.local.groups import Group, Groups, should_close
@@ -130,6 +130,11 @@ class Metadata:
     def should_close(self, stage: Stage, age: float) -> bool:
         """Whether the open group is due. age: seconds since its first change."""
         return self.group_changed and should_close(age, self.images.count, self._group_bytes(stage), stage.group_bytes)
+
+    def is_overfull(self, stage: Stage) -> bool:
+        """Whether no more content may come into the open group: the reserve of rows counts with groups of a bounded
+        size (R9)."""
+        return self._group_bytes(stage) >= GROUP_OVERSHOOT * stage.group_bytes
 
     def live_images(self) -> int:
         """Images that the present state consists of, about: first names and extents at offset 0 count for nothing."""

@@ -8,7 +8,7 @@ A commit (see local/database for the argument):
 4. the WAL is synced in a thread. Whoever waited since before 3 is answered; dead stage files are unlinked.
 
 Operations that carry no content are never held back. Those that do also wait while the cache holds as much as it
-may of what is not safe elsewhere (R8).
+may of what is not safe elsewhere (R8), and while the open group has outgrown what closes it, until it is closed (R9).
 """
 
 from collections.abc import Callable
@@ -59,7 +59,9 @@ class Committer:
 
     def may_append(self, length: int) -> bool:
         """Whether so many bytes of one file may be appended just now."""
-        return self._gate is None and self._stage.may_append(length)
+        if self._gate is not None or self._metadata.is_overfull(self._stage):
+            return False
+        return self._stage.may_append(length)
 
     async def until_may_append(self, length: int) -> None:
         """Wait until they may be. StateError: that will not be, since nothing is committed or sent any more."""
@@ -68,6 +70,10 @@ class Committer:
                 raise hopeless
             if self._gate is not None:
                 await self._gate.wait()
+                continue
+            if self._metadata.is_overfull(self._stage):
+                self._wake.set()
+                await self._room.wait()
                 continue
             self.waiting += 1
             try:
@@ -152,6 +158,7 @@ class Committer:
         finally:
             self._gate.set()
             self._gate = None
+            self._room.notify()
         await trio.to_thread.run_sync(self._database.sync_wal)
         newest = self._metadata.group - 1 if closed is None else closed.id
         for request in answered:

@@ -133,3 +133,27 @@ async def test_after_a_failure_nobody_is_told_that_it_is_durable(tmp_path: Path)
     with pytest.raises(StateError, match="pulled out"):
         await running.committer.commit()
     assert committed_names(tmp_path) == set()
+
+
+async def test_a_group_written_faster_than_it_can_be_closed_does_not_grow_for_ever(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk takes its time for each sync; who writes meanwhile waits in the end."""
+    monkeypatch.setattr("coopfs.local.stage.GROUP_BYTES", 100_000)
+    monkeypatch.setattr("coopfs.tasks.committer.HELD_BACK_BYTES", 1)
+
+    async def sync(self: Committer) -> None:
+        self._stage.take_unsynced()
+        await trio.sleep(1)
+
+    monkeypatch.setattr(Committer, "_sync_stage", sync)
+    running = Running(tmp_path, nursery)
+    for number in range(50):
+        await running.committer.until_may_append(20_000)
+        running.write(str(number).encode(), 20_000)
+        running.committer.hurry()
+        await trio.sleep(0.01)
+    await running.committer.close_group()
+    sizes = [group.bytes for group in running.closed]
+    assert sum(sizes) == 50 * 20_000
+    assert 100_000 < max(sizes) <= 2 * 100_000
