@@ -31,7 +31,7 @@ from tests.sim.world import Geometry, World
 LONG_AWAY = 13 * 3600.0  # seconds: more than limits.AWAY_AFTER
 PATIENCE = 900.0  # seconds in which whatever can happen must have happened
 CALM = Weather(delay=0.05)
-CACHES = (None, 5, 6, 8)  # stripes: a write may need three; all files together fill a dozen
+CACHES = (None, 4, 4, 5)  # stripes: a write may need three; all files together fill a dozen
 STORMS = (CALM, Weather(delay=0.4, loss=0.01, late=0.5), Weather(delay=0.05, loss=0.05, late=0.5), Weather(delay=3.0))
 
 

@@ -167,6 +167,11 @@ def blocks_are_sent_before_their_version_is_durable() -> Any:
     return patch.object(Writer, "__init__", mutant)
 
 
+def content_goes_before_it_is_safe() -> Any:
+    """R8."""
+    return patch.object(Quorum, "may_go", lambda *_: True)
+
+
 def fsync_answers_before_the_log_is_synced() -> Any:
     """P3."""
     return patch.object(Database, "sync_wal", lambda *_: None)
@@ -198,6 +203,7 @@ MUTANTS: list[Mutant] = [
     the_floor_is_what_was_sealed_last,
     a_master_block_is_sent_before_it_is_saved,
     blocks_are_sent_before_their_version_is_durable,
+    content_goes_before_it_is_safe,
     fsync_answers_before_the_log_is_synced,
     a_commit_does_not_wait_for_the_stage,
 ]

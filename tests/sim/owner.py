@@ -174,7 +174,8 @@ class Owner:
         cache, evict = stage.cache, stage.cache.evict
         if self.world.cache is not None:
             one = charge_of(stage.capacity)
-            cache.limit(self.world.cache * one, (self.world.cache - 1) * one)
+            dirty = (self.world.cache - 1) * one if self.world.geometry.m else None
+            cache.limit(self.world.cache * one, dirty)
             stage.make_room(0)
 
         def remember() -> int | None:

@@ -4,13 +4,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 import pytest
 import trio
 
 from coopfs.core.cache import charge_of
 from coopfs.errors import StateError
-from coopfs.limits import AWAY_AFTER
+from coopfs.limits import AWAY_AFTER, LOCAL_HEADROOM
 from coopfs.types import Kind
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
@@ -239,6 +240,57 @@ def test_compaction_of_evicted_content_stays_within_the_cap(tmp_path: Path) -> N
         await read_all(owner)
 
     play(tmp_path, Geometry(2, 1), main, cache=6)
+
+
+def test_without_redundancy_the_cache_is_the_disk_and_its_end_is_told(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        counts = []
+        for _ in range(2):
+            count = 0
+            before = owner.own.space.figures()[1]
+            while await put(owner, b"%d" % count) == SIZE:
+                count += 1
+                await settle(owner)
+            counts.append(count)
+            assert count * SIZE <= before
+            assert owner.own.space.figures()[1] < SIZE
+            for number in range(count + 1):
+                await owner.apply(("unlink", ((b"%d" % number,),)))
+            await settle(owner)
+            await settle(owner)
+        assert counts[0] == counts[1] > 3
+
+    async def put(owner: Owner, name: bytes) -> object:
+        for operation in (("create", ((name,), 0o644)), ("open", (0, (name,), True))):
+            await owner.apply(operation)
+        answer = await owner.apply(("write", (0, 0, bytes(SIZE))))
+        await owner.apply(("close", (0,)))
+        return answer
+
+    play(tmp_path, Geometry(2, 0), main, cache=6)
+
+
+def test_clean_content_gives_way_to_other_programs_then_writes_are_refused(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await fill(owner, 8)
+        stage = owner.own.local.stage
+        clean = stage.cache.clean
+        assert clean > 2 * SIZE
+        with patch("coopfs.local.stage.free_bytes", lambda _: LOCAL_HEADROOM + stage.capacity - 1):
+            await write(owner, b"one more", SIZE)
+            assert 0 < stage.cache.clean < clean
+            await settle(owner)
+            await read_all(owner)
+        with (
+            patch("coopfs.local.stage.free_bytes", lambda _: 0),
+            patch("coopfs.tasks.space.free_bytes", lambda _: 0),
+        ):
+            assert owner.own.space.figures()[1] == 0
+            await owner.apply(("create", ((b"refused",), 0o644)))
+            await owner.apply(("unlink", ((b"one more",),)))
+        await read_all(owner)
+
+    play(tmp_path, Geometry(2, 1), main, cache=40)
 
 
 def test_a_stage_that_lacks_what_was_not_sent_is_refused(tmp_path: Path) -> None:
