@@ -7,6 +7,7 @@ from typing import Any
 import trio
 
 from coopfs.app.dialogue import Dialogue
+from coopfs.config import Config
 from coopfs.core.kit import Kit
 from coopfs.errors import CoopfsError, first_of
 
@@ -36,6 +37,16 @@ def restore_copy(kit: Kit, directory: Path, talk: Dialogue) -> None:
     from coopfs.app.restoring import copy_out
 
     _run(copy_out, kit, directory, talk)
+
+
+def take_over(home: Path, kit: Kit, chosen: Config, talk: Dialogue) -> None:
+    """Make this machine the node of the kit, in a home that is made if it is not there.
+
+    chosen: the configuration of a new home. NotRestorable, UsageError, HomeError.
+    """
+    from coopfs.app.takeover import take_over as run
+
+    _run(run, home, kit, chosen, talk)
 
 
 def _run(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the user of a restore wants, and how a restore speaks with them."""
+"""What the user of a restore or takeover wants, and how it speaks with them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -24,6 +24,7 @@ from coopfs.app.inspecting import inspect
 from coopfs.app.own_disk import OwnDisk
 from coopfs.app.rates import Rates
 from coopfs.app.requests import FOREVER, Arguments
+from coopfs.app.takeover import TAKING_OVER
 from coopfs.core import invitation
 from coopfs.core.identity import Identity
 from coopfs.core.kit import to_text
@@ -91,7 +92,9 @@ class Node:
         served all the same, since their backups do not depend on it."""
         for entry in partners.all_partners(self._database):
             self._know(entry)
-        directories = [d for d in self._home.disks.iterdir() if not d.name.startswith(formatting.FORMING)]
+        directories = [
+            d for d in self._home.disks.iterdir() if not d.name.startswith((formatting.FORMING, TAKING_OVER))
+        ]
         if directories:
             try:
                 self._run_disk(directories[0])
@@ -183,7 +186,7 @@ class Node:
         return {"disk": finished.name, "rows": places.rows}
 
     async def call_mount(self, arguments: Arguments, watch: Watch) -> Any:
-        await self._disk().mount(Path(arguments["mountpoint"]), arguments["options"])
+        await self._disk().mount(Path(arguments["mountpoint"]), arguments["options"], watch)
 
     async def call_umount(self, arguments: Arguments, watch: Watch) -> Any:
         await self._disk().unmount()

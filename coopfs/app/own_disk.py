@@ -38,13 +38,14 @@ from coopfs.tasks.columns import Columns
 from coopfs.tasks.committer import Committer
 from coopfs.tasks.compactor import Compactor
 from coopfs.tasks.content import RemoteContent
-from coopfs.tasks.fetcher import Fetcher
+from coopfs.tasks.fetcher import Fetched, Fetcher
 from coopfs.tasks.file_state import StateOfFile
 from coopfs.tasks.granter import Granter
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network
 from coopfs.tasks.recaller import Recaller
+from coopfs.tasks.rehold import Rehold
 from coopfs.tasks.retirer import Retirer
 from coopfs.tasks.space import PartnerSpace
 from coopfs.tasks.writer import Writer
@@ -108,6 +109,7 @@ class OwnDisk:
         self.disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
         self.disk.bury_orphans()
         self.trouble: str | None = None
+        self.ready = trio.Event()  # nothing hinders writing: after a takeover, all it found is held again
         self.mountpoint: Path | None = None
         self._mount: Mount | None = None
         self._nursery = nursery
@@ -133,8 +135,11 @@ class OwnDisk:
             return False
         return True
 
-    async def _fetch(self, stripe: Sealed) -> list[bytes]:
-        return (await self._fetcher.fetch(stripe.place, stripe.tag)).data
+    async def _fetch(self, stripe: Sealed) -> Fetched:
+        fetched = await self._fetcher.fetch(stripe.place, stripe.tag)
+        if stripe.end is None:
+            self.log.set_named_end(stripe.id, fetched.header.end)
+        return fetched
 
     def _forget_content(self, stripes: Sequence[int]) -> None:
         self._nursery.start_soon(self._remove_content, list(stripes))
@@ -170,17 +175,33 @@ class OwnDisk:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.columns.run)
             nursery.start_soon(self.chronicle.run)
-            nursery.start_soon(self.keeper.run, self.columns.columns, self._network)
-            nursery.start_soon(self.granter.run)
-            nursery.start_soon(self._writer.run)
-            nursery.start_soon(self._retirer.run)
-            nursery.start_soon(self._compactor.run)
             nursery.start_soon(self._recaller.run)
             for column in self.columns.columns:
                 nursery.start_soon(self._cleaner.run, column)
+            rehold = Rehold(self.local, self.ledger, self.committer)
+            await rehold.hold_again()
+            nursery.start_soon(self._writer.run)
+            await rehold.begin_epoch()
+            self.ready.set()
+            nursery.start_soon(self.keeper.run, self.columns.columns, self._network)
+            nursery.start_soon(self.granter.run)
+            nursery.start_soon(self._retirer.run)
+            nursery.start_soon(self._compactor.run)
 
-    async def mount(self, mountpoint: Path, options: Sequence[str]) -> None:
+    async def wait_until_ready(self, watch: Watch) -> None:
+        """After a takeover: until all that was found is held again. StateError."""
+        first = self.ledger.progress.pending
+        while not self.ready.is_set():
+            if self.trouble is not None:
+                raise StateError(self.trouble)
+            up = f"{self.columns.reached} of {len(self.columns.columns)} partners up"
+            watch(f"make what was found safe again ({up})", first - self.ledger.progress.pending, first)
+            with trio.move_on_after(PROGRESS_INTERVAL):
+                await self.ready.wait()
+
+    async def mount(self, mountpoint: Path, options: Sequence[str], watch: Watch) -> None:
         """Return when the mount answers. MountError, StateError, UsageError: cache= is wrong."""
+        await self.wait_until_ready(watch)
         if self.trouble is not None:
             raise StateError(self.trouble)
         if self._mount is not None:

@@ -97,7 +97,7 @@ async def _recover(
     network = RosterNetwork(roster, download_toll(talk.download_limit, time.time))
     for partner in taken.partners:
         roster.add(Contact(partner.node, partner.addresses))
-    search = MasterSearch(wanted.keys, network, lambda node, places: _know(roster, node, places), talk.watch)
+    search = MasterSearch(wanted.keys, network, lambda node, places: know(roster, node, places), talk.watch)
     master = await search.run([partner.node for partner in taken.partners])
     places = master.layouts[-1]
     readers = [Reader(number, store, wanted.keys.disk, network) for number, (store, *_) in enumerate(places.columns)]
@@ -107,7 +107,7 @@ async def _recover(
     recovery = Recovery(wanted.keys, places, readers, fetcher, work, talk.watch)
     await recovery.gather()
     state = await recovery.find(max(wanted.floor.version, master.floor.version))
-    _agree(state, talk)
+    agree(state, talk)
     local = LocalDisk(state.directory, time.time_ns)
     log = Log(local.database, local.metadata.stripes.take_id)
     attendance = Attendance(Quorum(places.layout.k, places.layout.m), readers, log, talk.say)
@@ -117,12 +117,13 @@ async def _recover(
     return Disk(local, ReadOnlySpace(log.content_bytes()), content, attendance), fetcher
 
 
-def _know(roster: Roster, node: NodeKey, addresses: tuple[str, ...]) -> None:
+def know(roster: Roster, node: NodeKey, addresses: tuple[str, ...]) -> None:
+    """A master block names this partner; the kit may have named it too, and is asked first where it is."""
     if not roster.knows(node):
         roster.add(Contact(node, addresses))
 
 
-def _agree(state: State, talk: Dialogue) -> None:
+def agree(state: State, talk: Dialogue) -> None:
     """Say of which moment the state is; if something newer may have been held, ask."""
     date = datetime.fromtimestamp(state.time / NS, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     talk.say(f"the newest whole state is of {date}")

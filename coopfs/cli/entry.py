@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coopfs.cli.client import Watch
+from coopfs.config import Config
 from coopfs.core.kit import Kit
 
 if TYPE_CHECKING:
@@ -41,3 +42,10 @@ def restore_copy(kit: Kit, directory: Path, talk: "Dialogue") -> None:
     from coopfs.app import restore_copy as run
 
     run(kit, directory, talk)
+
+
+def take_over(home: Path, kit: Kit, chosen: Config, talk: "Dialogue") -> None:
+    """Make this machine the node of the kit."""
+    from coopfs.app import take_over as run
+
+    run(home, kit, chosen, talk)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from coopfs import __version__
-from coopfs.cli import demo, disk, kit, node, partner, restore
+from coopfs.cli import demo, disk, kit, node, partner, restore, takeover
 from coopfs.cli.params import PATH, Family
 from coopfs.cli.run import EXIT_CODES, run
 
@@ -44,6 +44,7 @@ for command in (
     disk.log,
     kit.kit,
     restore.restore,
+    takeover.takeover,
     demo.demo,
 ):
     cli.add_command(command)

@@ -15,23 +15,33 @@ from coopfs.errors import DaemonError
 from coopfs.local.home import Home
 from coopfs.types import NodeKey
 
+listen_option = click.option(
+    "--listen", default=config.DEFAULT_LISTEN, metavar="HOST:PORT", show_default=True, help="Where to listen."
+)
+advertise_option = click.option(
+    "--advertise", multiple=True, metavar="HOST:PORT", help="An address partners can reach; may be repeated."
+)
+
 
 @click.command()
 @click.option("--name", help="How partners see this node in their lists [default: this machine's name].")
-@click.option(
-    "--listen", default=config.DEFAULT_LISTEN, metavar="HOST:PORT", show_default=True, help="Where to listen."
-)
-@click.option("--advertise", multiple=True, metavar="HOST:PORT", help="An address partners can reach; may be repeated.")
+@listen_option
+@advertise_option
 @home_option
 def init(home: Path, name: str | None, listen: str, advertise: tuple[str, ...]) -> None:
     """Make a new home: identity and configuration."""
+    chosen = settings(name if name is not None else Config().name, listen, advertise)
+    key = create_home(home, chosen)
+    click.echo(f"made {home} for {chosen.name}, node key {key.hex()}")
+    click.echo(f"next: look at {home / config.FILE_NAME}, then run: coopfs --home {home} serve")
+
+
+def settings(name: str, listen: str, advertise: tuple[str, ...]) -> Config:
+    """The configuration of a new home. UsageError: a name or address that cannot be."""
     config.parse_address(listen)
     for address in advertise:
         config.parse_address(address)
-    chosen = config.check_name(name) if name is not None else Config().name
-    key = create_home(home, Config(name=chosen, listen=listen, advertise=advertise))
-    click.echo(f"made {home} for {chosen}, node key {key.hex()}")
-    click.echo(f"next: look at {home / config.FILE_NAME}, then run: coopfs --home {home} serve")
+    return Config(name=config.check_name(name), listen=listen, advertise=advertise)
 
 
 def create_home(path: Path, chosen: Config) -> NodeKey:

@@ -8,8 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from coopfs.core.meta import MetaHead
 from coopfs.core.quorum import Quorum
-from coopfs.types import Place
+from coopfs.types import Place, epoch_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +49,22 @@ class Answers:
         else:
             denials = len(self.slots) - self.holders(end) - spoiled[end.row]
         return self.quorum.may_have_been_held(denials)
+
+
+class Voids:
+    """The ENDs that takeovers have made void (R11): a group of a new epoch that follows on T says that everything of
+    lower epochs that is newer than T counts for nothing, whether or not that group itself is whole."""
+
+    def __init__(self) -> None:
+        self._takeovers: list[tuple[int, int]] = []  # epoch, version of the END that it goes on from
+
+    def learn(self, head: MetaHead) -> None:
+        """The map of an authentic END."""
+        epoch = epoch_of(head.place.version)
+        older = [place.version for place in head.previous if epoch_of(place.version) < epoch]
+        if older:
+            self._takeovers.append((epoch, max(older)))
+
+    def cover(self, version: int) -> bool:
+        """Whether an END of this version is void."""
+        return any(epoch_of(version) < epoch and version > taken for epoch, taken in self._takeovers)

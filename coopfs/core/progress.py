@@ -24,11 +24,13 @@ class Pending:
 class Progress:
     """The state of one layout's stripes between sealed and complete."""
 
-    def __init__(self, quorum: Quorum, barrier: int, sealed: int) -> None:
-        """barrier: the newest group known held; sealed: the newest group all of whose stripes are sealed."""
+    def __init__(self, quorum: Quorum, barrier: int, sealed: int, oldest: int = 0) -> None:
+        """barrier: the newest group known held; sealed: the newest group all of whose stripes are sealed; oldest: the
+        first group that can be held again after a takeover, as those before it are not known (R13)."""
         self.quorum = quorum
         self.barrier = barrier
         self.sealed = sealed
+        self._oldest = oldest
         self.away = 0
         self._pending: dict[int, Pending] = {}
         self._groups: Counter[int] = Counter()  # born -> stripes pending
@@ -87,8 +89,8 @@ class Progress:
         """The barrier, moved on as far as what is safe now allows. It never moves back (R7)."""
         if self.quorum.n - self.away.bit_count() < self.quorum.to_be_safe(self.away):
             return self.barrier  # so many are away that not even what lies on all columns is safe
-        while self.barrier < self.sealed and self._is_held(self.barrier + 1):
-            self.barrier += 1
+        while (group := max(self.barrier + 1, self._oldest)) <= self.sealed and self._is_held(group):
+            self.barrier = group
         return self.barrier
 
     # --- what is the case -----------------------------------------------------------------------------------------

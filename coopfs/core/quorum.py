@@ -44,6 +44,12 @@ class Quorum:
         """a_min: primary answers after which a restore overlooks nothing that was held."""
         return self.n - self.k - self.f_min + 1
 
+    @property
+    def claims_needed(self) -> int:
+        """Primary stores that must grant a takeover's claim: enough to overlook nothing that was held, and more than
+        half, so that of two machines with one kit only one can (R13)."""
+        return max(self.answers_needed, self.n // 2 + 1)
+
     def to_be_written(self, away: int) -> int:
         """Acks outside A that make a stripe written."""
         return max(self.k, self.f + 1 - away.bit_count())

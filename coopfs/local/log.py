@@ -25,7 +25,10 @@ _COLUMNS = "id, kind, born, died, layout, length, slices, tag, row, version, end
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A stripe with its place, as its row in the table has it. length in bytes; acks: bit j = column j has it."""
+    """A stripe with its place, as its row in the table has it. length in bytes; acks: bit j = column j has it.
+
+    end: what its header names; None after a takeover, until one of its blocks was read.
+    """
 
     id: int
     kind: Kind
@@ -36,7 +39,7 @@ class Sealed:
     slices: tuple[int, ...]
     tag: bytes
     place: Place
-    end: Place
+    end: Place | None
     acks: int
 
     @property
@@ -98,7 +101,8 @@ class Log:
 
     def content_bytes(self) -> int:
         """Content bytes of all data stripes."""
-        return int(self._db.read("SELECT coalesce(sum(length), 0) FROM stripes").fetchone()[0])
+        query = "SELECT coalesce(sum(length), 0) FROM stripes WHERE kind = ?"
+        return int(self._db.read(query, (Kind.DATA,)).fetchone()[0])
 
     def bytes_after(self, barrier: int) -> int:
         """Content bytes of all groups newer than this one."""
@@ -166,8 +170,13 @@ class Log:
         """The greatest version that this home ever gave."""
         return make_version(self.epoch, int(self._db.fact("sequence", 0)))
 
+    def set_named_end(self, id_: int, end: Place) -> None:
+        """What a stripe's header names was read from one of its blocks."""
+        self._db.write("UPDATE stripes SET end_row = ?, end_version = ? WHERE id = ?", (end.row, end.version, id_))
+
     def seal_data(self, stripe: Sealed) -> None:
         """Give a data stripe its place, once (R5)."""
+        assert stripe.end is not None
         self._db.write(
             "UPDATE stripes SET layout = ?, slices = ?, tag = ?, row = ?, version = ?, end_row = ?, end_version = ?,"
             " grp = born, changed = born WHERE id = ? AND row IS NULL",
@@ -185,6 +194,7 @@ class Log:
 
     def add_meta(self, stripe: Sealed, payload: bytes, keys: Sequence[Key]) -> None:
         """A new meta stripe with its place and payload. keys: of the images in it, not of tombstones and truncates."""
+        assert stripe.end is not None
         self._db.write(
             "INSERT INTO stripes"
             " (id, kind, born, length, live, layout, slices, tag, row, version, end_row, end_version, grp)"
@@ -287,11 +297,26 @@ class Log:
         self._db.write_many("DELETE FROM fragments WHERE stripe = ?", [(i,) for i in ids])
         self._db.write_many("DELETE FROM meta_payloads WHERE stripe = ?", [(i,) for i in ids])
 
+    def nameless(self) -> list[int]:
+        """Data stripes that live and of which no extent names a byte: after a takeover, what unlinked files held."""
+        query = "SELECT id FROM stripes WHERE kind = ? AND died IS NULL AND live = 0 AND row IS NOT NULL"
+        return [id_ for (id_,) in self._db.read(query, (Kind.DATA,))]
+
     # --- facts of the whole log -----------------------------------------------------------------------------------
 
     @property
     def barrier(self) -> int:
         return int(self._db.fact("barrier", 0))
+
+    @property
+    def rehold(self) -> int:
+        """The group found by a takeover that is not finished: it, and one more, must be held before anything else is
+        done. 0: all is well."""
+        return int(self._db.fact("rehold", 0))
+
+    def held_again(self) -> None:
+        """The takeover is finished."""
+        self._db.set_fact("rehold", 0)
 
     def set_barrier(self, group: int) -> None:
         assert group >= self.barrier
@@ -342,5 +367,5 @@ class Log:
 
 def _sealed(columns: Sequence[Any]) -> Sealed:
     id_, kind, born, died, layout, length, slices, tag, row, version, end_row, end_version, acks = columns
-    place, end = Place(version, row), Place(end_version, end_row)
+    place, end = Place(version, row), None if end_version is None else Place(end_version, end_row)
     return Sealed(id_, Kind(kind), born, died, layout, length, tuple(msgpack.unpackb(slices)), tag, place, end, acks)

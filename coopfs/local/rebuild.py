@@ -10,7 +10,9 @@ from pathlib import Path
 
 import msgpack
 
-from coopfs.core.records import Extent, Image, Inode, Name, Stripe, Xattr
+from coopfs.core.header import Header
+from coopfs.core.meta import MetaHead
+from coopfs.core.records import Extent, Image, Inode, Name, Record, Stripe, Tombstone, Truncate, Xattr, key_of
 from coopfs.local.database import Database
 from coopfs.local.groups import State
 from coopfs.types import Kind, Place
@@ -20,6 +22,10 @@ _INODE = "INSERT OR IGNORE INTO inodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 _NAME = "INSERT OR IGNORE INTO names (parent, name, ino, changed) VALUES (?, ?, ?, ?)"
 _EXTENT = "INSERT OR IGNORE INTO extents VALUES (?, ?, ?, ?, ?, ?)"
 _XATTR = "INSERT OR IGNORE INTO xattrs VALUES (?, ?, ?, ?)"
+_META = (
+    "INSERT INTO stripes (id, kind, born, length, live, layout, slices, tag, row, version, end_row, end_version, grp)"
+    " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _STRIPE = (
     "INSERT OR IGNORE INTO stripes (id, kind, born, length, live, layout, slices, tag, row, version, grp, changed)"
     " VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"
@@ -46,6 +52,19 @@ class Rebuild:
         for name in _INDEXES:
             self._db.write(f"DROP INDEX {name}")
         self.inodes = 0
+        self.metas = 0
+
+    def add_meta(self, first_id: int, head: MetaHead, header: Header, found: Iterable[Record]) -> None:
+        """One meta stripe of the chain, which nothing in the log tells of. Ids of meta stripes are this machine's own:
+        they count on from `first_id`, which no data stripe has."""
+        id_ = first_id + self.metas
+        self.metas += 1
+        place, end = head.place, header.end
+        keys = [_key(record) for record in found if not isinstance(record, Tombstone | Truncate)]
+        sizes = (header.payload_length, header.layout, msgpack.packb(()))
+        values = (id_, header.kind, head.group, *sizes, header.tag, place.row, place.version, end.row, end.version)
+        self._db.write(_META, (*values, head.group))
+        self._db.write("INSERT INTO meta_keys VALUES (?, ?)", (id_, msgpack.packb(keys)))
 
     def insert(self, group: int, images: Iterable[Image]) -> None:
         """The images of one group that newer groups left standing (core/replay)."""
@@ -84,8 +103,9 @@ class Rebuild:
         query = "SELECT version, row, tag, born FROM stripes ORDER BY version DESC"
         return [Named(Place(version, row), tag, born) for version, row, tag, born in self._db.read(query)]
 
-    def finish(self, group: int, facts: Mapping[str, int]) -> None:
-        """The whole database, at the end of `group`. Inodes that were unlinked while open are gone with the machine."""
+    def finish(self, group: int, closed_at: int, facts: Mapping[str, int]) -> None:
+        """The whole database, at the end of `group`; closed_at: wall seconds. Inodes that were unlinked while open are
+        gone with the machine."""
         for table in ("extents", "xattrs"):
             self._db.write(f"DELETE FROM {table} WHERE ino IN (SELECT ino FROM inodes WHERE nlink = 0)")
         self._db.write("DELETE FROM inodes WHERE nlink = 0")
@@ -99,6 +119,8 @@ class Rebuild:
         )
         for sql in self._indexes:
             self._db.write(sql)
+        written = "INSERT INTO groups (id, state, closed_at) VALUES (?, ?, ?)"
+        self._db.write(written, (group, State.WRITTEN, closed_at))
         self._db.write("INSERT INTO groups (id, state) VALUES (?, ?)", (group + 1, State.OPEN))
         for key, value in facts.items():
             self._db.set_fact(key, value)
@@ -107,3 +129,9 @@ class Rebuild:
     def close(self) -> None:
         """Without `finish`: give up."""
         self._db.close()
+
+
+def _key(record: Record) -> tuple[int, int, int | bytes]:
+    """As in open_images."""
+    type_, a, *b = key_of(record)
+    return int(type_), a, b[0] if b else 0

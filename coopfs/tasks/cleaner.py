@@ -51,9 +51,9 @@ class Cleaner:
         if stripe is None:  # died for good meanwhile
             return
         try:
-            coded = await self._coder.code_again(stripe)
+            coded, head = await self._coder.code_again(stripe)
         except ContentUnavailable as missing:
             logger.warning("stripe %d cannot be repaired now: %s", id_, missing)
             return
-        (box,) = await self._coder.boxes(stripe, coded, (column.number,))
+        (box,) = await self._coder.boxes(stripe, head, coded, (column.number,))
         await column.send(Parcel(id_, stripe.place, box))

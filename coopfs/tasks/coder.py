@@ -21,15 +21,16 @@ from coopfs.local.database import REMEDY
 from coopfs.local.log import Log, Sealed
 from coopfs.local.stage import Stage
 from coopfs.local.stripes import Stripes
+from coopfs.tasks.fetcher import Fetched
 from coopfs.types import Kind, Layout
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Fetch = Callable[[Sealed], Awaitable[list[bytes]]]
+Fetch = Callable[[Sealed], Awaitable[Fetched]]
 
 
 class Coder:
-    """Coding for one disk and layout. stores: by column. fetch: the k data shards of a sealed stripe, from partners."""
+    """Coding for one disk and layout. stores: by column. fetch: a sealed stripe, from partners."""
 
     def __init__(
         self,
@@ -62,18 +63,23 @@ class Coder:
         """The shards of a meta stripe."""
         return await self._run(coding.code_meta, self._layout, self._tag_key, payload)
 
-    async def code_again(self, stripe: Sealed) -> Coded:
-        """The shards of a sealed stripe, for a column that lacks it: from this machine if they are intact here, else
-        from partners. ContentUnavailable: neither."""
-        coded = await self._local(stripe)
+    async def code_again(self, stripe: Sealed) -> tuple[Coded, Header]:
+        """The shards and the header of a sealed stripe, for a column that lacks it: from this machine if they are
+        intact here, else from partners. ContentUnavailable: neither."""
+        coded = None if stripe.end is None else await self._local(stripe)
         if coded is not None and coded.tag == stripe.tag:
-            return coded
-        data = await self._fetch(stripe)
-        return await self._run(coding.recode, self._layout, self._tag_key, stripe.length, stripe.slices, data)
+            return coded, self.header(stripe, coded)
+        fetched = await self._fetch(stripe)
+        recode = partial(coding.recode, self._layout, self._tag_key, stripe.length, stripe.slices)
+        return await self._run(recode, fetched.data), fetched.header
 
-    async def boxes(self, stripe: Sealed, coded: Coded, columns: Iterable[int]) -> list[bytes]:
+    def header(self, stripe: Sealed, coded: Coded) -> Header:
+        """The header of a stripe that was sealed here."""
+        assert stripe.end is not None
+        return coding.header_of(coded, stripe.kind, self._layout, stripe.end, stripe.born)
+
+    async def boxes(self, stripe: Sealed, head: Header, coded: Coded, columns: Iterable[int]) -> list[bytes]:
         """The blocks of a sealed stripe for these columns, in their order."""
-        head = coding.header_of(coded, stripe.kind, self._layout, stripe.end, stripe.born)
         return await self._run(self._boxes, stripe, head, coded, tuple(columns))
 
     async def _local(self, stripe: Sealed) -> Coded | None:
@@ -83,7 +89,10 @@ class Coder:
         return None if payload is None else await self.code_meta(payload)
 
     async def _code_staged(self, id_: int, length: int) -> Coded | None:
-        return await self._run(self._read_and_code, id_, length, self._stripes.fragments(id_))
+        fragments = self._stripes.fragments(id_)
+        if sum(fragment.length for fragment in fragments) != length:
+            return None  # after a takeover only what lives is known, not all that the stripe carries
+        return await self._run(self._read_and_code, id_, length, fragments)
 
     def _read_and_code(self, id_: int, length: int, fragments: list[Fragment]) -> Coded | None:
         content = self._stage.content(id_, length)

@@ -20,7 +20,7 @@ from coopfs.core import coding
 from coopfs.core.header import Header
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import StorePlace
-from coopfs.errors import ContentGone, ContentUnavailable, NotAuthentic, PeerError
+from coopfs.errors import ContentGone, ContentUnavailable, NotAuthentic, PartnerAway, PeerError
 from coopfs.limits import CODING_THREADS, READ_TIMEOUT, SPARE_DELAY
 from coopfs.tasks.signal import Signal
 from coopfs.types import BlockStore, Layout, Place
@@ -134,18 +134,24 @@ class Fetcher:
     async def block(
         self, source: Source, place: Place, overwritten: set[int] | None = None
     ) -> tuple[Header, bytes] | None:
-        """Header and shard of one column's block at exactly this place; None: not there, or not authentic.
+        """Header and shard of one column's block at exactly this place; None: no answer, not there, or not authentic.
 
         overwritten: gets the column's number if its slot holds something newer.
         """
-        if source.session is None:
-            return None
         try:
-            stored = await source.session.get(place.row)
-            if stored is None and await self._is_rotten(source.session, place.row):
-                self._damaged[source.number].add(place.row)
+            return await self.ask(source, place, overwritten)
         except PeerError:
             return None
+
+    async def ask(
+        self, source: Source, place: Place, overwritten: set[int] | None = None
+    ) -> tuple[Header, bytes] | None:
+        """As `block`, but PeerError: no answer, which says nothing of what is there."""
+        if source.session is None:
+            raise PartnerAway("not connected")
+        stored = await source.session.get(place.row)
+        if stored is None and await self._is_rotten(source.session, place.row):
+            self._damaged[source.number].add(place.row)
         if stored is None or stored.version != place.version:
             if stored is not None and stored.version > place.version and overwritten is not None:
                 overwritten.add(source.number)

@@ -40,7 +40,7 @@ class Ledger:
         self.rows = Rows(rows, log.rows_taken())
         self.changed = Signal()
         self._forget_content = forget_content
-        self.progress = Progress(Quorum(layout.k, layout.m), log.barrier, log.newest_sealed())
+        self.progress = Progress(Quorum(layout.k, layout.m), log.barrier, log.newest_sealed(), log.rehold)
         for stripe in log.below((1 << layout.n) - 1):
             self.progress.add(stripe.id, stripe.born, stripe.died, stripe.acks)
         self._cache = cache

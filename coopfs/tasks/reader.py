@@ -9,21 +9,26 @@ from coopfs.errors import PeerError
 from coopfs.limits import RECONNECT_MIN
 from coopfs.tasks.network import Network, read_inventory
 from coopfs.tasks.signal import Signal
-from coopfs.types import BlockStore, DiskId, Opening
+from coopfs.types import BlockStore, Claim, DiskId, Opening
 
 logger = logging.getLogger(__name__)
 
 
 class Reader:
-    """The reader's side of one column (fetcher.Source)."""
+    """The reader's side of one column (fetcher.Source).
 
-    def __init__(self, number: int, place: StorePlace, disk: DiskId, network: Network) -> None:
+    claim: that of a takeover. Its sessions are a writer's, so that no store is looked at before it is claimed (R13).
+    """
+
+    def __init__(
+        self, number: int, place: StorePlace, disk: DiskId, network: Network, claim: Claim | None = None
+    ) -> None:
         self.number = number
         self.place = place
         self.session: BlockStore | None = None
         self.changed = Signal()
         self.trouble: str | None = None  # why the last try to open it failed
-        self._opening = Opening(disk, place.store)
+        self._opening = Opening(disk, place.store, claim)
         self._network = network
 
     async def run(self) -> None:

@@ -21,10 +21,10 @@ from coopfs.core.header import Header
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import LayoutPlaces
 from coopfs.core.meta import MetaHead, extend_chain
-from coopfs.core.newest import Answers
+from coopfs.core.newest import Answers, Voids
 from coopfs.core.quorum import Quorum
 from coopfs.core.replay import Replay
-from coopfs.errors import ContentUnavailable, NotAuthentic, NotRestorable, first_of
+from coopfs.errors import ContentUnavailable, NotAuthentic, NotRestorable, PeerError, first_of
 from coopfs.limits import READ_AHEAD_STRIPES, RESTORE_PATIENCE, RESTORE_SPOT, RESTORE_YOUNG
 from coopfs.local.disk import DATABASE, STAGE
 from coopfs.local.rebuild import Named, Rebuild
@@ -35,16 +35,18 @@ from coopfs.types import BlockStore, Kind, Place
 logger = logging.getLogger(__name__)
 
 Watch = Callable[[str, int, int], None]  # step, done, total (0: not known)
+NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state found whole. time: ns since 1970; directory: of the rebuilt database; doubt: why a newer one may have
-    been held, in words, or None."""
+    """A state found whole. time: ns since 1970; chain: of tags, after its END; directory: of the rebuilt database;
+    doubt: why a newer one may have been held, in words, or None."""
 
     end: Place
     group: int
     time: int
+    chain: bytes
     directory: Path
     doubt: str | None
 
@@ -68,6 +70,8 @@ class Recovery:
         self._directory = directory
         self._watch = watch
         self._sessions: dict[int, BlockStore | None] = {}  # by column, when it was asked for its inventory
+        self._silent: set[tuple[int, Place]] = set()  # columns that were asked for what they claim, and did not answer
+        self._voids = Voids()
 
     async def gather(self) -> None:
         """Wait until every column is open or was tried in vain, RESTORE_PATIENCE at the most."""
@@ -95,12 +99,14 @@ class Recovery:
             doubts.append("blocks that partners found torn or rotten may have been of a newer state")
         for place, holders in answers.places():
             header = await self._header(place, holders)
-            if header is None and self._went_away(holders) and answers.may_have_been_held(place):
+            if header is None and self._went_away(place, holders) and answers.may_have_been_held(place):
                 doubts.append(f"a newer state may have been held, but who claims row {place.row} went away")
             if header is None or header.kind != Kind.END:
                 continue
             if place.version < floor:
                 break
+            if self._voids.cover(place.version):
+                continue
             try:
                 return await self._rebuild(place, answers, "; ".join(doubts) or None)
             except (ContentUnavailable, NotAuthentic) as broken:
@@ -131,14 +137,21 @@ class Recovery:
     async def _header(self, place: Place, holders: Sequence[int]) -> Header | None:
         """The header of a stripe, from the first authentic block."""
         for column in holders:
-            block = await self._fetcher.block(self._readers[column], place)
+            try:
+                block = await self._fetcher.ask(self._readers[column], place)
+            except PeerError:
+                self._silent.add((column, place))
+                continue
             if block is not None:
                 return block[0]
         return None
 
-    def _went_away(self, holders: Sequence[int]) -> bool:
+    def _went_away(self, place: Place, holders: Sequence[int]) -> bool:
         """Whether one of them has left since it told its inventory: it may hold what could not be had."""
-        return any(self._readers[column].session is not self._sessions[column] for column in holders)
+        return any(
+            (column, place) in self._silent or self._readers[column].session is not self._sessions[column]
+            for column in holders
+        )
 
     async def _rebuild(self, end: Place, answers: Answers, doubt: str | None) -> State:
         """ContentUnavailable, NotAuthentic: this state is not whole."""
@@ -146,7 +159,7 @@ class Recovery:
         (directory / STAGE).mkdir(parents=True)
         rebuild = Rebuild(directory / DATABASE)
         try:
-            newest = await self._replay(end, rebuild)
+            newest, chain = await self._replay(end, rebuild)
             named = rebuild.stripes()
             lacking = answers.lacks(stripe.place for stripe in named)
             if lacking is not None:
@@ -154,15 +167,15 @@ class Recovery:
             await self._open_doubtful([stripe for stripe in named if answers.is_doubtful(stripe.place)], newest.held)
             facts = {
                 "next_ino": newest.next_ino,
-                "next_stripe": newest.next_stripe,
+                "next_stripe": newest.next_stripe + rebuild.metas,
                 "barrier": newest.group,
                 "k": self._layout.k,
                 "shard_length": shard_capacity(self._layout.block_size),
             }
-            rebuild.finish(newest.group, facts)
+            rebuild.finish(newest.group, newest.time // NS, facts)
         finally:
             rebuild.close()
-        return State(end, newest.group, newest.time, directory, doubt)
+        return State(end, newest.group, newest.time, chain, directory, doubt)
 
     async def _open_doubtful(self, doubtful: Sequence[Named], held: int) -> None:
         """Claims are no proof. What was held when the END was sealed has blocks to spare, and the floor below it; what
@@ -175,17 +188,22 @@ class Recovery:
             self._watch("opening stripes that few partners claim", first, len(chosen))
             await self._fetch_all([(stripe.place, stripe.tag) for stripe in chosen[first : first + READ_AHEAD_STRIPES]])
 
-    async def _replay(self, end: Place, rebuild: Rebuild) -> MetaHead:
-        """Fetch the chain newest first, check it, replay it group by group. Returns the END's map."""
+    async def _replay(self, end: Place, rebuild: Rebuild) -> tuple[MetaHead, bytes]:
+        """Fetch the chain newest first, check it, replay it group by group. Returns the END's map, and the chain of
+        tags after it."""
         replay = Replay()
         newest: MetaHead | None = None
         newer: MetaHead | None = None
+        chain = b""
         batch: list[records.Record] = []  # of the group being read, which may have several stripes
         wanted, total = [end], 0
         while wanted:
             for place, stripe in zip(wanted, await self._fetch_all([(p, None) for p in wanted]), strict=True):
                 head, found = self._open(place, stripe)
-                if newer is not None:
+                if newer is None:
+                    self._voids.learn(head)
+                    chain = extend_chain(head.chain, stripe.header.tag)
+                else:
                     if newer.chain != extend_chain(head.chain, stripe.header.tag):
                         raise NotAuthentic("the chain of meta stripes does not have the tags that were signed")
                     if newer.group != head.group:
@@ -193,6 +211,7 @@ class Recovery:
                         batch = []
                 batch += found
                 newest, newer = newest or head, head
+                rebuild.add_meta(newest.next_stripe, head, stripe.header, found)
                 total += 1
                 self._watch("reading metadata", total, 0)
             assert newer is not None
@@ -202,7 +221,7 @@ class Recovery:
         assert newer is not None
         assert newest is not None
         rebuild.insert(newer.group, replay.group(batch))
-        return newest
+        return newest, chain
 
     async def _fetch_all(self, wanted: Sequence[tuple[Place, bytes | None]]) -> list[Fetched]:
         """Stripes at these places, of these tags where they are known. ContentUnavailable."""

@@ -107,7 +107,8 @@ class Writer:
 
     async def _dispatch(self, stripe: Sealed, coded: Coded) -> None:
         columns = [column for column in self._columns if column.session is not None]
-        boxes = await self._coder.boxes(stripe, coded, [column.number for column in columns])
+        head = self._coder.header(stripe, coded)
+        boxes = await self._coder.boxes(stripe, head, coded, [column.number for column in columns])
         for column, box in zip(columns, boxes, strict=True):
             await column.send(Parcel(stripe.id, stripe.place, box))
         self.in_hand.discard(stripe.id)

@@ -30,6 +30,12 @@ class History:
         why = difference(self.moments[self.durable][1], picture)
         raise Violation(f"P3: after a crash the disk shows no moment since the last sync; {why}")
 
+    def up_to(self, group: int) -> "History":
+        """That of a machine which goes on from the end of `group`: what came after it has never been."""
+        last = max(index for index, (number, _) in enumerate(self.moments) if number <= group)
+        held = {number: away for number, away in self.held.items() if number <= group}
+        return History(self.moments[: last + 1], last, held)
+
     @property
     def newest_held(self) -> int:
         return max(self.held, default=0)

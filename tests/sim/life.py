@@ -6,8 +6,9 @@ either it brings what was held, or it says that something newer may have been.
 
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from unittest.mock import patch
@@ -17,13 +18,15 @@ import trio
 from coopfs.tasks import writer
 from coopfs.types import StoredBlock
 from tests.sim import schedule
+from tests.sim.history import History
 from tests.sim.hosted import FileHost
-from tests.sim.invariants import check_cache, check_ledger, check_replay
+from tests.sim.invariants import check_cache, check_ledger, check_replay, have_masters
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
 from tests.sim.picture import difference
 from tests.sim.platter import Platter
 from tests.sim.restore import Refused, Restored, restore
+from tests.sim.takeover import take_over
 from tests.sim.trace import Violation
 from tests.sim.work import Work
 from tests.sim.world import Geometry, World
@@ -90,12 +93,39 @@ class Life:
         self.random = world.random
         self.owner: Owner
         self._work = Work(Random(self.random.random()))
+        self._zombie: Owner | None = None  # a machine that was only believed to be lost
         self._restores = 0
 
     async def run(self) -> None:
         """Everything between `format` and the last restore."""
-        platter = Platter(await self.world.format())
-        self.owner = Owner(self.world, platter)
+        self.owner = Owner(self.world, Platter(await self.world.format()), History(), {})
+        bound = self.random.choice([1, 2, 64])  # of groups sent and not held: small ones pile up here, and die unsent
+        with patch.object(writer, "MAX_GROUPS_UNHELD", bound):
+            async with trio.open_nursery() as self._machine:
+                goes_on = True
+                while goes_on:
+                    with self._watched():
+                        await self._live()
+                        goes_on = self.random.random() < 0.3 and await self._lose_and_take_over()
+                with self._watched():
+                    await self._end_zombie()
+                    if self.random.random() < 0.3:
+                        await self._quiet()
+                        await self.owner.burn()
+                        await self._check_complete()
+                    else:
+                        await self.owner.burn()
+                    await self._check_restores()
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """What is synced is seen, on this machine and at the partners."""
+        files = contextlib.nullcontext() if self.world.files is None else self.world.files.watching()
+        with self.owner.platter.watching(), files:
+            yield
+
+    async def _live(self) -> None:
+        """The days of one machine, but for its last."""
         actions: dict[Callable[[], Awaitable[None]], float] = {
             self._operate: 40,
             self._pause: 12,
@@ -113,24 +143,68 @@ class Life:
             self._crash: 1.5,
             self._quiet: 1,
         }
-        files: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if self.world.files is not None:
             actions[self._power_of_a_partner] = 3
-            files = self.world.files.watching()
-        bound = self.random.choice([1, 2, 64])  # of groups sent and not held: small ones pile up here, and die unsent
-        with platter.watching(), files, patch.object(writer, "MAX_GROUPS_UNHELD", bound):
-            async with trio.open_nursery() as self._machine:
-                await self._machine.start(self.owner.run)
-                for _ in range(self.random.randint(20, 140)):
-                    (action,) = self.random.choices(list(actions), list(actions.values()))
-                    await action()
-                if self.random.random() < 0.3:
-                    await self._quiet()
-                    await self.owner.burn()
-                    await self._check_complete()
-                else:
-                    await self.owner.burn()
-                await self._check_restores()
+        await self._machine.start(self.owner.run)
+        await self._hold_again()
+        for _ in range(self.random.randint(20, 140)):
+            (action,) = self.random.choices(list(actions), list(actions.values()))
+            await action()
+
+    async def _hold_again(self) -> None:
+        """After a takeover: outages and crashes, then everybody is back, and the disk can be written."""
+        while not self.owner.own.ready.is_set() and self.random.random() < 0.7:
+            await self.random.choice([self._pause, self._outage, self._return, self._cut, self._slow, self._crash])()
+        if not self.owner.own.ready.is_set():
+            for site in self.world.sites:
+                site.slowness = 1.0
+                site.go(up=True)
+            with self._not_stuck("the wait until all that was found is held again"):
+                await self.owner.own.ready.wait()
+
+    async def _lose_and_take_over(self) -> bool:
+        """The machine burns, or is only believed to be lost; another one becomes the node. False: nothing is promised
+        now, so it does not."""
+        lost, newest, owner = self._promised(), self.owner.history.newest_held, self.owner
+        if lost is None:
+            return False
+        await self._end_zombie()
+        burns, owner.may_be_fenced = self.random.random() < 0.5, True
+        if burns:
+            await owner.burn()
+        for site in self.world.sites:
+            site.slowness = 1.0
+            site.go(up=site.number not in lost)
+        self._restores += 1
+        directory = self.world.directory / f"takeover {self._restores}"
+        with self._not_stuck("a takeover"):
+            found = await take_over(self.world, directory)
+        if isinstance(found, Refused) or found.taken.state.group < newest:
+            why = found.why if isinstance(found, Refused) else f"group {found.taken.state.group}"
+            raise Violation(f"P2: group {newest} was held, without {sorted(lost)} a takeover finds {why}")
+        taken = found.taken
+        self._note(f"takeover group {taken.state.group}" + (f", in doubt: {found.doubt}" if found.doubt else ""))
+        if not burns and found.doubt is None:
+            self._leave_zombie(owner, taken.state.group)
+        elif not burns:
+            await owner.burn()  # as the user is told to
+        history = owner.history.up_to(taken.state.group)
+        self.owner = Owner(self.world, Platter(taken.directory), history, owner.content())
+        return True
+
+    def _leave_zombie(self, owner: Owner, group: int) -> None:
+        if owner.history.newest_held > group:
+            raise Violation(
+                f"R13: taken over at group {group}, silently, and group {owner.history.newest_held} is held"
+            )
+        owner.become_zombie()
+        self._zombie = owner
+        owner.in_background(partial(owner.haunt, Work(Random(self.random.random()))))
+
+    async def _end_zombie(self) -> None:
+        if self._zombie is not None:
+            await self._zombie.burn()
+            self._zombie = None
 
     # --- what happens ---------------------------------------------------------------------------------------------
 
@@ -205,6 +279,8 @@ class Life:
         """A partner loses blocks that it acknowledged. One at a time, and only if one may be lost."""
         if self.world.damaged or not self.world.geometry.quorum.f:
             return
+        if self.owner.took_over and not (self.owner.own.ready.is_set() and self.owner.own.ledger.progress.margin()):
+            return  # a machine that took over has no content of its own to repair from
         site = self.random.choice(self.world.sites)
         (store,) = site.host.stores.values()
         if not store.blocks:
@@ -256,6 +332,8 @@ class Life:
                 closed = metadata.group
                 await trio.sleep(15)  # AWAY_CHECK, CLEANER_INTERVAL, reconnects
                 await ledger.changed.wait_until(lambda: self._is_complete() and not ledger.progress.away)
+            while not have_masters(self.owner):
+                await trio.sleep(15)
         check_ledger(self.owner)
         await check_cache(self.owner)
         self.world.damaged.clear()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
-from coopfs.core.master import Floor
+from coopfs.core.master import Floor, StorePlace
 from coopfs.core.newest import Answers
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum, Reach
@@ -14,13 +14,18 @@ from coopfs.core.records import Stripe, Tombstone, Type
 from coopfs.local.database import Database
 from coopfs.local.hosted.storefile import StoreFile
 from coopfs.local.log import Log
+from coopfs.tasks import takeover
+from coopfs.tasks.claiming import Claiming
 from coopfs.tasks.column import Column
 from coopfs.tasks.committer import Committer
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.network import Network
+from coopfs.tasks.reader import Reader
 from coopfs.tasks.recovery import Recovery
+from coopfs.tasks.rehold import Rehold
 from coopfs.tasks.writer import Writer
-from coopfs.types import Place
+from coopfs.types import Claim, DiskId, NodeKey, Place
 
 Mutant = Callable[[], contextlib.AbstractContextManager[object]]
 
@@ -186,7 +191,32 @@ def a_commit_does_not_wait_for_the_stage() -> Any:
     return patch.object(Committer, "_sync_stage", nothing)
 
 
+def a_takeover_writes_before_all_is_held_again() -> Any:
+    """R13."""
+
+    async def nothing(self: Rehold) -> None:
+        return
+
+    return patch.object(Rehold, "hold_again", nothing)
+
+
+@contextlib.contextmanager
+def a_takeover_looks_before_it_claims() -> Iterator[None]:
+    """R13."""
+
+    async def nobody_is_asked(self: Claiming, node: NodeKey, claim: Claim, answers: Any) -> None:
+        answers.granted.add(node)
+
+    def reader(number: int, place: StorePlace, disk: DiskId, network: Network, claim: Claim) -> Reader:
+        return Reader(number, place, disk, network)
+
+    with patch.object(Claiming, "_ask", nobody_is_asked), patch.object(takeover, "Reader", reader):
+        yield
+
+
 MUTANTS: list[Mutant] = [
+    a_takeover_writes_before_all_is_held_again,
+    a_takeover_looks_before_it_claims,
     rows_are_reused_when_what_killed_them_is_only_written,
     a_group_is_held_when_its_own_stripes_are,
     a_group_is_held_when_it_is_written,

@@ -1,8 +1,10 @@
 """The process that owns the disk: started, killed, and started again."""
 
+import contextlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from random import Random
 from typing import Any
 
@@ -11,8 +13,9 @@ from pyfuse3 import FUSEError
 
 from coopfs.app.own_disk import OwnDisk
 from coopfs.core.cache import charge_of
-from coopfs.errors import OutOfSpace
+from coopfs.errors import OutOfSpace, StateError
 from coopfs.fs.handlers import Handlers
+from coopfs.local.disk import STAGE
 from coopfs.local.stage import Stage
 from coopfs.tasks.signal import Signal
 from tests.fs.operations import Operation, OurSide
@@ -20,6 +23,7 @@ from tests.sim.history import History
 from tests.sim.picture import SHOWN, Camera
 from tests.sim.platter import Platter
 from tests.sim.trace import Violation
+from tests.sim.work import Work
 from tests.sim.world import World
 
 WAIT = 100.0  # seconds that a program waits for room in the cache before it gives up
@@ -39,12 +43,15 @@ class _Watched(Signal):
 
 
 class Owner:
-    """One process at a time. history: goes on over restarts."""
+    """One process at a time. history: goes on over restarts, and when another machine takes over; elsewhere: content of
+    stripes that this machine does not have, by stripe."""
 
-    def __init__(self, world: World, platter: Platter) -> None:
+    def __init__(self, world: World, platter: Platter, history: History, elsewhere: Mapping[int, bytes]) -> None:
         self.world = world
-        self.history = History()
+        self.history = history
         self.platter = platter
+        self.took_over = bool(elsewhere)
+        self._evicted = dict(elsewhere)  # what left the cache, of all processes
         self.own: OwnDisk
         self.side: OurSide
         self._camera: Camera
@@ -52,7 +59,8 @@ class Owner:
         self._ended = trio.Event()
         self._starts = 0
         self._told = False
-        self._evicted: dict[int, bytes] = {}  # what left the cache, of all processes
+        self._zombie = False
+        self.may_be_fenced = False  # somebody is taking the disk over
 
     # --- the process ----------------------------------------------------------------------------------------------
 
@@ -84,7 +92,7 @@ class Owner:
         self._handlers = Handlers(own.disk, own.committer)
         self._camera = Camera(own.disk, self.side.content)
         picture = self._camera.take()
-        if self._starts:
+        if self.history.moments:
             self.history.restart(own.local.metadata.group, picture)
         else:
             self.history.add(own.local.metadata.group, picture)
@@ -92,10 +100,14 @@ class Owner:
 
     def _look(self) -> None:
         """See whether a further group became held, at the moment it does, and whether the disk gave up."""
-        if self.own.trouble is not None and not self._told:
+        if self._zombie:
+            return
+        if self.own.trouble is not None and not (self._told or self.may_be_fenced):
             self._told = True
             raise Violation(f"the disk gave up: {self.own.trouble}")
         progress = self.own.ledger.progress
+        if progress.barrier < self.own.log.rehold:
+            return  # after a takeover nothing is known to be held
         if progress.barrier > self.history.newest_held:
             self.history.held[progress.barrier] = progress.away
             named = self.own.local.database.read(LIVE, {"barrier": progress.barrier}).fetchall()
@@ -113,12 +125,31 @@ class Owner:
 
     async def die(self, power: bool) -> None:
         """Leave a copy of the disk for the next process."""
-        copy = self.world.directory / f"home {self._starts}"
+        next_home = self.platter.directory.with_name(f"{self.platter.directory.name}+")
         if power:
-            self.platter.lose_power(copy, self.world.random)
+            self.platter.lose_power(next_home, self.world.random)
         else:
-            self.platter.kill(copy)
+            self.platter.kill(next_home)
         await self.burn()
+
+    def content(self) -> dict[int, bytes]:
+        """Of all stripes that this machine has or had, by stripe."""
+        stage = self.platter.directory / STAGE
+        return self._evicted | {int(path.name): path.read_bytes() for path in stage.iterdir() if path.name.isdigit()}
+
+    def become_zombie(self) -> None:
+        """Another machine is the node: what this one believes to be held, and that it gives up, is of no account."""
+        self._zombie = True
+        self.history = copy(self.history)
+
+    async def haunt(self, work: Work) -> None:
+        """A zombie's mount is still used, until it gives up."""
+        with contextlib.suppress(StateError):
+            while True:
+                await trio.sleep(self.world.random.uniform(0, 20))
+                for operation in work.next():
+                    await self.apply(operation)
+                self.in_background(self.own.committer.close_group)
 
     async def burn(self) -> None:
         """The process is gone at once; nothing of its directory is used again."""

@@ -102,7 +102,7 @@ class World:
             (StorePlace(store, site.host.key, site.host.key, f"p{site.number}", ()),)
             for store, site in zip(stores, self.sites, strict=True)
         )
-        places = LayoutPlaces(layout, ROWS, columns)
+        self.places = places = LayoutPlaces(layout, ROWS, columns)
         claimer = self.random.randbytes(CLAIMER)
         block = MasterBlock(make_version(EPOCH, 1), claimer, (self.keys.key_id,), (), (places,), Floor(0, 0))
         await self._prepare_partners(block, places)

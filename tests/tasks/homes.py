@@ -8,6 +8,7 @@ from random import Random
 import trio
 
 from tests.sim import schedule
+from tests.sim.history import History
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
 from tests.sim.platter import Platter
@@ -26,7 +27,7 @@ def play(directory: Path, geometry: Geometry, main: Main, cache: int | None = No
             world = World(geometry, Random(1), directory, late)
             world.network.weather = Weather(delay=0.01)
             world.cache = cache
-            owner = Owner(world, Platter(await world.format()))
+            owner = Owner(world, Platter(await world.format()), History(), {})
             with owner.platter.watching():
                 async with running(owner):
                     await main(owner)

@@ -1,0 +1,52 @@
+"""A database that was rebuilt from the log becomes a writer's, in a new epoch (design R13).
+
+Nothing is known yet of who holds what: acks come from the inventories that follow a claim. Until every stripe of the
+state is safe again nothing is held, and nothing is written.
+"""
+
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import msgpack
+
+from coopfs.local.database import Database
+from coopfs.types import Claim, Master, Place
+
+
+def adopt(path: Path, group: int, end: Place, chain: bytes, time: int, claim: Claim, master: Master, n: int) -> None:
+    """Durable on return. group, end, chain, time (ns): of the state; master: sealed for this node; n: columns."""
+    database = Database(path)
+    try:
+        facts: dict[str, int | bytes] = {
+            "epoch": claim.epoch,
+            "claimer": claim.claimer,
+            "barrier": 0,
+            "rehold": group,
+            "end_version": end.version,
+            "end_row": end.row,
+            "chain": chain,
+            "clock": time,
+            "master_counter": master.counter,
+            "master": master.data,
+        }
+        for key, value in facts.items():
+            database.set_fact(key, value)
+        _note_fragments(database)
+        for number in range(n):  # in A until caught up
+            database.write("INSERT OR REPLACE INTO columns VALUES (?, NULL, 1)", (number,))
+        database.commit()
+        database.sync_wal()
+    finally:
+        database.close()
+
+
+def _note_fragments(database: Database) -> None:
+    """What lives of each data stripe, for the compactor; what died in it before is not known any more."""
+    query = (
+        "SELECT stripe, ino, offset, extents.length, coalesce(parent, 0), coalesce(name, x'') FROM extents"
+        " JOIN inodes USING (ino) ORDER BY stripe, at"
+    )
+    for stripe, rows in groupby(database.read(query), key=itemgetter(0)):
+        packed = msgpack.packb([list(row[1:]) for row in rows])
+        database.write("INSERT OR REPLACE INTO fragments VALUES (?, ?)", (stripe, packed))

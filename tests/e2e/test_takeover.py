@@ -1,0 +1,92 @@
+"""Another machine becomes the node: it goes on writing, and the old one cannot."""
+
+import pytest
+
+from tests.e2e.commands import coopfs, mount_coopfs, well
+from tests.e2e.world import World
+
+pytestmark = pytest.mark.slow
+
+LOOPBACK = "--listen=127.0.0.1:0"
+
+
+def test_a_new_machine_goes_on_where_the_lost_one_stopped(world: World) -> None:
+    owner = world.owner("ruth", data=2, redundancy=2, partners=("p1", "p2", "p3", "p4"))
+    mnt = owner.mount()
+    big = bytes(range(256)) * 8000
+    (mnt / "big").write_bytes(big)
+    (mnt / "gone").write_bytes(big)
+    owner.sync(complete=True)
+    (mnt / "gone").unlink()
+    (mnt / "kept").write_text("of the old machine")
+    owner.sync(complete=False)
+    inode = (mnt / "big").stat().st_ino
+    owner.export_kit()
+    owner.lose()
+    world.kill("p3")
+
+    said = well(coopfs("takeover", LOOPBACK, owner.kit, home=owner.home))
+    assert "the newest whole state is of " in said.err
+    assert "in epoch 2" in said.err
+    mnt = owner.mount()
+    assert (mnt / "big").read_bytes() == big
+    assert (mnt / "big").stat().st_ino == inode
+    assert (mnt / "kept").read_text() == "of the old machine"
+    assert not (mnt / "gone").exists()
+    with (mnt / "big").open("r+b") as file:
+        file.seek(1000)
+        file.write(b"changed")
+    (mnt / "new").write_text("of the new machine")
+    world.restart("p3")
+    owner.sync(complete=True)
+
+    owner.export_kit()
+    owner.lose()
+    world.kill("p1", "p2")
+    well(owner.restore())
+    assert (owner.view / "big").read_bytes() == big[:1000] + b"changed" + big[1007:]
+    assert (owner.view / "new").read_text() == "of the new machine"
+
+
+def test_the_old_machine_is_fenced_off_and_told(world: World) -> None:
+    owner = world.owner("saul", data=1, redundancy=2, partners=("p1", "p2", "p3"))
+    mnt = owner.mount()
+    (mnt / "a").write_text("before")
+    owner.sync(complete=True)
+    owner.export_kit()
+    other = world.home("saul again")
+    world.expected.append("another machine has taken this disk over")
+    well(coopfs("takeover", LOOPBACK, owner.kit, home=other))
+
+    (mnt / "b").write_text("of a machine that is not the node any more")
+    said = coopfs("sync", home=owner.home)
+    assert said.code == 8
+    assert "another machine has taken this disk over" in said.line
+    assert "remove this home" in said.line
+    owner.lose()
+    point = world.work / "saul again"
+    point.mkdir()
+    well(mount_coopfs(other, point))
+    assert (point / "a").read_text() == "before"
+    assert not (point / "b").exists()
+
+
+def test_what_cannot_be_taken_over_is_refused_in_one_line(world: World) -> None:
+    owner = world.owner("tina", data=1, redundancy=2, partners=("p1", "p2", "p3"))
+    (owner.mount() / "a").write_text("held")
+    owner.sync(complete=True)
+    owner.export_kit()
+    running = coopfs("takeover", LOOPBACK, owner.kit, home=owner.home)
+    assert (running.code, "locked by another daemon" in running.line) == (5, True)
+    strange = coopfs("takeover", LOOPBACK, owner.kit, home=world.home("p1"))
+    assert (strange.code, "another node" in strange.line) == (2, True)
+    world.stop("tina")
+    present = coopfs("takeover", LOOPBACK, owner.kit, home=owner.home)
+    assert (present.code, "has a disk already" in present.line) == (2, True)
+    world.kill("p1", "p2")
+    lonely = coopfs("takeover", LOOPBACK, owner.kit, home=world.home("tina again"))
+    assert lonely.code == 9
+    assert "p1" in lonely.line
+    assert "--accept-older" in lonely.line
+    world.restart("p1", "p2")
+    well(coopfs("takeover", LOOPBACK, owner.kit, home=world.home("tina again")))
