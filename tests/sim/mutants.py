@@ -123,11 +123,6 @@ def partners_ack_before_they_sync() -> Any:
     return patch.object(StoreFile, "_put", mutant)
 
 
-def partners_believe_what_a_crash_left() -> Any:
-    """R15: an entry may stand without its block."""
-    return patch.object(StoreFile, "_intact", lambda *_: None)
-
-
 def the_newest_whole_state_is_taken_without_asking() -> Any:
     """R11."""
     return patch.object(Answers, "may_have_been_held", lambda *_: False)
@@ -227,7 +222,6 @@ MUTANTS: list[Mutant] = [
     only_the_chain_of_metadata_makes_a_state_valid,
     what_partners_claim_is_believed,
     partners_ack_before_they_sync,
-    partners_believe_what_a_crash_left,
     the_newest_whole_state_is_taken_without_asking,
     a_restore_ignores_the_floor,
     the_floor_is_what_was_sealed_last,
