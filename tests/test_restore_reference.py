@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from blake3 import blake3
 
 from coopfs.core import coding, kit, meta, records
@@ -23,6 +24,7 @@ from coopfs.core.meta import FIRST_CHAIN, MetaHead, extend_chain
 from coopfs.core.records import Extent, Inode, Name, Record, Stripe, Tombstone, Truncate, Type, Xattr
 from coopfs.core.storeformat import StoreHeader, slots_offset
 from coopfs.core.stripe import Fragment
+from coopfs.core.units import ZSTD
 from coopfs.local.home import Home
 from coopfs.local.hosted.hostrecords import save_master
 from coopfs.local.hosted.storefile import StoreFile, Write, write_header
@@ -271,6 +273,16 @@ def test_a_newer_state_that_is_not_whole_is_left_out(network: Network, tmp_path:
     assert done.returncode == 0, done.stderr
     assert seen(tmp_path / "out") == expected(tmp_path)
     assert "not whole" in done.stderr
+
+
+def test_compressed_units_are_decoded(network: Network, tmp_path: Path) -> None:
+    unit = b"".join(b"line %d\n" % number for number in range(9999))
+    stored = zstandard.ZstdCompressor().compress(unit)
+    stripe, (extent,) = network.write([(20, 0, stored)])
+    part = replace(extent, length=50_000, raw=len(unit), skip=1234, codec=ZSTD)
+    network.group([stripe], [file(20, b"unit", 50_000, part)])
+    assert restore(network, tmp_path / "out", range(5)).returncode == 0
+    assert (tmp_path / "out" / "unit").read_bytes() == unit[1234:51_234]
 
 
 def test_groups_that_lack_their_end_are_left_out(network: Network, tmp_path: Path) -> None:

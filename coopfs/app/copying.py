@@ -6,7 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from coopfs.errors import UsageError
+from coopfs.core.units import PLAIN, Run
+from coopfs.errors import ContentUnavailable, NotAuthentic, UsageError
 from coopfs.fs.disk import Disk
 from coopfs.limits import LISTING_PAGE, MIB, ROOT_INO
 from coopfs.local.nodes import Node
@@ -64,13 +65,19 @@ class CopyOut:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(descriptor, node.size)
-            for offset, length, stripe, at in self._metadata.extents.runs(node.ino, 0, node.size):
-                for start in range(0, length, CHUNK):
-                    size = min(CHUNK, length - start)
-                    content = await self._disk.content.read(stripe, at + start, size)
-                    assert os.pwrite(descriptor, content, offset + start) == size
+            for run in self._metadata.extents.runs(node.ino, 0, node.size):
+                for start in range(run.offset, run.end, CHUNK):
+                    content = await self._read(run.part(start, min(start + CHUNK, run.end)))
+                    assert os.pwrite(descriptor, content, start) == len(content)
         finally:
             os.close(descriptor)
+
+    async def _read(self, run: Run) -> bytes:
+        stored = await self._disk.content.read(run.stripe, run.at, run.stored)
+        try:
+            return stored if run.codec == PLAIN else run.decode(stored)
+        except NotAuthentic as bad:
+            raise ContentUnavailable(str(bad)) from None
 
     def _attribute(self, node: Node, path: Path) -> None:
         for name in self._metadata.xattrs.names(node.ino):

@@ -46,13 +46,13 @@ def _file(own: OwnDisk, node: Node) -> dict[str, Any]:
         **_times(own, group),
         "extents": [
             {
-                "offset": offset,
-                "length": length,
-                "stripe": stripe,
-                "state": state_of.word_of_stripe(stripe),
-                "blocks": state_of.acks(stripe),
+                "offset": run.offset,
+                "length": run.length,
+                "stripe": run.stripe,
+                "state": state_of.word_of_stripe(run.stripe),
+                "blocks": state_of.acks(run.stripe),
             }
-            for offset, length, stripe, _ in runs[:LOG_EXTENTS]
+            for run in runs[:LOG_EXTENTS]
         ],
         "more_extents": max(0, len(runs) - LOG_EXTENTS),
         "blocks_each": own.ledger.layout.n,

@@ -44,7 +44,7 @@ class Extent:
     """A run of a file's bytes in one stripe.
 
     offset, length: bytes in the file; stripe: local stripe id; at: byte offset in the stripe's content of the stored
-    unit, which has `stored` bytes there and `raw` bytes when decoded by `codec` (0: plain); the run starts `skip`
+    unit, which has `stored` bytes there and `raw` bytes when decoded by `codec` (core/units); the run starts `skip`
     bytes into the decoded unit. With codec 0, stored == raw == length and skip == 0.
     """
 

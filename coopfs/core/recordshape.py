@@ -7,7 +7,8 @@ Types are the numbers of records.Type. Every function raises ValueError for what
 from typing import Any
 
 from coopfs.core.fields import COUNT, ID, INO, NAME, OFFSET, ROW, TIME, U8, U16, U32, VERSION, Field, check
-from coopfs.limits import FILE_SIZE_MAX, MAX_COLUMNS, SYMLINK_MAX, XATTR_VALUE_MAX
+from coopfs.core.units import PLAIN, ZSTD
+from coopfs.limits import FILE_SIZE_MAX, MAX_COLUMNS, SYMLINK_MAX, UNIT_MAX, XATTR_VALUE_MAX
 
 INODE, LINK, EXTENT, XATTR, TRUNCATE, STRIPE = range(1, 7)
 
@@ -79,5 +80,9 @@ def _check_name(name: bytes) -> None:
 
 def _check_run(offset: int, run: tuple[int, ...]) -> None:
     length, _, _, stored, raw, skip, codec = run
-    if not length or offset + length > FILE_SIZE_MAX or skip + length > raw or (codec == 0 and stored != raw):
+    if not length or offset + length > FILE_SIZE_MAX or skip + length > raw or not 0 < stored <= raw:
         raise ValueError("an extent whose lengths contradict each other")
+    if codec == PLAIN and not skip == 0 < length == raw == stored:
+        raise ValueError("an extent of plain content with a unit around it")
+    if codec not in (PLAIN, ZSTD) or (codec == ZSTD and raw > UNIT_MAX):
+        raise ValueError("an extent in a unit that cannot be decoded")

@@ -8,8 +8,8 @@ from coopfs.fs.handles import Handle
 from coopfs.fs.ports import Space
 from coopfs.fs.posix import PosixError
 from coopfs.fs.tree import Tree
+from coopfs.fs.unitreader import Missing, UnitReader
 from coopfs.limits import FILE_SIZE_MAX
-from coopfs.local.contents import Local
 from coopfs.local.metadata import Metadata
 from coopfs.local.nodes import Node
 from coopfs.local.stage import Stage
@@ -27,19 +27,6 @@ class Changes:
     mtime: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Part of a read that could not be had at once: fill `view` with the stripe's bytes from `at` on.
-
-    here: on this machine's disk, but not in memory.
-    """
-
-    stripe: int
-    at: int
-    view: memoryview
-    here: bool
-
-
 def without_suid(mode: int) -> int:
     """The mode after somebody else than root changed content, or anybody the owner (`man 2 chown`)."""
     mode &= ~stat.S_ISUID
@@ -53,6 +40,7 @@ class Files:
         self._metadata = metadata
         self._extents = metadata.extents
         self._stage = stage
+        self._units = UnitReader(stage)
         self._space = space
         self._tree = tree
 
@@ -81,12 +69,11 @@ class Files:
         if not buffer:
             return buffer, missing
         whole = memoryview(buffer)
-        for start, length, stripe, at in self._extents.runs(ino, offset, end):
-            low, high = max(start, offset), min(start + length, end)
-            view = whole[low - offset : high - offset]
-            found = self._stage.read_into(stripe, at + low - start, view)
-            if found is not Local.READ:
-                missing.append(Missing(stripe, at + low - start, view, found is Local.SLOW))
+        for run in self._extents.runs(ino, offset, end):
+            part = run.part(max(run.offset, offset), min(run.end, end))
+            lacking = self._units.read(part, whole[part.offset - offset : part.end - offset])
+            if lacking is not None:
+                missing.append(lacking)
         return buffer, missing
 
     def open_truncating(self, node: Node, privileged: bool) -> None:

@@ -16,10 +16,11 @@ from coopfs.errors import ContentUnavailable
 from coopfs.fs.boundary import modifies, reads
 from coopfs.fs.disk import Disk
 from coopfs.fs.entries import absent, attributes
-from coopfs.fs.files import Changes, Missing
+from coopfs.fs.files import Changes
 from coopfs.fs.handles import Handle
 from coopfs.fs.ports import Committer
 from coopfs.fs.posix import PosixError
+from coopfs.fs.unitreader import Missing
 from coopfs.limits import FILESYSTEM_BLOCK, LISTING_PAGE, NAME_MAX
 from coopfs.local.contents import Local
 from coopfs.local.nodes import Node
@@ -185,9 +186,11 @@ class Handlers(pyfuse3.Operations):
         for part in missing:
             if part.here:
                 found = await trio.to_thread.run_sync(self.disk.stage.wait_into, part.stripe, part.at, part.view)
-                if found is Local.READ:
+                if found is Local.READ and part.finish():
                     continue
             part.view[:] = await self.disk.content.read(part.stripe, part.at, len(part.view))
+            if not part.finish():
+                raise ContentUnavailable(f"stripe {part.stripe} holds content that cannot be decoded")
 
     @modifies
     async def write(self, fh: int, off: int, buf: bytes) -> int:

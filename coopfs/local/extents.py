@@ -1,21 +1,25 @@
 """The map from a file's bytes to the stripes that hold them.
 
-Extents of a file never overlap; what none covers is a hole. Every change returns by how much the stored bytes grew, for
-the inode's row, and tells `Images` which keys changed and `Stripes` which bytes came to life or died.
+Extents of a file never overlap; what none covers is a hole. Every change returns by how much the bytes kept alive
+(units.Run.charge) grew, for the inode's row, and tells `Images` which keys changed and `Stripes` which bytes came to
+life or died.
 """
 
 from collections.abc import Sequence
+from dataclasses import astuple
 
 from coopfs.core.records import Extent
+from coopfs.core.units import CHARGE, Run
 from coopfs.local.database import Database
 from coopfs.local.images import Images
 from coopfs.local.stripes import Stripes
 
-Run = tuple[int, int, int, int]  # offset, length, stripe, at
-
-PUT = "INSERT OR REPLACE INTO extents VALUES (?, ?, ?, ?, ?, ?)"
+PUT = "INSERT OR REPLACE INTO extents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 DELETE = "DELETE FROM extents WHERE ino = ? AND offset = ?"
-BACKWARDS = "SELECT offset, length, stripe, at FROM extents WHERE ino = ? AND offset < ? ORDER BY offset DESC"
+BACKWARDS = (
+    "SELECT offset, length, stripe, at, stored, raw, skip, codec FROM extents WHERE ino = ? AND offset < ?"
+    " ORDER BY offset DESC"
+)
 
 
 class Extents:
@@ -37,60 +41,55 @@ class Extents:
         for row in rows:
             if row[0] + row[1] < start:
                 break
-            found.append(row)
+            found.append(Run._make(row))
         rows.close()  # an unfinished statement would hold its read transaction over the next checkpoint
         found.reverse()
         return found
 
     def write(self, ino: int, pieces: Sequence[Extent]) -> int:
-        """Let these adjacent pieces replace whatever was in their range. Returns stored bytes gained."""
+        """Let these adjacent pieces replace whatever was in their range. Returns bytes kept alive more than before."""
         start, end = pieces[0].offset, pieces[-1].end
-        gained = end - start
-        new: dict[int, tuple[int, int, int]] = {}  # offset -> length, stripe, at
-        replaced: list[int] = []
-        last: Run | None = None  # the extent that ends where the pieces begin
-        for run in self._touching(ino, start, end):
-            offset, length, stripe, at = run
-            if offset + length == start:
-                last = run
-                continue
-            low, high = max(offset, start), min(offset + length, end)
-            gained -= high - low
-            self._stripes.live(stripe, low - high)
-            replaced.append(offset)
-            if offset < start:
-                last = (offset, start - offset, stripe, at)
-                new[offset] = last[1:]
-            if offset + length > end:
-                new[end] = (offset + length - end, stripe, at + end - offset)
+        touching = self._touching(ino, start, end)
+        old = touching[1:] if touching and touching[0].end == start else touching
+        after: list[Run] = []  # what there is from now on, from the extent that ends where the pieces begin
+        if touching and touching[0].offset < start:
+            after.append(touching[0].part(touching[0].offset, start))
         for piece in pieces:
-            self._stripes.live(piece.stripe, piece.length)
-            if last is not None and last[2] == piece.stripe and last[3] + last[1] == piece.at:
-                last = (last[0], last[1] + piece.length, last[2], last[3])  # it goes on in the same stripe: one extent
+            run = Run._make(astuple(piece)[1:])
+            joined = after[-1].joined(run) if after else None
+            if joined is None:
+                after.append(run)
             else:
-                last = (piece.offset, piece.length, piece.stripe, piece.at)
-            new[last[0]] = last[1:]
-        self._change(ino, [offset for offset in replaced if offset not in new], new)
+                after[-1] = joined
+        if old and old[-1].end > end:
+            after.append(old[-1].part(end, old[-1].end))
+        return self._change(ino, touching, after)
+
+    def _change(self, ino: int, before: Sequence[Run], after: Sequence[Run]) -> int:
+        """Let these runs take the place of those. Returns bytes kept alive more than before."""
+        gained = 0
+        known = set(before)
+        offsets = {run.offset for run in after}
+        for run in before:
+            gained -= run.charge
+            self._stripes.live(run.stripe, -run.charge)
+            if run.offset not in offsets:
+                self._db.write(DELETE, (ino, run.offset))
+                self._images.mark_extent(ino, run.offset)
+        for run in after:
+            gained += run.charge
+            self._stripes.live(run.stripe, run.charge)
+            if run not in known:
+                self._db.write(PUT, (ino, *run, self._images.group))
+                self._images.mark_extent(ino, run.offset)
         return gained
 
-    def _change(self, ino: int, gone: Sequence[int], new: dict[int, tuple[int, int, int]]) -> None:
-        for offset in gone:
-            self._db.write(DELETE, (ino, offset))
-            self._images.mark_extent(ino, offset)
-        for offset, (length, stripe, at) in new.items():
-            self._db.write(PUT, (ino, offset, length, stripe, at, self._images.group))
-            self._images.mark_extent(ino, offset)
-
     def cut(self, ino: int, size: int, born: int) -> int:
-        """Drop everything at or after `size`. Returns stored bytes gained (negative or 0)."""
+        """Drop everything at or after `size`. Returns bytes kept alive more than before (negative or 0)."""
         gained = self._drop(ino, size)
         straddling = self.runs(ino, size - 1, size) if size else []
-        if straddling:
-            ((offset, length, stripe, at),) = straddling
-            if (over := offset + length - size) > 0:
-                self._stripes.live(stripe, -over)
-                gained -= over
-                self._change(ino, (), {offset: (length - over, stripe, at)})
+        if straddling and straddling[0].end > size:
+            gained += self._change(ino, straddling, [straddling[0].part(straddling[0].offset, size)])
         self._images.truncate(ino, size, born)
         return gained
 
@@ -100,14 +99,14 @@ class Extents:
 
     def _drop(self, ino: int, size: int) -> int:
         lost = self._db.read(
-            "SELECT stripe, sum(length) FROM extents WHERE ino = ? AND offset >= ? GROUP BY stripe", (ino, size)
+            f"SELECT stripe, sum({CHARGE}) FROM extents WHERE ino = ? AND offset >= ? GROUP BY stripe", (ino, size)
         ).fetchall()
         if not lost:
             return 0
-        for stripe, length in lost:
-            self._stripes.live(stripe, -length)
+        for stripe, charge in lost:
+            self._stripes.live(stripe, -charge)
         self._db.write("DELETE FROM extents WHERE ino = ? AND offset >= ?", (ino, size))
-        return -sum(int(length) for _, length in lost)
+        return -sum(int(charge) for _, charge in lost)
 
     def stripes_of(self, ino: int) -> list[int]:
         """The stripes that hold bytes of this file."""

@@ -17,6 +17,7 @@ from coopfs.local.database import Database
 from coopfs.local.nodes import Node, Nodes
 
 PUT = "INSERT OR REPLACE INTO open_images VALUES (?, ?, ?, ?, ?, ?)"
+EXTENT = "SELECT length, stripe, at, stored, raw, skip, codec FROM extents WHERE ino = ? AND offset = ?"
 OF_INODE = (Type.INODE, Type.EXTENT, Type.XATTR, Type.TRUNCATE)
 
 Row = tuple[int, int, int, int | bytes, bytes, int]  # of open_images
@@ -216,12 +217,9 @@ def inode_record(db: Database, node: Node) -> Inode:
 
 
 def extent_record(db: Database, ino: int, offset: int) -> Extent | None:
-    """The image of one row of extents. Content is stored as it is, so that stored, raw and length are the same."""
-    row = db.read("SELECT length, stripe, at FROM extents WHERE ino = ? AND offset = ?", (ino, offset)).fetchone()
-    if row is None:
-        return None
-    length, stripe, at = row
-    return Extent(ino, offset, length, stripe, at, length, length)
+    """The image of one row of extents."""
+    row = db.read(EXTENT, (ino, offset)).fetchone()
+    return None if row is None else Extent(ino, offset, *row)
 
 
 def _list(kinds: Iterable[int]) -> str:

@@ -5,7 +5,7 @@ and nothing is synced: a rebuild that was cut short begins again.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import msgpack
@@ -13,6 +13,7 @@ import msgpack
 from coopfs.core.header import Header
 from coopfs.core.meta import MetaHead
 from coopfs.core.records import Extent, Image, Inode, Name, Record, Stripe, Tombstone, Truncate, Xattr, key_of
+from coopfs.core.units import CHARGE
 from coopfs.local.database import Database
 from coopfs.local.groups import State
 from coopfs.types import Kind, Place
@@ -20,7 +21,7 @@ from coopfs.types import Kind, Place
 _INDEXES = ("orphans", "listing", "unsealed", "stripes_of_group", "dead")
 _INODE = "INSERT OR IGNORE INTO inodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
 _NAME = "INSERT OR IGNORE INTO names (parent, name, ino, changed) VALUES (?, ?, ?, ?)"
-_EXTENT = "INSERT OR IGNORE INTO extents VALUES (?, ?, ?, ?, ?, ?)"
+_EXTENT = "INSERT OR IGNORE INTO extents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _XATTR = "INSERT OR IGNORE INTO xattrs VALUES (?, ?, ?, ?)"
 _META = (
     "INSERT INTO stripes (id, kind, born, length, live, layout, slices, tag, row, version, end_row, end_version, grp)"
@@ -92,7 +93,7 @@ class Rebuild:
             self._insert_extent(group, i.extent)
 
     def _insert_extent(self, group: int, e: Extent) -> None:
-        self._db.write(_EXTENT, (e.ino, e.offset, e.length, e.stripe, e.at, group))
+        self._db.write(_EXTENT, (*astuple(e), group))
 
     def _insert_stripe(self, group: int, s: Stripe) -> None:
         values = (s.id, Kind.DATA, s.born, s.length, s.layout, msgpack.packb(s.slices), s.tag, s.place.row)
@@ -110,12 +111,12 @@ class Rebuild:
             self._db.write(f"DELETE FROM {table} WHERE ino IN (SELECT ino FROM inodes WHERE nlink = 0)")
         self._db.write("DELETE FROM inodes WHERE nlink = 0")
         self._db.write(
-            "UPDATE inodes SET stored = total FROM (SELECT ino AS i, sum(length) AS total FROM extents GROUP BY ino)"
+            f"UPDATE inodes SET stored = total FROM (SELECT ino AS i, sum({CHARGE}) AS total FROM extents GROUP BY ino)"
             " WHERE ino = i"
         )
         self._db.write(
             "UPDATE stripes SET live = total"
-            " FROM (SELECT stripe AS s, sum(length) AS total FROM extents GROUP BY stripe) WHERE id = s"
+            f" FROM (SELECT stripe AS s, sum({CHARGE}) AS total FROM extents GROUP BY stripe) WHERE id = s"
         )
         for sql in self._indexes:
             self._db.write(sql)

@@ -6,7 +6,7 @@ and what has still to be sent.
 """
 
 APPLICATION_ID = 0x636F6670  # "cofp": tells our file from any other SQLite database
-SCHEMA_VERSION = 2  # of this machine's files only; never sent
+SCHEMA_VERSION = 3  # of this machine's files only; never sent
 
 TABLES = """
 -- Facts of the disk: one row each, by name. Numbers the filesystem keeps: next_ino, next_stripe, clock (the highest
@@ -33,7 +33,7 @@ CREATE TABLE inodes (
     target  BLOB,               -- of a symbolic link
     born    INTEGER NOT NULL,   -- group in which it was created: born in the open group = no closed group knows it
     changed INTEGER NOT NULL,   -- group of its newest image
-    stored  INTEGER NOT NULL    -- bytes of all its extents: st_blocks without a scan
+    stored  INTEGER NOT NULL    -- bytes that all its extents keep alive: st_blocks without a scan
 );
 CREATE INDEX orphans ON inodes (ino) WHERE nlink = 0;
 
@@ -48,13 +48,18 @@ CREATE TABLE names (
 );
 CREATE INDEX listing ON names (parent, cookie);
 
--- Where content lies; what no extent covers is a hole. Bytes of the file, stripe id, byte in the stripe's content.
+-- Where content lies; what no extent covers is a hole. Bytes of the file, stripe id, byte in the stripe's content; of a
+-- compressed unit the bytes it has there and decoded, and the byte of these at which the extent begins (core/units).
 CREATE TABLE extents (
     ino    INTEGER NOT NULL,
     offset INTEGER NOT NULL,
     length INTEGER NOT NULL,
     stripe INTEGER NOT NULL,
     at     INTEGER NOT NULL,
+    stored INTEGER NOT NULL,
+    raw    INTEGER NOT NULL,
+    skip   INTEGER NOT NULL,
+    codec  INTEGER NOT NULL,    -- 0: plain, and stored = raw = length, skip = 0
     changed INTEGER NOT NULL,   -- group of its newest image, unless it lies at offset 0
     PRIMARY KEY (ino, offset)
 ) WITHOUT ROWID;
@@ -74,7 +79,7 @@ CREATE TABLE stripes (
     born        INTEGER NOT NULL,           -- group
     died        INTEGER,                    -- group in which its last extent went; it counts for the one before (R7)
     length      INTEGER NOT NULL,           -- bytes of content
-    live        INTEGER NOT NULL,           -- bytes still named by extents
+    live        INTEGER NOT NULL,           -- bytes that extents keep alive (units.CHARGE)
     layout      INTEGER,
     slices      BLOB,                       -- content bytes in each data shard
     tag         BLOB,

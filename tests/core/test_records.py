@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from coopfs.core import records
 from coopfs.core.records import Extent, Inode, Name, Record, Stripe, Tombstone, Truncate, Type, Xattr
+from coopfs.core.units import ZSTD
 from coopfs.errors import NotAuthentic
-from coopfs.limits import FILE_SIZE_MAX, MAX_RECORD, XATTR_NAME_MAX, XATTR_VALUE_MAX
+from coopfs.limits import FILE_SIZE_MAX, MAX_RECORD, UNIT_MAX, XATTR_NAME_MAX, XATTR_VALUE_MAX
 from coopfs.types import Place
 from tests.core.samples import RECORDS
 
@@ -40,8 +41,10 @@ def extents(draw: st.DrawFn, ino: int, offset: int) -> Extent:
     at, stripe = draw(u32), draw(st.integers(0, 2**63 - 1))
     if draw(st.booleans()):
         return Extent(ino, offset, length, stripe, at, length, length)
-    skip = draw(st.integers(0, 2**31 - 1))
-    return Extent(ino, offset, length, stripe, at, draw(u32), skip + length, skip, draw(st.integers(1, 255)))
+    raw = draw(st.integers(1, min(UNIT_MAX, FILE_SIZE_MAX - offset)))
+    skip = draw(st.integers(0, raw - 1))
+    part = draw(st.integers(1, raw - skip))
+    return Extent(ino, offset, part, stripe, at, draw(st.integers(1, raw)), raw, skip, ZSTD)
 
 
 @st.composite

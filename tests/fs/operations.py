@@ -258,6 +258,7 @@ class OurSide(Side):
         for part in missing:
             if self.disk.stage.wait_into(part.stripe, part.at, part.view) is Local.ABSENT:
                 part.view[:] = self.evicted[part.stripe][part.at : part.at + len(part.view)]
+            assert part.finish()
         return bytes(buffer)
 
     def ftruncate(self, number: int, size: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from coopfs.core.records import Extent, Inode, Name, Record, Tombstone, Truncate, Type, Xattr, decode_all, key_of
+from coopfs.core.units import Run
 from coopfs.fs.disk import Disk
 from coopfs.local.groups import State
 from tests.fs.operations import Chooser, OurSide
@@ -46,8 +47,8 @@ def groups_of(disk: Disk) -> list[list[Record]]:
 def tables_of(disk: Disk) -> dict[Key, Record]:
     read = disk.database.read
     extents = {
-        (ino, offset): Extent(ino, offset, length, stripe, at, length, length)
-        for ino, offset, length, stripe, at in read("SELECT ino, offset, length, stripe, at FROM extents")
+        row[:2]: Extent(*row)
+        for row in read("SELECT ino, offset, length, stripe, at, stored, raw, skip, codec FROM extents")
     }
     records: list[Record] = [extent for (_, offset), extent in extents.items() if offset]
     columns = "ino, mode, uid, gid, nlink, rdev, size, atime, mtime, ctime, parent, name, target"
@@ -65,9 +66,10 @@ def check_counters(disk: Disk) -> None:
     """What is kept beside the extents, so that nobody must add them up, is their sum."""
     live: Counter[int] = Counter()
     stored: Counter[int] = Counter()
-    for ino, length, stripe in disk.database.read("SELECT ino, length, stripe FROM extents"):
-        live[stripe] += length
-        stored[ino] += length
+    columns = "offset, length, stripe, at, stored, raw, skip, codec"
+    for ino, *run in disk.database.read(f"SELECT ino, {columns} FROM extents"):
+        live[run[2]] += Run._make(run).charge
+        stored[ino] += Run._make(run).charge
     group = disk.metadata.group
     for stripe, born, died, kept in disk.database.read("SELECT id, born, died, live FROM stripes"):
         assert kept == live[stripe]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from coopfs.core.digest import add, slot_term, to_bytes
+from coopfs.core.units import CHARGE
 from coopfs.local.database import Database
 from coopfs.local.disk import DATABASE
 from coopfs.types import Kind, StoreId
@@ -16,12 +17,13 @@ TABLES = {
     "inodes": "SELECT ino, mode, uid, gid, nlink, rdev, size, atime, mtime, ctime, parent, name, target, stored,"
     " changed FROM inodes WHERE nlink > 0 ORDER BY ino",
     "names": "SELECT parent, name, ino FROM names ORDER BY parent, name",
-    "extents": "SELECT ino, offset, length, stripe, at, CASE WHEN offset > 0 THEN extents.changed END"
+    "extents": "SELECT ino, offset, length, stripe, at, extents.stored, raw, skip, codec,"
+    " CASE WHEN offset > 0 THEN extents.changed END"
     " FROM extents JOIN inodes USING (ino) WHERE nlink > 0 ORDER BY ino, offset",
     "xattrs": "SELECT xattrs.* FROM xattrs JOIN inodes USING (ino) WHERE nlink > 0 ORDER BY ino, xattrs.name",
     "stripes": "SELECT id, born, length, layout, slices, tag, row, version, changed FROM stripes"
     f" WHERE kind = {Kind.DATA:d} AND died IS NULL ORDER BY id",
-    "live": "SELECT stripe, sum(length) FROM extents GROUP BY stripe ORDER BY stripe",
+    "live": f"SELECT stripe, sum({CHARGE}) FROM extents GROUP BY stripe ORDER BY stripe",
 }
 
 

@@ -96,4 +96,5 @@ async def _read(disk: Disk, ino: int, start: int) -> bytes:
     for part in missing:
         assert not part.here
         part.view[:] = await disk.content.read(part.stripe, part.at, len(part.view))
+        assert part.finish()
     return bytes(buffer)

@@ -1,0 +1,79 @@
+"""Units: content that is compressed by itself, and the runs of a file that lie in one (design section 4).
+
+A unit is at most UNIT_MAX bytes when decoded; it lies in one stripe. A run names a part of it: overwriting the middle
+of a unit leaves two runs in it. What is not compressed (PLAIN) needs no unit: each run names just its own bytes.
+"""
+
+from typing import NamedTuple
+
+import zstandard
+
+from coopfs.errors import NotAuthentic
+from coopfs.limits import UNIT_MAX
+
+PLAIN, ZSTD = 0, 1  # codecs
+
+
+class Run(NamedTuple):
+    """A run of one file's bytes: records.Extent without the inode."""
+
+    offset: int
+    length: int
+    stripe: int
+    at: int
+    stored: int
+    raw: int
+    skip: int
+    codec: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.length
+
+    @property
+    def charge(self) -> int:
+        """Bytes of the stripe that this run keeps alive: its share of the unit, 1 at least.
+
+        It depends on this run alone, so that their sum never falls below 0, and is 0 only when nothing is named.
+        """
+        if self.codec == PLAIN:
+            return self.length
+        share = self.stored * (self.skip + self.length) // self.raw - self.stored * self.skip // self.raw
+        return max(1, share)
+
+    def part(self, low: int, high: int) -> "Run":
+        """Bytes low..high-1 of the file, which lie in it."""
+        length = high - low
+        if self.codec == PLAIN:
+            return Run(low, length, self.stripe, self.at + low - self.offset, length, length, 0, PLAIN)
+        return self._replace(offset=low, length=length, skip=self.skip + low - self.offset)
+
+    def decode(self, stored: bytes | memoryview) -> bytes:
+        """The bytes of the run from those stored at `at`. NotAuthentic: see `decode`."""
+        return decode(self.codec, stored, self.raw)[self.skip : self.skip + self.length]
+
+    def joined(self, after: "Run") -> "Run | None":
+        """This run and the one after it as one, if they go on in the same stripe or unit."""
+        if self.codec != after.codec or self.stripe != after.stripe:
+            return None
+        length = self.length + after.length
+        if self.codec == PLAIN:
+            return self._replace(length=length, stored=length, raw=length) if self.at + self.raw == after.at else None
+        same = self.at == after.at and self.skip + self.length == after.skip
+        return self._replace(length=length) if same else None
+
+
+# `charge` in SQL: replay adds up what the tables of a living disk add up step by step
+CHARGE = f"CASE codec WHEN {PLAIN} THEN length ELSE max(1, stored * (skip + length) / raw - stored * skip / raw) END"
+
+
+def decode(codec: int, stored: bytes | bytearray | memoryview, raw: int) -> bytes:
+    """The `raw` bytes of a unit. NotAuthentic: it is damaged, or not of this length, which bounds the memory."""
+    if codec != ZSTD or raw > UNIT_MAX:
+        raise NotAuthentic("a unit of content that this version cannot decode")
+    try:
+        if zstandard.frame_content_size(stored) != raw:  # looked at first: the library believes what stands there
+            raise NotAuthentic("a unit of content is not as long as its record says")
+        return zstandard.ZstdDecompressor().decompress(stored, max_output_size=raw, allow_extra_data=False)
+    except zstandard.ZstdError as bad:
+        raise NotAuthentic(f"a unit of content is damaged: {bad}") from None
