@@ -59,7 +59,8 @@ SYMLINK_MAX = 4095  # bytes of a target: PATH_MAX less its NUL
 FILE_SIZE_MAX = (1 << 63) - 1  # bytes: off_t
 CACHED_NODES = 16_384  # inodes kept in memory beside those not yet written to the table: x ~700 bytes = 11 MiB
 MAX_UNCOMMITTED_IMAGES = 16_384  # changed keys that force a commit before its time: bounds what a commit holds up
-LISTING_PAGE = 256  # names read at once by readdir: two of the kernel's 4 KiB readdirplus replies hold 50
+CACHED_NAMES = 16_384  # names kept in memory, absent ones too: x ~300 bytes = 5 MB, and 9 MB if all are of 255 bytes
+LISTING_PAGE = 256  # names read at once by who walks the tree, and may wait between two pages
 DECODED_UNITS = 32  # units kept decoded: 4 MiB, so that small sequential reads, a few at once, decode each only once
 STAGE_DESCRIPTORS = 64  # stage files kept open for reading
 FUSE_TASKS = 1024  # concurrent requests: this many reads may wait for partners before the mount stops answering
@@ -160,6 +161,7 @@ LAST_SEEN_INTERVAL = 60.0  # seconds between notes of which partners are up
 LOG_FACTOR = 2  # rows of the log for each row that the live images would fill: what a restore reads more than it needs
 LOG_SLACK = 16  # rows that even the smallest log may have: a head is not worth moving for less
 HEADS_PER_GROUP = 8  # heads retired in one group: with 1.5 MB each, a group still fits into a few meta stripes
+RECOUNT_SHARE = 16  # live images are counted again when the log has become 1/16 longer or shorter
 RETIRE_SLICE = 256  # keys looked at between two operations: about 2 ms
 DATA_FACTOR = 1.25  # rows of data stripes for each row that the live bytes would fill: space amplification < 1.3
 SPARSE_SHARE = 0.75  # of a full stripe: one in which more lives is not worth emptying, it wins less than it writes

@@ -6,6 +6,7 @@ from typing import Any
 
 import trio
 
+from coopfs.app.allocator import bound_arenas
 from coopfs.app.dialogue import Dialogue
 from coopfs.config import Config
 from coopfs.core.kit import Kit
@@ -51,6 +52,7 @@ def take_over(home: Path, kit: Kit, chosen: Config, talk: Dialogue) -> None:
 
 def _run(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
     """trio.run; of a group of errors the first that a user can act on is raised alone."""
+    bound_arenas()
     try:
         trio.run(work, *arguments)
     except BaseExceptionGroup as group:

@@ -8,13 +8,22 @@ it begins only when it can win several, or an idle disk would clean for ever.
 from collections.abc import Sequence
 
 from coopfs.core.rows import rows_for_images, stripe_payload
-from coopfs.limits import CLEANING_GAIN, DATA_FACTOR, LOG_FACTOR, LOG_SLACK
+from coopfs.limits import CLEANING_GAIN, DATA_FACTOR, LOG_FACTOR, LOG_SLACK, RECOUNT_SHARE
 from coopfs.types import Layout
 
 
 def log_is_long(layout: Layout, metas: int, live_images: int) -> bool:
     """Whether heads should be retired. metas: stripes in the chain; live_images: images of the present state."""
     return metas > LOG_FACTOR * rows_for_images(layout, live_images) + LOG_SLACK
+
+
+def counts_again(metas: int, counted_at: int) -> bool:
+    """Whether live images are to be counted anew, with so many stripes in the chain, and when they were counted last.
+
+    Counting reads whole tables, 0.4 s with 10^6 files. What changed since stands in the stripes that came since: so
+    a count is as old as a part of the log at most, and all counts together cost no more than writing it.
+    """
+    return abs(metas - counted_at) * RECOUNT_SHARE >= counted_at
 
 
 def data_is_sparse(layout: Layout, stripes: int, live_bytes: int) -> bool:

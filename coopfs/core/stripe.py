@@ -102,7 +102,8 @@ class Packer:
                 assert self._shard < self._k, "more was added than fits"
                 self._left = self._shard_length - _FOOTER.size
                 continue
-            self._append(replace(fragment, offset=offset, length=take), cost)
+            whole = take == fragment.length  # as small files are: a copy would cost more than all the rest
+            self._append(fragment if whole else replace(fragment, offset=offset, length=take), cost)
             offset += take
             left -= take
 

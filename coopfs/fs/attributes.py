@@ -40,11 +40,12 @@ class Attributes:
         value = self._xattrs.get(ino, name)
         if value is None:
             if name == CAPABILITY:
-                self._note_incapable(ino)
+                self.note_incapable(ino)
             raise PosixError(errno.ENODATA)
         return value
 
-    def _note_incapable(self, ino: int) -> None:
+    def note_incapable(self, ino: int) -> None:
+        """This inode has no security.capability, as a new one."""
         if len(self._incapable) >= CACHED_NODES:
             self._incapable.clear()
         self._incapable.add(ino)

@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import closing
 
 import pyfuse3
 import trio
@@ -21,7 +22,7 @@ from coopfs.fs.handles import Handle
 from coopfs.fs.ports import Committer
 from coopfs.fs.posix import PosixError
 from coopfs.fs.unitreader import Missing
-from coopfs.limits import FILESYSTEM_BLOCK, LISTING_PAGE, NAME_MAX
+from coopfs.limits import FILESYSTEM_BLOCK, NAME_MAX
 from coopfs.local.contents import Local
 from coopfs.local.nodes import Node
 
@@ -158,6 +159,7 @@ class Handlers(pyfuse3.Operations):
     ) -> tuple[FileInfo, EntryAttributes]:
         regular = stat.S_IFREG | stat.S_IMODE(mode)
         node = self.disk.tree.create(parent_inode, name, regular, ctx.uid, ctx.gid)
+        self.disk.attributes.note_incapable(node.ino)
         handle = self.disk.open(node, flags & ~os.O_TRUNC, ctx.uid == ROOT_UID)
         self._committer.hurry()
         return FileInfo(fh=handle), attributes(node)
@@ -227,10 +229,10 @@ class Handlers(pyfuse3.Operations):
         for position, name, node in ((DOT, b".", directory), (DOTDOT, b"..", above)):
             if start_id < position and not _reply(token, name, node, position):
                 return
-        cookie = max(start_id - DOTDOT, 0)
-        while page := self.disk.metadata.names.page(directory.ino, cookie, LISTING_PAGE):
-            for cookie, name, ino in page:
-                if not _reply(token, name, self.disk.metadata.nodes.get(ino), cookie + DOTDOT):
+        nodes = self.disk.metadata.nodes
+        with closing(self.disk.metadata.names.listing(directory.ino, max(start_id - DOTDOT, 0))) as listing:
+            for cookie, name, ino in listing:  # a reply holds about 25: no more are read than it takes
+                if not _reply(token, name, nodes.get(ino), cookie + DOTDOT):
                     return
 
     @reads

@@ -1,5 +1,8 @@
 """The names table and the xattrs table: thin, and telling `Images` what changed."""
 
+from collections.abc import Generator
+
+from coopfs.limits import CACHED_NAMES
 from coopfs.local.database import Database
 from coopfs.local.images import Images
 
@@ -12,20 +15,36 @@ class Names:
     def __init__(self, database: Database, images: Images) -> None:
         self._db = database
         self._images = images
+        # What was asked for or changed last, absent names too: the kernel looks a name up before it creates it, or
+        # removes it, and each of these asks again.
+        self._known: dict[tuple[int, bytes], int | None] = {}
 
     def find(self, parent: int, name: bytes) -> int | None:
         """The inode of this name."""
-        row = self._db.read("SELECT ino FROM names WHERE parent = ? AND name = ?", (parent, name)).fetchone()
-        return None if row is None else row[0]
+        key = (parent, name)
+        try:
+            return self._known[key]
+        except KeyError:
+            row = self._db.read("SELECT ino FROM names WHERE parent = ? AND name = ?", key).fetchone()
+            ino = None if row is None else row[0]
+            self._note(key, ino)
+            return ino
+
+    def _note(self, key: tuple[int, bytes], ino: int | None) -> None:
+        if len(self._known) >= CACHED_NAMES:
+            self._known.clear()
+        self._known[key] = ino
 
     def add(self, parent: int, name: bytes, ino: int) -> None:
         self._db.write(
             "INSERT INTO names (parent, name, ino, changed) VALUES (?, ?, ?, ?)",
             (parent, name, ino, self._images.group),
         )
+        self._note((parent, name), ino)
 
     def remove(self, parent: int, name: bytes) -> None:
         self._db.write("DELETE FROM names WHERE parent = ? AND name = ?", (parent, name))
+        self._note((parent, name), None)
 
     def move(self, parent: int, name: bytes, new_parent: int, new_name: bytes) -> None:
         """Rename onto a free name; the entry keeps its cookie, so that no listing shows it twice."""
@@ -33,6 +52,8 @@ class Names:
             "UPDATE names SET parent = ?, name = ?, changed = ? WHERE parent = ? AND name = ?",
             (new_parent, new_name, self._images.group, parent, name),
         )
+        self._known.pop((new_parent, new_name), None)
+        self._note((parent, name), None)
 
     def point(self, parent: int, name: bytes, ino: int) -> None:
         """Let an existing name mean another inode."""
@@ -40,6 +61,7 @@ class Names:
             "UPDATE names SET ino = ?, changed = ? WHERE parent = ? AND name = ?",
             (ino, self._images.group, parent, name),
         )
+        self._note((parent, name), ino)
 
     def changed_link(self, parent: int, name: bytes) -> None:
         """A name that is or was not the first one of its inode came or went, or is to be told again."""
@@ -48,6 +70,16 @@ class Names:
 
     def empty(self, parent: int) -> bool:
         return self._db.read("SELECT 1 FROM names WHERE parent = ? LIMIT 1", (parent,)).fetchone() is None
+
+    def listing(self, parent: int, after: int) -> Generator[Entry, None, None]:
+        """The entries with cookie > after, by cookie. Close it before anything else happens (contextlib.closing): an
+        unfinished statement would hold its read transaction over the next checkpoint."""
+        query = "SELECT cookie, name, ino FROM names WHERE parent = ? AND cookie > ? ORDER BY cookie"
+        rows = self._db.read(query, (parent, after))
+        try:
+            yield from rows
+        finally:
+            rows.close()
 
     def page(self, parent: int, after: int, limit: int) -> list[Entry]:
         """At most `limit` entries with cookie > after, by cookie."""

@@ -167,7 +167,10 @@ class Stage:
         if self._filling is None:
             return
         self.note()
-        os.ftruncate(self._filling.descriptor, self._filling.length)
+        if charge_of(self._filling.length) < charge_of(
+            self.capacity
+        ):  # else there is nothing to win: `recover` cuts it
+            os.ftruncate(self._filling.descriptor, self._filling.length)
         self._stripes.live(self._filling.stripe, 0)  # it may die now
         self.cache.charge(self._filling.stripe, self._filling.length)
         self.contents.keep_open(self._filling.stripe, self._filling.descriptor)

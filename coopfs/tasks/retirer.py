@@ -10,7 +10,7 @@ from functools import partial
 
 import trio
 
-from coopfs.core.cleaning import log_is_long
+from coopfs.core.cleaning import counts_again, log_is_long
 from coopfs.limits import HEADS_PER_GROUP, RETIRE_SLICE
 from coopfs.local.metadata import Metadata
 from coopfs.local.retirement import Retirement
@@ -25,6 +25,8 @@ class Retirer:
         self._metadata = metadata
         self._hurry = hurry
         self._retirement = Retirement(metadata, ledger.log)
+        self._live = 0  # images of the present state, as counted when
+        self._counted_at = 0  # the chain had so many stripes
 
     async def run(self) -> None:
         """Retire heads for ever, whenever a sealed group has made the log too long. StateError: the database failed."""
@@ -37,9 +39,15 @@ class Retirer:
         return self._ledger.progress.sealed > group
 
     async def _retire_some(self) -> None:
-        metas, live = self._ledger.log.live_metas(), self._metadata.live_images()
+        metas = self._ledger.log.live_metas()
+        live = self._live_images(metas)
         heads = min(HEADS_PER_GROUP, metas // 2) if log_is_long(self._ledger.layout, metas, live) else 0
         while heads:
             heads -= self._retirement.step(RETIRE_SLICE)
             self._hurry()
             await trio.lowlevel.checkpoint()
+
+    def _live_images(self, metas: int) -> int:
+        if counts_again(metas, self._counted_at):
+            self._live, self._counted_at = self._metadata.live_images(), metas
+        return self._live
