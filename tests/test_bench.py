@@ -41,3 +41,25 @@ def test_a_tiny_run_has_all_figures_and_leaves_nothing(tmp_path: Path) -> None:
 
     assert not list(work.iterdir())
     assert str(work) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_growth_is_fitted_over_disks_of_several_sizes(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    output = tmp_path / "growth.json"
+    command = [sys.executable, str(BENCH), "--growth", "300", "--growth", "100", "--dir", str(work)]
+    done = subprocess.run([*command, "--json", str(output)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "exponent" in done.stdout
+    document = json.loads(output.read_text())
+    assert [size["files"] for size in document["sizes"]] == [100, 300]
+    assert document["exponents"].keys() == {"create", "mount", "lookup", "listing", "count", "memory"}
+    assert not list(work.iterdir())
+
+
+def test_growth_of_one_size_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCH), "--growth", "300", "--growth", "300", "--dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "give it twice" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -7,10 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 
 from benchlib import figures, phases
+from benchlib import growth as growth_of
 from coopfs.cli import progress
 from coopfs.cli.run import run
 from coopfs.limits import MIB
@@ -22,26 +24,45 @@ TEMPORARY = Path("/var/tmp")  # a disk, where /tmp is often memory
 @click.option("--size", default=128, show_default=True, metavar="MIB", type=click.IntRange(1), help="Of a large file.")
 @click.option("--files", default=2000, show_default=True, metavar="N", type=click.IntRange(1), help="In a tree.")
 @click.option("--rounds", default=3, show_default=True, metavar="N", type=click.IntRange(1), help="In front.")
+@click.option(
+    "--growth", multiple=True, metavar="N", type=click.IntRange(1), help="Measure instead how cost grows to N files."
+)
 @click.option("--dir", "parent", default=TEMPORARY, metavar="DIR", type=click.Path(path_type=Path), help="On the disk.")
 @click.option("--json", "output", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures there too.")
-def bench(size: int, files: int, rounds: int, parent: Path, output: Path | None) -> None:
+def bench(size: int, files: int, rounds: int, growth: tuple[int, ...], parent: Path, output: Path | None) -> None:
     """Measure coopfs beside a filesystem that does nothing and the local disk.
 
-    Nine daemons run on loopback, in a new directory below --dir. Nothing is left of them.
+    Nine daemons run on loopback, in a new directory below --dir. Nothing is left of them. With --growth, given for
+    two sizes or more, disks of so many files are made there one after the other, without partners or a mount.
     """
+    if len(set(growth)) == 1:
+        raise click.UsageError("--growth compares sizes: give it twice at least, as --growth 10000 --growth 100000")
     work = Path(tempfile.mkdtemp(prefix="coopfs-bench-", dir=parent))
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _unwind)
     try:
-        sizes = phases.Sizes(size * MIB, files, rounds)
-        with progress.show() as watch:
-            found = phases.run(work, sizes, watch).all()
+        if growth:
+            document = _growth(work, sorted(set(growth)))
+        else:
+            document = _speed(work, phases.Sizes(size * MIB, files, rounds))
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    figures.show(found)
     if output is not None:
-        document = figures.as_json(found, {"size": sizes.size, "files": files, "rounds": rounds})
         output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _speed(work: Path, sizes: phases.Sizes) -> dict[str, Any]:
+    with progress.show() as watch:
+        found = phases.run(work, sizes, watch).all()
+    figures.show(found)
+    return figures.as_json(found, {"size": sizes.size, "files": sizes.files, "rounds": sizes.rounds})
+
+
+def _growth(work: Path, files: list[int]) -> dict[str, Any]:
+    with progress.show() as watch:
+        found = growth_of.run(work, files, watch)
+    growth_of.show(found)
+    return growth_of.as_json(found)
 
 
 def _unwind(number: int, _frame: FrameType | None) -> None:
