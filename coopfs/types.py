@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NewType, Protocol
 
+from coopfs.errors import PeerError
+
 DiskId = NewType("DiskId", bytes)  # 16 bytes, the hash of the disk's public signing key
 StoreId = NewType("StoreId", bytes)  # 16 bytes, random
 NodeKey = NewType("NodeKey", bytes)  # 32 bytes, a node's Ed25519 public key
@@ -166,6 +168,15 @@ class Grant:
     until: int
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One put: version 1..2^64-1, data 1..block_size bytes."""
+
+    row: int
+    version: int
+    data: bytes
+
+
 class BlockStore(Protocol):
     """One open store of one partner: in memory, on disk, over a connection, or wrapped.
 
@@ -176,6 +187,10 @@ class BlockStore(Protocol):
 
     async def put(self, row: int, version: int, data: bytes) -> None:
         """Return after content and index entry are on stable storage. BlockRefused, Fenced, Refused."""
+
+    async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:
+        """At most PUT_BATCH puts at once, in any order: for each why it was refused, or None when it is on stable
+        storage."""
 
     async def get(self, row: int) -> StoredBlock | None:
         """None: the slot is empty, torn or rotten."""

@@ -1,6 +1,6 @@
 """A host in memory, with the semantics of coopfs.local.hosted.hosting: for simulated networks and as a yardstick."""
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Awaitable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -13,7 +13,7 @@ from coopfs.core.claims import check_claim, check_writer, verify_claim
 from coopfs.core.identity import Identity
 from coopfs.core.invitation import Invitation, check_proposal
 from coopfs.core.storeformat import store_size, valid_shape
-from coopfs.errors import NotAuthentic, PartnerAway, Refused
+from coopfs.errors import NotAuthentic, PartnerAway, PeerError, Refused
 from coopfs.sizes import format_size
 from coopfs.types import (
     BlockStore,
@@ -28,6 +28,7 @@ from coopfs.types import (
     Slot,
     StoredBlock,
     StoreId,
+    Write,
 )
 
 
@@ -250,6 +251,17 @@ class MemoryPartner:
         return disk
 
 
+async def outcome(put: Awaitable[None]) -> PeerError | None:
+    """Why a put was refused. PartnerAway: it was not answered."""
+    try:
+        await put
+    except PartnerAway:
+        raise
+    except PeerError as refusal:
+        return refusal
+    return None
+
+
 class MemoryStore:
     """One session to one store (types.BlockStore)."""
 
@@ -283,6 +295,9 @@ class MemoryStore:
             self._store.blocks[row] = StoredBlock(version, bytes(data))
             self._store.spoiled.discard(row)
             self._store.changes += 1
+
+    async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:
+        return [await outcome(self.put(write.row, write.version, write.data)) for write in writes]
 
     async def get(self, row: int) -> StoredBlock | None:
         await self._answer()

@@ -27,7 +27,7 @@ from coopfs.errors import PartnerAway, ProtocolError, Refused
 from coopfs.limits import GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT, KIB
 from coopfs.types import NodeKey
 
-RECEIVE_SIZE = 256 * KIB  # bytes asked of the stream at once: a whole block in one system call if it is there
+RECEIVE_SIZE = 512 * KIB  # bytes asked of the stream at once: a whole block and more, if it is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,11 @@ class _Envelopes:
         self.heard = trio.current_time()
         self._decoder = EnvelopeDecoder()
         self._ready: deque[memoryview] = deque()
+
+    @property
+    def inside(self) -> bool:
+        """Whether another message is here, or its beginning."""
+        return bool(self._ready) or self._decoder.inside
 
     async def send(self, messages: list[bytes]) -> None:
         try:
@@ -85,6 +90,11 @@ class Channel:
     def heard(self) -> float:
         """trio time of the newest bytes from the peer."""
         return self._envelopes.heard
+
+    @property
+    def inside(self) -> bool:
+        """Whether another frame is here, or its beginning."""
+        return bool(self._ready) or self._decoder.inside or self._envelopes.inside
 
     async def send(self, *frames: Frame) -> None:
         """PartnerAway if the connection ended. A cancelled send leaves the channel unusable."""

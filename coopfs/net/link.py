@@ -3,12 +3,14 @@
     request() -> outbox -> writer task -> channel          one task sends, so a cancelled caller never cuts a frame
     channel -> reader task -> waiter of that id            answers, in any order
                            -> handler task -> outbox       requests, at most MAX_REQUESTS at a time
+                           -> putter task -> outbox        puts: those that came while others were stored, together
 
 The reader never waits for the writer, so two sides that both write cannot block each other for good.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import trio
 
@@ -26,15 +28,34 @@ from coopfs.core.wire.messages import (
 )
 from coopfs.core.wire.node_requests import Goodbye, Ping
 from coopfs.core.wire.session import Session
+from coopfs.core.wire.store_requests import Put
 from coopfs.errors import CoopfsError, PartnerAway, PeerError, ProtocolError, Refused
-from coopfs.limits import GOODBYE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, KIB, MAX_REQUESTS, REQUEST_TIMEOUT
+from coopfs.limits import (
+    DEFAULT_BLOCK_SIZE,
+    GOODBYE_TIMEOUT,
+    KEEPALIVE_INTERVAL,
+    KEEPALIVE_TIMEOUT,
+    KIB,
+    MAX_REQUESTS,
+    PUT_GATHER,
+    PUT_RUN,
+    REQUEST_TIMEOUT,
+)
 from coopfs.net.channel import Channel
 from coopfs.types import NodeKey
 
-BATCH_SIZE = 64 * KIB  # bytes of bodies that are sent together; MAX_REQUESTS bounds the number of frames
+BATCH_SIZE = 64 * KIB  # bytes of bodies up to which more is looked for to be sent together
+BURST_SIZE = PUT_RUN * DEFAULT_BLOCK_SIZE  # bytes of bodies that go out in one piece: a run of puts arrives as a run
 
-# Answers one request of the peer, or raises a CoopfsError that becomes an error answer. Anything else is our bug.
-Handler = Callable[[Request], Awaitable[Answer]]
+
+class Handler(Protocol):
+    """What answers the peer. A CoopfsError becomes an error answer; anything else that is raised is our bug."""
+
+    async def handle(self, request: Request) -> Answer:
+        """Any request but a put. Several run at a time."""
+
+    async def put_all(self, puts: Sequence[Put]) -> Sequence[Answer | CoopfsError]:
+        """At most MAX_REQUESTS puts that came together, in their order; the next ones wait for the answers."""
 
 
 class _Waiter:
@@ -51,6 +72,12 @@ class _Waiter:
         self.outcome = outcome
         self.done.set()
 
+    async def settled(self) -> Answer | PeerError:
+        if self.outcome is None:
+            await self.done.wait()
+        assert self.outcome is not None
+        return self.outcome
+
 
 class Link:
     """A connection to `peer` that lives while `run` runs. error: why it ended, None before; ended: set then."""
@@ -64,7 +91,9 @@ class Link:
         self._room = trio.lowlevel.ParkingLot()
         self._number = 0
         self._serving = 0
-        self._outbox, self._outgoing = trio.open_memory_channel[Frame](0)
+        self._puts: list[tuple[Frame, Put]] = []
+        self._put_came = trio.lowlevel.ParkingLot()
+        self._outbox, self._outgoing = trio.open_memory_channel[Sequence[Frame]](0)
         self._scope = trio.CancelScope()
         self._said_goodbye = trio.Event()
 
@@ -77,37 +106,45 @@ class Link:
         return self._channel.dialled
 
     async def request(self, request: Request) -> Answer:
-        """The peer's answer; raises what it answered with if that is an error, PartnerAway if the link ends first.
+        """The peer's answer; raises what it answered with if that is an error, PartnerAway if the link ends first."""
+        (outcome,) = await self.request_all((request,))
+        if isinstance(outcome, PeerError):
+            raise outcome
+        return outcome
+
+    async def request_all(self, requests: Sequence[Request]) -> list[Answer | PeerError]:
+        """The answers, or the errors that the peer answered with, to at most MAX_REQUESTS requests that are sent
+        together. PartnerAway if the link ends first.
 
         Each unanswered request has REQUEST_TIMEOUT for itself, one after the other; when that is over the link is
         closed, since a peer that leaves a request open would hold its place for ever.
         """
-        with trio.move_on_after(REQUEST_TIMEOUT * (len(self._waiters) + 1)) as patience:
-            waiter = await self._ask(request)
-            await waiter.done.wait()
+        with trio.move_on_after(REQUEST_TIMEOUT * (len(self._waiters) + len(requests))) as patience:
+            waiters = await self._ask(requests)
+            outcomes = [await waiter.settled() for waiter in waiters]
         if patience.cancelled_caught:
-            self._fail(PartnerAway(f"the peer did not answer {request.TYPE.name} in time"))
+            self._fail(PartnerAway(f"the peer did not answer {requests[0].TYPE.name} in time"))
             raise PartnerAway(str(self.error))
-        assert waiter.outcome is not None
-        if isinstance(waiter.outcome, PeerError):
-            raise waiter.outcome
-        return waiter.outcome
+        return outcomes
 
-    async def _ask(self, request: Request) -> _Waiter:
-        while len(self._waiters) >= MAX_REQUESTS and self.error is None:
+    async def _ask(self, requests: Sequence[Request]) -> list[_Waiter]:
+        while len(self._waiters) + len(requests) > MAX_REQUESTS and self.error is None:
             await self._room.park()
         if self.error is not None:
             raise PartnerAway(f"the connection has ended: {self.error}")
-        number, self._number = self._number, (self._number + 1) & 0xFFFFFFFF
-        waiter = self._waiters[number] = _Waiter(request.TYPE)
+        numbers = [(self._number + index) & 0xFFFFFFFF for index in range(len(requests))]
+        self._number = (self._number + len(requests)) & 0xFFFFFFFF
+        waiters = [_Waiter(request.TYPE) for request in requests]
+        self._waiters.update(zip(numbers, waiters, strict=True))
         try:
-            await self._outbox.send(encode_request(request, number))
+            await self._outbox.send([encode_request(*each) for each in zip(requests, numbers, strict=True)])
         except BaseException as error:
-            self._forget(number)  # the frame has not left: there will be no answer
+            for number in numbers:
+                self._forget(number)  # the frames have not left: there will be no answer
             if isinstance(error, trio.BrokenResourceError | trio.ClosedResourceError):
                 raise PartnerAway(f"the connection has ended: {self.error}") from None
             raise
-        return waiter
+        return waiters
 
     def _forget(self, number: int) -> None:
         self._waiters.pop(number, None)
@@ -120,6 +157,7 @@ class Link:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._guarded, self._write)
                     nursery.start_soon(self._guarded, self._keep_alive, nursery)
+                    nursery.start_soon(self._guarded, self._put_all, handler)
                     nursery.start_soon(self._guarded, self._read, handler, nursery)
                     task_status.started()
         finally:
@@ -153,7 +191,7 @@ class Link:
 
     async def _say_goodbye(self, reason: str) -> None:
         with trio.move_on_after(GOODBYE_TIMEOUT), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._outbox.send(encode_request(Goodbye(reason), 0))
+            await self._outbox.send((encode_request(Goodbye(reason), 0),))
             await self._said_goodbye.wait()
 
     async def _guarded(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
@@ -167,20 +205,20 @@ class Link:
             self._fail(error)
 
     async def _write(self) -> None:
-        async for frame in self._outgoing:
-            batch = [frame, *self._more(len(frame.body))]
-            await self._channel.send(*batch)
-            if any(frame.type == MessageType.GOODBYE for frame in batch):
-                self._said_goodbye.set()
-                return
+        async for frames in self._outgoing:
+            for batch in _batches([*frames, *self._more(sum(len(frame.body) for frame in frames))]):
+                await self._channel.send(*batch)
+                if any(frame.type == MessageType.GOODBYE for frame in batch):
+                    self._said_goodbye.set()
+                    return
 
     def _more(self, size: int) -> Iterator[Frame]:
         """What else is waiting to be sent, as far as one system call should carry it: mostly acks and gets."""
         with suppress(trio.WouldBlock):
             while size < BATCH_SIZE:
-                frame = self._outgoing.receive_nowait()
-                size += len(frame.body)
-                yield frame
+                frames = self._outgoing.receive_nowait()
+                size += sum(len(frame.body) for frame in frames)
+                yield from frames
 
     async def _keep_alive(self, nursery: trio.Nursery) -> None:
         heard, intervals = self._channel.heard, 0
@@ -213,7 +251,26 @@ class Link:
             else:
                 refusal = self.session.refusal(request)
             self._serving += 1
+            if isinstance(request, Put) and refusal is None:
+                self._puts.append((frame, request))
+                self._put_came.unpark()
+                continue
             nursery.start_soon(self._serve, frame, refusal or request, handler)
+
+    async def _put_all(self, handler: Handler) -> None:
+        """One batch after the other: a task, a thread and a wake-up for each block would cost more than its bytes."""
+        while True:
+            while not self._puts:
+                await self._put_came.park()
+            with trio.move_on_after(PUT_GATHER):
+                while self._channel.inside and len(self._puts) < PUT_RUN:
+                    await self._put_came.park()
+            came, self._puts = self._puts, []
+            outcomes = await handler.put_all([put for _, put in came])
+            replies = [_reply(frame, outcome) for (frame, _), outcome in zip(came, outcomes, strict=True)]
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._outbox.send(replies)
+            self._serving -= len(came)
 
     def _answered(self, frame: Frame) -> None:
         waiter = self._waiters.get(frame.request)
@@ -231,10 +288,27 @@ class Link:
             if isinstance(request, Refused):
                 raise request
             assert request is not None
-            answer = Done() if isinstance(request, Ping) else await handler(request)
-            reply = encode_answer(frame, answer)
+            outcome: Answer | CoopfsError = Done() if isinstance(request, Ping) else await handler.handle(request)
         except CoopfsError as error:
-            reply = encode_refusal(frame, error)
+            outcome = error
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._outbox.send(reply)
+            await self._outbox.send((_reply(frame, outcome),))
         self._serving -= 1
+
+
+def _reply(frame: Frame, outcome: Answer | CoopfsError) -> Frame:
+    return encode_refusal(frame, outcome) if isinstance(outcome, CoopfsError) else encode_answer(frame, outcome)
+
+
+def _batches(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
+    """Runs of frames that are sent together: little is copied at once."""
+    batch: list[Frame] = []
+    size = 0
+    for frame in frames:
+        batch.append(frame)
+        size += len(frame.body)
+        if size >= BURST_SIZE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

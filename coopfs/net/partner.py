@@ -15,7 +15,7 @@ from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import PeerError, ProtocolError
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
 from coopfs.net.link import Link
-from coopfs.types import BlockStore, Claim, DiskId, Grant, Master, Opened, Opening, Proposal, Slot, StoredBlock
+from coopfs.types import BlockStore, Claim, DiskId, Grant, Master, Opened, Opening, Proposal, Slot, StoredBlock, Write
 
 Expected = TypeVar("Expected", bound=Answer)
 
@@ -38,6 +38,11 @@ class RemoteStore:
     async def put(self, row: int, version: int, data: bytes) -> None:
         assert len(data) <= MAX_BLOCK_SIZE
         await _request(self._link, Put(self._number, row, version, data), Done)
+
+    async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:
+        assert all(len(write.data) <= MAX_BLOCK_SIZE for write in writes)
+        outcomes = await self._link.request_all([Put(self._number, w.row, w.version, w.data) for w in writes])
+        return [outcome if isinstance(outcome, PeerError) else None for outcome in outcomes]
 
     async def get(self, row: int) -> StoredBlock | None:
         block = (await _request(self._link, Get(self._number, row), Got)).block

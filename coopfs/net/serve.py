@@ -4,18 +4,19 @@ Whatever the partner object refuses becomes an error answer; what it does not ra
 ends the daemon.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import trio
 
 from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
-from coopfs.core.wire.messages import Request, StoreRequest
+from coopfs.core.wire.messages import Request
 from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, PutMaster
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import CoopfsError, Refused
 from coopfs.limits import GOODBYE_TIMEOUT, MAX_STORES_PER_SESSION
 from coopfs.net.link import Link
-from coopfs.types import BlockStore, Partner
+from coopfs.types import BlockStore, Partner, Write
 
 
 class Server:
@@ -45,10 +46,29 @@ class Server:
                 return Done()
             case Agree(proposal):
                 return Agreed(await self._partner.agree(proposal))
-            case Close() | Put() | Get() | Inventory():
+            case Close() | Get() | Inventory():
                 return await self._use(request)
             case _:
-                raise AssertionError(request)  # HELLO, PING and GOODBYE are the link's
+                raise AssertionError(request)  # HELLO, PING and GOODBYE are the link's, PUT comes to put_all
+
+    async def put_all(self, puts: Sequence[Put]) -> Sequence[Answer | CoopfsError]:
+        """The answers to puts that came together, those to one store as one batch."""
+        by_store: dict[int, list[int]] = {}
+        for index, put in enumerate(puts):
+            by_store.setdefault(put.store, []).append(index)
+        answers: list[Answer | CoopfsError] = [Done()] * len(puts)
+        for number, indices in by_store.items():
+            outcomes = await self._put(number, [puts[index] for index in indices])
+            for index, outcome in zip(indices, outcomes, strict=True):
+                answers[index] = outcome or Done()
+        return answers
+
+    async def _put(self, number: int, puts: Sequence[Put]) -> Sequence[CoopfsError | None]:
+        try:
+            writes = [Write(put.row, put.version, put.data) for put in puts]
+            return await self._store(number).put_many(writes)
+        except CoopfsError as error:
+            return [error] * len(puts)
 
     async def close(self) -> None:
         """Close all stores; the connection is gone."""
@@ -70,14 +90,15 @@ class Server:
         self._stores[number] = store
         return OpenedStore(number, store.opened)
 
-    async def _use(self, request: StoreRequest) -> Answer:
-        store = self._stores.get(request.store)
+    def _store(self, number: int) -> BlockStore:
+        store = self._stores.get(number)
         if store is None:
-            raise Refused(f"no store {request.store} is open in this connection")
+            raise Refused(f"no store {number} is open in this connection")
+        return store
+
+    async def _use(self, request: Close | Get | Inventory) -> Answer:
+        store = self._store(request.store)
         match request:
-            case Put(_, row, version, data):
-                await store.put(row, version, data)
-                return Done()
             case Get(_, row):
                 return Got(await store.get(row))
             case Inventory(_, first_row, limit):
@@ -92,7 +113,7 @@ async def serve(link: Link, partner: Partner, *, task_status: trio.TaskStatus[No
     """Run the link until it ends, answering its requests from `partner`."""
     server = Server(partner)
     try:
-        await link.run(server.handle, task_status=task_status)
+        await link.run(server, task_status=task_status)
     finally:
         with trio.move_on_after(GOODBYE_TIMEOUT) as scope:
             scope.shield = True

@@ -6,8 +6,22 @@ from math import inf
 
 import trio
 
+from coopfs.errors import PeerError
 from coopfs.limits import RATE_CHECK
-from coopfs.types import BlockStore, Claim, DiskId, Grant, Master, Opened, Opening, Partner, Proposal, Slot, StoredBlock
+from coopfs.types import (
+    BlockStore,
+    Claim,
+    DiskId,
+    Grant,
+    Master,
+    Opened,
+    Opening,
+    Partner,
+    Proposal,
+    Slot,
+    StoredBlock,
+    Write,
+)
 
 
 class TokenBucket:
@@ -59,6 +73,11 @@ class LimitedStore:
     async def put(self, row: int, version: int, data: bytes) -> None:
         await self._pay(self._toll.puts, len(data))
         await self._store.put(row, version, data)
+
+    async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:
+        for write in writes:
+            await self._pay(self._toll.puts, len(write.data))
+        return await self._store.put_many(writes)
 
     async def get(self, row: int) -> StoredBlock | None:
         block = await self._store.get(row)

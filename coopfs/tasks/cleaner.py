@@ -55,5 +55,5 @@ class Cleaner:
         except ContentUnavailable as missing:
             logger.warning("stripe %d cannot be repaired now: %s", id_, missing)
             return
-        (box,) = await self._coder.boxes(stripe, head, coded, (column.number,))
+        ((box,),) = await self._coder.boxes(((stripe, head, coded),), (column.number,))
         await column.send(Parcel(id_, stripe.place, box))

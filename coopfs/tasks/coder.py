@@ -3,7 +3,7 @@
 Two at a time: zfec, AEGIS and BLAKE3 leave the interpreter lock while they work, and these machines have few cores.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -52,12 +52,10 @@ class Coder:
         self._fetch = fetch
         self._limiter = trio.CapacityLimiter(CODING_THREADS)
 
-    async def code_data(self, id_: int, length: int) -> Coded:
-        """The shards of a data stripe whose content is in the stage. StateError: it is not."""
-        coded = await self._code_staged(id_, length)
-        if coded is None:
-            raise StateError(f"content that was not sent yet is gone from the stage (stripe {id_}): {REMEDY}")
-        return coded
+    async def code_data(self, run: Sequence[tuple[int, int]]) -> list[Coded]:
+        """The shards of data stripes, (id, content bytes) each, from the stage. StateError: content is not there."""
+        wanted = [(id_, length, self._stripes.fragments(id_)) for id_, length in run]
+        return await self._run(self._code_run, wanted)
 
     async def code_meta(self, payload: bytes) -> Coded:
         """The shards of a meta stripe."""
@@ -78,9 +76,9 @@ class Coder:
         assert stripe.end is not None
         return coding.header_of(coded, stripe.kind, self._layout, stripe.end, stripe.born)
 
-    async def boxes(self, stripe: Sealed, head: Header, coded: Coded, columns: Iterable[int]) -> list[bytes]:
-        """The blocks of a sealed stripe for these columns, in their order."""
-        return await self._run(self._boxes, stripe, head, coded, tuple(columns))
+    async def boxes(self, sealed: Sequence[tuple[Sealed, Header, Coded]], columns: Sequence[int]) -> list[list[bytes]]:
+        """For each sealed stripe its blocks for these columns, in their order."""
+        return await self._run(self._boxes, sealed, columns)
 
     async def _local(self, stripe: Sealed) -> Coded | None:
         if stripe.kind == Kind.DATA:
@@ -94,12 +92,25 @@ class Coder:
             return None  # after a takeover only what lives is known, not all that the stripe carries
         return await self._run(self._read_and_code, id_, length, fragments)
 
+    def _code_run(self, run: Sequence[tuple[int, int, list[Fragment]]]) -> list[Coded]:
+        result = []
+        for id_, length, fragments in run:
+            coded = self._read_and_code(id_, length, fragments)
+            if coded is None:
+                raise StateError(f"content that was not sent yet is gone from the stage (stripe {id_}): {REMEDY}")
+            result.append(coded)
+        return result
+
     def _read_and_code(self, id_: int, length: int, fragments: list[Fragment]) -> Coded | None:
         content = self._stage.content(id_, length)
         return None if content is None else coding.code_data(self._layout, self._tag_key, content, fragments)
 
-    def _boxes(self, stripe: Sealed, head: Header, coded: Coded, columns: tuple[int, ...]) -> list[bytes]:
-        return [coding.box(self._keys, self._stores[j], j, stripe.place, head, coded.shards[j]) for j in columns]
+    def _boxes(self, sealed: Sequence[tuple[Sealed, Header, Coded]], columns: Sequence[int]) -> list[list[bytes]]:
+        result = []
+        for stripe, head, coded in sealed:
+            shards = ((j, self._stores[j], coded.shards[j]) for j in columns)
+            result.append([coding.box(self._keys, store, j, stripe.place, head, shard) for j, store, shard in shards])
+        return result
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await trio.to_thread.run_sync(partial(work, *args, **kwargs), limiter=self._limiter)

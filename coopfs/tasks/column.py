@@ -9,7 +9,8 @@
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -17,11 +18,11 @@ import trio
 
 from coopfs.core.master import StorePlace
 from coopfs.errors import BlockRefused, Fenced, NotAuthentic, PartnerAway, PeerError, StateError
-from coopfs.limits import COLUMN_QUEUE, PUTS_IN_FLIGHT, RECONNECT_MAX, RECONNECT_MIN, STALL_TIMEOUT
+from coopfs.limits import COLUMN_QUEUE, PUT_RUN, PUTS_IN_FLIGHT, RECONNECT_MAX, RECONNECT_MIN, STALL_TIMEOUT
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network, read_inventory
 from coopfs.tasks.signal import Signal
-from coopfs.types import BlockStore, Opening, Partner, Place
+from coopfs.types import BlockStore, Opening, Partner, Place, Write
 
 logger = logging.getLogger(__name__)
 
@@ -130,21 +131,38 @@ class Column:
             async def watch() -> None:
                 await self._network.gone(partner)
 
-            for _ in range(PUTS_IN_FLIGHT):
+            for _ in range(PUTS_IN_FLIGHT // PUT_RUN):
                 nursery.start_soon(until_trouble, put)
             nursery.start_soon(until_trouble, watch)
         raise first[0] if first else PartnerAway("the connection ended")
 
     async def _put_all(self, session: BlockStore) -> None:
-        async for parcel in self._receive:
-            try:
-                await session.put(parcel.place.row, parcel.place.version, parcel.box)
-            except BlockRefused as refusal:
-                if not self._was_overtaken(parcel, refusal):
-                    await self._dispute(session, parcel, refusal)
-            self.queued.discard(parcel.stripe)
+        async for first in self._receive:
+            run = [first, *self._more()]
+            outcomes = await session.put_many([Write(p.place.row, p.place.version, p.box) for p in run])
+            stored = [parcel.stripe for parcel, refusal in zip(run, outcomes, strict=True) if refusal is None]
             self._stalled = False
-            self._ledger.ack(parcel.stripe, self.number)
+            self._take(stored)
+            for parcel, refusal in zip(run, outcomes, strict=True):
+                if refusal is not None:
+                    await self._refused(session, parcel, refusal)
+
+    def _more(self) -> Iterator[Parcel]:
+        """What else is queued, as far as one run goes."""
+        with suppress(trio.WouldBlock):
+            for _ in range(PUT_RUN - 1):
+                yield self._receive.receive_nowait()
+
+    def _take(self, stored: Sequence[int]) -> None:
+        self.queued.difference_update(stored)
+        self._ledger.ack(stored, self.number)
+
+    async def _refused(self, session: BlockStore, parcel: Parcel, refusal: PeerError) -> None:
+        if not isinstance(refusal, BlockRefused):
+            raise refusal
+        if not self._was_overtaken(parcel, refusal):
+            await self._dispute(session, parcel, refusal)
+        self._take([parcel.stripe])
 
     def _was_overtaken(self, parcel: Parcel, refusal: BlockRefused) -> bool:
         """The stripe was given up while its block was on the way, and this home used the row again: no harm done."""

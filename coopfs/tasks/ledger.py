@@ -86,17 +86,21 @@ class Ledger:
 
     # --- the columns ----------------------------------------------------------------------------------------------
 
-    def ack(self, id_: int, column: int) -> None:
-        """A column has this stripe on stable storage."""
-        mask = self.progress.ack(id_, column)
-        if mask is None:
-            return
-        self.log.set_acks([(id_, mask)])
-        self.slots.put(id_, column)
-        if mask.bit_count() == self.layout.n:
-            self.log.drop_meta_payload(id_)
-        self._cache.judge(id_)
-        self._advance()
+    def ack(self, ids: Sequence[int], column: int) -> None:
+        """A column has these stripes on stable storage."""
+        masks = []
+        for id_ in ids:
+            mask = self.progress.ack(id_, column)
+            if mask is None:
+                continue
+            masks.append((id_, mask))
+            self.slots.put(id_, column)
+            if mask.bit_count() == self.layout.n:
+                self.log.drop_meta_payload(id_)
+            self._cache.judge(id_)
+        if masks:
+            self.log.set_acks(masks)
+            self._advance()
 
     def retract(self, ids: Sequence[int], column: int) -> None:
         """A column lacks stripes that it acked (R7)."""
@@ -125,8 +129,7 @@ class Ledger:
                 lost.append(id_)
         if lost:  # before anything is counted that could move the barrier
             self.retract(lost, column)
-        for id_ in gained:
-            self.ack(id_, column)
+        self.ack(gained, column)
         self.slots.found(column, found)
         return len(lost)
 

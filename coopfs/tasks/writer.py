@@ -1,14 +1,14 @@
 """The writer: streams closed groups to the partners, in order (design section 4, R3, R5).
 
-1. a data stripe of the oldest closed group is coded from the stage (a thread);
-2. it gets its row and version in one transaction, which is made durable before the first byte is sent;
-3. its blocks are sealed (a thread) and queued to every column that is open; others are left to the cleaner;
-   steps 1-3 run for WRITER_STRIPES stripes at once, also of the groups after;
+1. a run of PUT_RUN data stripes of the oldest closed group is coded from the stage (a thread);
+2. each gets its row and version; the transaction is made durable before the first byte is sent;
+3. their blocks are sealed (a thread) and queued to every column that is open; others are left to the cleaner;
+   steps 1-3 run for WRITER_RUNS runs at once: hops, commits and requests cost more than the bytes of one stripe;
 4. when all data stripes of a group are written, its records go into meta stripes, the last one an END: steps 2 and 3;
 5. when the END is written, headers name it, and the meta stripes of the next group may go out.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 
 import trio
@@ -19,7 +19,7 @@ from coopfs.core.geometry import shard_capacity
 from coopfs.core.keys import DiskKeys
 from coopfs.core.meta import MetaHead
 from coopfs.errors import OutOfSpace
-from coopfs.limits import MAX_GROUPS_UNHELD, META_CHAIN_EVERY, META_PREV, WRITER_STRIPES
+from coopfs.limits import MAX_GROUPS_UNHELD, META_CHAIN_EVERY, META_PREV, PUT_RUN, WRITER_RUNS
 from coopfs.local.groups import State
 from coopfs.local.log import Key, Log, Sealed
 from coopfs.tasks.coder import Coder
@@ -61,17 +61,18 @@ class Writer:
     # --- data stripes ---------------------------------------------------------------------------------------------
 
     async def _data(self) -> None:
-        slots = trio.Semaphore(WRITER_STRIPES)
+        slots = trio.Semaphore(WRITER_RUNS)
         while True:
             await self._ledger.changed.wait_until(lambda: self._log.closed_after(self._coded_up_to) is not None)
             group = self._log.closed_after(self._coded_up_to)
             assert group is not None
             await self._ledger.changed.wait_until(self._may_seal)
             async with trio.open_nursery() as nursery:
-                for id_, length in self._log.unsealed_of(group):
+                unsealed = iter(self._log.unsealed_of(group))
+                while run := list(islice(unsealed, PUT_RUN)):
                     await self._ledger.changed.wait_until(self._somebody_is_reached)
                     await slots.acquire()
-                    nursery.start_soon(self._send_data, id_, length, group, slots)
+                    nursery.start_soon(self._send_data, run, group, slots)
             self._coded_up_to = group
             self._ledger.changed.notify()
 
@@ -83,18 +84,21 @@ class Writer:
         """Blocks that nobody takes would have to be made again: coding is most of what a stripe costs here."""
         return any(column.session is not None for column in self._columns)
 
-    async def _send_data(self, id_: int, length: int, group: int, slots: trio.Semaphore) -> None:
+    async def _send_data(self, run: Sequence[tuple[int, int]], group: int, slots: trio.Semaphore) -> None:
+        """run: (id, content bytes) of each stripe."""
         try:
-            coded = await self._coder.code_data(id_, length)
-            place = await self._place()
-            end = self._log.end
-            stripe = Sealed(
-                id_, Kind.DATA, group, None, self._layout.id, length, coded.slices, coded.tag, place, end, 0
-            )
-            self.in_hand.add(id_)
-            self._ledger.seal_data(stripe)
+            sealed: list[tuple[Sealed, Coded]] = []
+            for (id_, length), coded in zip(run, await self._coder.code_data(run), strict=True):
+                place = await self._place()
+                end = self._log.end
+                stripe = Sealed(
+                    id_, Kind.DATA, group, None, self._layout.id, length, coded.slices, coded.tag, place, end, 0
+                )
+                self.in_hand.add(id_)
+                self._ledger.seal_data(stripe)
+                sealed.append((stripe, coded))
             await self._commit()
-            await self._dispatch(stripe, coded)
+            await self._dispatch(sealed)
         finally:
             slots.release()
 
@@ -105,13 +109,18 @@ class Writer:
             except OutOfSpace:  # admission keeps a reserve, so this ends when deaths under way are held
                 await self._ledger.changed.wait()
 
-    async def _dispatch(self, stripe: Sealed, coded: Coded) -> None:
+    async def _dispatch(self, sealed: list[tuple[Sealed, Coded]]) -> None:
+        """Empties the list."""
         columns = [column for column in self._columns if column.session is not None]
-        head = self._coder.header(stripe, coded)
-        boxes = await self._coder.boxes(stripe, head, coded, [column.number for column in columns])
-        for column, box in zip(columns, boxes, strict=True):
-            await column.send(Parcel(stripe.id, stripe.place, box))
-        self.in_hand.discard(stripe.id)
+        headed = [(stripe, self._coder.header(stripe, coded), coded) for stripe, coded in sealed]
+        boxes = await self._coder.boxes(headed, [column.number for column in columns])
+        headed.clear()
+        stripes = [stripe for stripe, _ in sealed]
+        sealed.clear()  # the shards: as many bytes again as the boxes, while columns are waited for
+        for stripe, row in zip(stripes, boxes, strict=True):
+            for column, box in zip(columns, row, strict=True):
+                await column.send(Parcel(stripe.id, stripe.place, box))
+            self.in_hand.discard(stripe.id)
 
     # --- meta stripes ---------------------------------------------------------------------------------------------
 
@@ -165,9 +174,8 @@ class Writer:
             self._ledger.seal_meta(stripe, payload, images)
         self._ledger.seal_group(group)
         await self._commit()
-        async with trio.open_nursery() as nursery:
-            for stripe, _, _, shards in coded:
-                nursery.start_soon(self._dispatch, stripe, shards)
+        for first in range(0, len(coded), PUT_RUN):
+            await self._dispatch([(stripe, shards) for stripe, _, _, shards in coded[first : first + PUT_RUN]])
 
     def _head(self, place: Place, group: int, index: int, chain: list[Place], tags: bytes, capacity: int) -> MetaHead:
         listed = (len(chain) + 1) % META_CHAIN_EVERY == 0

@@ -25,6 +25,7 @@ from coopfs.types import (
     StoredBlock,
     StoreId,
     StoreSpec,
+    Write,
     make_version,
 )
 from tests.partners import NOON, SITES, Owner, Site, propose
@@ -92,6 +93,15 @@ async def test_what_is_not_newer_is_refused_with_the_stored_version(
         await store.put(3, version, data)
     assert refusal.value.stored_version == V2
     assert await store.get(3) == StoredBlock(V2, b"stored")
+
+
+async def test_of_several_puts_each_has_its_own_outcome(site: Site, owner: Owner) -> None:
+    store = await new_store(site, owner)
+    await store.put(3, V2, b"stored")
+    wanted = [Write(1, V1, b"one"), Write(3, V1, b"older"), Write(SPEC.rows, V1, b"nowhere"), Write(2, V3, b"two")]
+    outcomes = await store.put_many(wanted)
+    assert [type(outcome) for outcome in outcomes] == [type(None), BlockRefused, Refused, type(None)]
+    assert await store.inventory(0, 100) == [Slot(1, V1, 3), Slot(2, V3, 3), Slot(3, V2, 6)]
 
 
 async def test_versions_use_all_64_bits(site: Site, owner: Owner) -> None:

@@ -1,7 +1,7 @@
 """Nodes, links between two of them, and a network of streams in memory."""
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -12,9 +12,10 @@ from coopfs.core.wire.answers import Answer
 from coopfs.core.wire.messages import Request
 from coopfs.core.wire.node_requests import Hello
 from coopfs.core.wire.session import Session, Standing
-from coopfs.errors import PartnerAway
+from coopfs.core.wire.store_requests import Put
+from coopfs.errors import CoopfsError, PartnerAway
 from coopfs.net.channel import Channel, LocalNode, initiate, respond
-from coopfs.net.link import Handler, Link
+from coopfs.net.link import Link
 from coopfs.types import NodeKey
 
 
@@ -71,32 +72,51 @@ async def channels(left: LocalNode, right: LocalNode, authorize: Callable[[NodeK
     return await handshake(*memory_stream_pair(), left, right, authorize)
 
 
+Answers = Callable[[Request], Awaitable[Answer]]
+
+
+class OneByOne:
+    """A link's handler that has one function answer everything, puts in their order."""
+
+    def __init__(self, answers: Answers) -> None:
+        self.handle = answers
+
+    async def put_all(self, puts: Sequence[Put]) -> Sequence[Answer | CoopfsError]:
+        return [await self._put(put) for put in puts]
+
+    async def _put(self, put: Put) -> Answer | CoopfsError:
+        try:
+            return await self.handle(put)
+        except CoopfsError as error:
+            return error
+
+
 async def silent(request: Request) -> Answer:
-    """A handler for sides that nobody should ask."""
+    """Answers for sides that nobody should ask."""
     raise AssertionError(request)
 
 
 @asynccontextmanager
 async def linked(
-    behind_left: Handler, behind_right: Handler, authorize: Callable[[NodeKey], Standing] = everybody
+    behind_left: Answers, behind_right: Answers, authorize: Callable[[NodeKey], Standing] = everybody
 ) -> AsyncIterator[tuple[Link, Link]]:
-    """Two running links, `left` dialled; each end answers with a handler."""
+    """Two running links, `left` dialled; each end answers with a function."""
     left, right = await channels(node(1), node(2), authorize)
     links = Link(*left), Link(*right)
     async with trio.open_nursery() as nursery:
-        await nursery.start(links[0].run, behind_left)
-        await nursery.start(links[1].run, behind_right)
+        await nursery.start(links[0].run, OneByOne(behind_left))
+        await nursery.start(links[1].run, OneByOne(behind_right))
         yield links
         nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager
-async def against(behind: Handler) -> AsyncIterator[tuple[Link, Channel]]:
+async def against(behind: Answers) -> AsyncIterator[tuple[Link, Channel]]:
     """A running link, and the bare channel at its other end, to misbehave with."""
     left, (channel, _) = await channels(node(1), node(2))
     link = Link(*left)
     async with trio.open_nursery() as nursery:
-        await nursery.start(link.run, behind)
+        await nursery.start(link.run, OneByOne(behind))
         yield link, channel
         nursery.cancel_scope.cancel()
 

@@ -1,5 +1,7 @@
 """Many requests on one connection: pairing, bounds, silence, and a peer that misbehaves."""
 
+from collections.abc import Sequence
+
 import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
@@ -10,7 +12,7 @@ from coopfs.core.wire.message_types import MessageType
 from coopfs.core.wire.messages import Request, decode_answer, encode_answer, encode_request
 from coopfs.core.wire.node_requests import Goodbye, Ping
 from coopfs.core.wire.store_requests import Get, Put
-from coopfs.errors import BlockRefused, HomeError, PartnerAway, ProtocolError, Refused
+from coopfs.errors import BlockRefused, CoopfsError, HomeError, PartnerAway, ProtocolError, Refused
 from coopfs.limits import (
     DEFAULT_BLOCK_SIZE,
     KEEPALIVE_INTERVAL,
@@ -21,7 +23,7 @@ from coopfs.limits import (
 )
 from coopfs.net.link import Link
 from coopfs.types import StoredBlock
-from tests.net.nodes import against, everybody, handshake, linked, nobody, node, silent
+from tests.net.nodes import OneByOne, against, channels, everybody, handshake, linked, nobody, node, silent
 
 
 async def never(request: Request) -> Answer:
@@ -33,29 +35,65 @@ def block(row: int) -> bytes:
     return bytes([row]) * DEFAULT_BLOCK_SIZE
 
 
-async def test_puts_are_pipelined_and_may_be_answered_in_any_order(autojump_clock: MockClock) -> None:
+async def test_requests_are_pipelined_and_may_be_answered_in_any_order(autojump_clock: MockClock) -> None:
     arrived: list[int] = []
     answered: list[int] = []
 
     async def slowest_first(request: Request) -> Answer:
-        assert isinstance(request, Put)
-        assert request.data == block(request.row)
+        assert isinstance(request, Get)
         arrived.append(request.row)
         await trio.sleep(PUTS_IN_FLIGHT - request.row)
-        return Done()
+        return Got(StoredBlock(1, block(request.row)))
 
-    async def put(row: int) -> None:
-        await left.request(Put(0, row, 1, block(row)))
+    async def get(row: int) -> None:
+        assert await left.request(Get(0, row)) == Got(StoredBlock(1, block(row)))
         answered.append(row)
 
     async with linked(silent, slowest_first) as (left, _):
         started = trio.current_time()
         async with trio.open_nursery() as nursery:
             for row in range(PUTS_IN_FLIGHT):
-                nursery.start_soon(put, row)
+                nursery.start_soon(get, row)
     assert sorted(arrived) == list(range(PUTS_IN_FLIGHT))
     assert answered == list(reversed(range(PUTS_IN_FLIGHT)))
     assert trio.current_time() - started == PUTS_IN_FLIGHT  # the slowest alone, not their sum
+
+
+async def test_puts_that_come_while_others_are_stored_are_stored_together() -> None:
+    batches: list[list[int]] = []
+    go_on = trio.Event()
+
+    class Disk:
+        async def handle(self, request: Request) -> Answer:
+            assert isinstance(request, Get)
+            return Got(None)
+
+        async def put_all(self, puts: Sequence[Put]) -> Sequence[Answer | CoopfsError]:
+            assert all(put.data == block(put.row) for put in puts)
+            batches.append([put.row for put in puts])
+            await go_on.wait()
+            return [BlockRefused("newer", 7) if put.row == 2 else Done() for put in puts]
+
+    left, right = await channels(node(1), node(2))
+    near, far = Link(*left), Link(*right)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(near.run, OneByOne(silent))
+        await nursery.start(far.run, Disk())
+        async with trio.open_nursery() as asking:
+
+            async def put(*rows: int) -> None:
+                outcomes = await near.request_all([Put(0, row, 1, block(row)) for row in rows])
+                assert [isinstance(outcome, BlockRefused) for outcome in outcomes] == [row == 2 for row in rows]
+
+            asking.start_soon(put, 0)
+            await wait_all_tasks_blocked()
+            asking.start_soon(put, 1, 2)
+            asking.start_soon(put, 3)
+            await wait_all_tasks_blocked()
+            assert await near.request(Get(0, 0)) == Got(None), "who waits for puts does not hold up others"
+            go_on.set()
+        nursery.cancel_scope.cancel()
+    assert [sorted(batch) for batch in batches] == [[0], [1, 2, 3]]
 
 
 async def test_both_sides_ask_at_once() -> None:
@@ -250,7 +288,7 @@ async def test_bytes_that_do_not_decrypt_end_the_link(autojump_clock: MockClock)
     left, _ = await handshake(near, far, node(1), node(2), everybody)
     link = Link(*left)
     await far.send_all(envelopes([bytes(40)]))
-    await link.run(silent)
+    await link.run(OneByOne(silent))
     assert isinstance(link.error, ProtocolError)
     assert "does not authenticate" in str(link.error)
 

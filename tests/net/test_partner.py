@@ -17,7 +17,7 @@ from coopfs.net.partner import RemotePartner
 from coopfs.net.serve import serve
 from coopfs.types import Opened, Opening, Slot, StoredBlock, StoreId, StoreSpec
 from tests.memory import MemoryHost, MemoryPartner
-from tests.net.nodes import channels, linked, node, silent
+from tests.net.nodes import OneByOne, channels, linked, node, silent
 from tests.partners import Owner
 
 OWNER = Owner(seed=bytes([1]) * 32)  # node(1)
@@ -35,7 +35,7 @@ async def served() -> AsyncIterator[tuple[Link, MemoryPartner, Link]]:
     left, right = await channels(node(1), node(2))
     links = Link(*left), Link(*right)
     async with trio.open_nursery() as nursery:
-        await nursery.start(links[0].run, silent)
+        await nursery.start(links[0].run, OneByOne(silent))
         await nursery.start(serve, links[1], session)
         yield links[0], session, links[1]
         nursery.cancel_scope.cancel()

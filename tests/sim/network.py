@@ -26,6 +26,7 @@ from coopfs.types import (
     Proposal,
     Slot,
     StoredBlock,
+    Write,
 )
 from tests.memory import MemoryHost, MemoryPartner
 from tests.sim.trace import Trace
@@ -178,6 +179,17 @@ class SimStore:
             self._network.trace.put(trio.current_time(), self._site.number, row, StoredBlock(version, bytes(data)))
 
         await self._call(store, lasting=True)
+
+    async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:
+        async def store() -> Sequence[PeerError | None]:
+            outcomes = await self._store.put_many(writes)
+            for write, refusal in zip(writes, outcomes, strict=True):
+                if refusal is None:
+                    block = StoredBlock(write.version, bytes(write.data))
+                    self._network.trace.put(trio.current_time(), self._site.number, write.row, block)
+            return outcomes
+
+        return await self._call(store, lasting=True)
 
     async def get(self, row: int) -> StoredBlock | None:
         return await self._call(lambda: self._store.get(row))

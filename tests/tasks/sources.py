@@ -12,10 +12,22 @@ from coopfs.core.header import Header
 from coopfs.core.keys import make_keys
 from coopfs.core.master import StorePlace
 from coopfs.core.stripe import Fragment
-from coopfs.errors import PartnerAway
+from coopfs.errors import PartnerAway, PeerError
 from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.signal import Signal
-from coopfs.types import BlockStore, Kind, Layout, Opening, Place, Slot, StoredBlock, StoreId, StoreSpec, make_version
+from coopfs.types import (
+    BlockStore,
+    Kind,
+    Layout,
+    Opening,
+    Place,
+    Slot,
+    StoredBlock,
+    StoreId,
+    StoreSpec,
+    Write,
+    make_version,
+)
 from tests.core.samples import KEYS
 from tests.memory import MemoryHost
 
@@ -37,6 +49,9 @@ class SlowStore:
 
     async def put(self, row: int, version: int, data: bytes) -> None:
         await self._store.put(row, version, data)
+
+    async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:
+        return await self._store.put_many(writes)
 
     async def get(self, row: int) -> StoredBlock | None:
         self.asked += 1

@@ -59,7 +59,7 @@ class Desk:
     def ack(self, ids: Sequence[int], columns: Sequence[int]) -> None:
         for id_ in ids:
             for column in columns:
-                self.ledger.ack(id_, column)
+                self.ledger.ack([id_], column)
 
 
 @pytest.fixture

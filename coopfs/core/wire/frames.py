@@ -80,6 +80,11 @@ class FrameDecoder:
             frames.append(frame)
         return frames
 
+    @property
+    def inside(self) -> bool:
+        """Whether the beginning of another frame is here."""
+        return self._head is not None or self.held > 0
+
     def _next(self) -> Frame | None:
         if self._head is None:
             if self.held < HEAD_SIZE:
@@ -128,6 +133,11 @@ class EnvelopeDecoder:
 
     def __init__(self) -> None:
         self._rest = b""
+
+    @property
+    def inside(self) -> bool:
+        """Whether the beginning of another message is here."""
+        return bool(self._rest)
 
     def feed(self, data: bytes) -> list[memoryview]:
         """The Noise messages that `data` completes, in order. Every length is legal: two bytes are the bound."""

@@ -1,8 +1,8 @@
 """One disk hosted for one partner: its fence, its master blocks, and the group commit of its puts (design R12, R14,
 R15).
 
-A put waits in the queue; whoever gets the lock commits the first PUT_BATCH of the queue for all of them: one write
-and one fdatasync per store. While that runs, the next batch gathers. Claims take the same lock: a put is committed
+Puts wait in the queue; whoever gets the lock commits the first PUT_BATCH of the queue for all of them: one thread and
+one fdatasync per store. While that runs, the next batch gathers. Claims take the same lock: a put is committed
 either wholly before a claim is granted, and then the claimer's inventories show it, or after it, and then the fence
 stops it.
 """
@@ -15,11 +15,11 @@ import trio
 from coopfs import limits
 from coopfs.core.acceptance import accepts_master
 from coopfs.core.claims import check_claim, check_writer
-from coopfs.errors import CoopfsError, Fenced, HomeError
+from coopfs.errors import Fenced, HomeError, PeerError
 from coopfs.local.hosted import hostrecords
-from coopfs.local.hosted.storefile import StoreFile, Write
+from coopfs.local.hosted.storefile import StoreFile
 from coopfs.local.nodedb import NodeDatabase
-from coopfs.types import Claim, DiskId, Master, NodeKey
+from coopfs.types import Claim, DiskId, Master, NodeKey, Write
 
 
 @dataclass(slots=True, eq=False)
@@ -28,11 +28,13 @@ class _Waiting:
     store: StoreFile
     write: Write
     done: bool = False
-    error: CoopfsError | None = None
+    refusal: PeerError | None = None
+    failure: HomeError | None = None
 
-    def finish(self, error: CoopfsError | None) -> None:
+    def finish(self, refusal: PeerError | None = None, failure: HomeError | None = None) -> None:
         self.done = True
-        self.error = error
+        self.refusal = refusal
+        self.failure = failure
 
 
 class HostedDisk:
@@ -75,19 +77,20 @@ class HostedDisk:
             if accepts_master(await self.masters(), master):
                 await trio.to_thread.run_sync(hostrecords.save_master, self._database, self._peer, self._disk, master)
 
-    async def put(self, session: Claim, store: StoreFile, write: Write) -> None:
-        """Commit one put of a session that was opened with `session`. BlockRefused, Fenced."""
-        waiting = _Waiting(session, store, write)
-        self._queue.append(waiting)
+    async def put(self, session: Claim, store: StoreFile, writes: Sequence[Write]) -> list[PeerError | None]:
+        """Commit puts of a session that was opened with `session`: for each None, BlockRefused or Fenced."""
+        mine = [_Waiting(session, store, write) for write in writes]
+        self._queue += mine
         # Others' puts are in the batch, and a file must not be closed under it: a put that has begun is carried
         # through.
         with trio.CancelScope(shield=True):
             async with self._lock:
-                if not waiting.done:
+                while not all(waiting.done for waiting in mine):
                     await self._commit()
-        assert waiting.done, "the lock and the queue are in the same order"
-        if waiting.error is not None:
-            raise waiting.error
+        for waiting in mine:
+            if waiting.failure is not None:
+                raise waiting.failure
+        return [waiting.refusal for waiting in mine]
 
     async def _grant(self, claim: Claim) -> None:
         if check_claim(self.claim, claim):
@@ -110,7 +113,7 @@ class HostedDisk:
                 outcomes = await trio.to_thread.run_sync(store.put, [waiting.write for waiting in puts])
             except HomeError as error:
                 for waiting in puts:
-                    waiting.finish(HomeError(str(error)))
+                    waiting.finish(failure=HomeError(str(error)))
             else:
                 for waiting, outcome in zip(puts, outcomes, strict=True):
                     waiting.finish(outcome)

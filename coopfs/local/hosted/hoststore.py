@@ -7,10 +7,10 @@ import trio
 
 from coopfs import limits
 from coopfs.core.acceptance import check_put
-from coopfs.errors import Refused
+from coopfs.errors import PeerError, Refused
 from coopfs.local.hosted.hosteddisk import HostedDisk
-from coopfs.local.hosted.storefile import StoreFile, Write
-from coopfs.types import Claim, Opened, Slot, StoredBlock
+from coopfs.local.hosted.storefile import StoreFile
+from coopfs.types import Claim, Opened, Slot, StoredBlock, Write
 
 
 class HostStore:
@@ -38,11 +38,27 @@ class HostStore:
 
     async def put(self, row: int, version: int, data: bytes) -> None:
         """Group commit: see HostedDisk.put. BlockRefused, Fenced, Refused."""
+        (error,) = await self.put_many((Write(row, version, data),))
+        if error is not None:
+            raise error
+
+    async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:
+        """As `put`: one write and one fdatasync for all of them."""
         with self._call():
             if self._claim is None:
                 raise Refused("this store was opened for reading")
-            check_put(self.opened.rows, self.opened.block_size, row, version, len(data))
-            await self._disk.put(self._claim, self._file, Write(row, version, data))
+            outcomes = [self._judge(write) for write in writes]
+            fitting = [write for write, refusal in zip(writes, outcomes, strict=True) if refusal is None]
+            committed = iter(await self._disk.put(self._claim, self._file, fitting))
+            return [next(committed) if refusal is None else refusal for refusal in outcomes]
+
+    def _judge(self, write: Write) -> PeerError | None:
+        """Why no store of this shape can take it."""
+        try:
+            check_put(self.opened.rows, self.opened.block_size, write.row, write.version, len(write.data))
+        except Refused as refusal:
+            return refusal
+        return None
 
     async def get(self, row: int) -> StoredBlock | None:
         with self._call():

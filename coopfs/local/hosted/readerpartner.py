@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from coopfs.errors import Refused
+from coopfs.errors import PeerError, Refused
 from coopfs.local.hosted.readers import Readers
 from coopfs.types import (
     BlockStore,
@@ -16,6 +16,7 @@ from coopfs.types import (
     Proposal,
     Slot,
     StoredBlock,
+    Write,
 )
 
 _ONLY_READ = "this node was let in to read only"
@@ -68,6 +69,9 @@ class GrantedStore:
         self._check = check
 
     async def put(self, row: int, version: int, data: bytes) -> None:
+        raise Refused(_ONLY_READ)
+
+    async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:
         raise Refused(_ONLY_READ)
 
     async def get(self, row: int) -> StoredBlock | None:

@@ -14,7 +14,6 @@ import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -35,18 +34,9 @@ from coopfs.core.storeformat import (
 from coopfs.errors import BlockRefused, HomeError
 from coopfs.local.diskerrors import disk_errors
 from coopfs.local.hosted.storeindex import StoreIndex
-from coopfs.types import Slot, StoredBlock
+from coopfs.types import Slot, StoredBlock, Write
 
 _SLAB = 16384  # entries read at once when a store is opened: 1 MiB
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One put: version 1..2^64-1, data 1..block_size bytes."""
-
-    row: int
-    version: int
-    data: bytes
 
 
 def write_header(path: Path, header: StoreHeader) -> None:
