@@ -21,6 +21,7 @@ from coopfs import config
 from coopfs.app import formatting, kits, status
 from coopfs.app.control import Watch, serve_control
 from coopfs.app.inspecting import inspect
+from coopfs.app.notify import READY, STOPPING, notify
 from coopfs.app.own_disk import OwnDisk
 from coopfs.app.rates import Rates
 from coopfs.app.requests import FOREVER, Arguments
@@ -253,7 +254,9 @@ async def run_node(path: Path) -> None:
             nursery.start_soon(node.note_who_is_up)
             await nursery.start(serve_control, home.control_socket, node.calls())
             logger.info("node %s (%s) serves at %s", settings.name, node.identity.key.hex()[:16], node.addresses)
+            notify(READY)
             await _until_told(node)
+            notify(STOPPING)
             await node.close()
             nursery.cancel_scope.cancel()
         node.hosting.close()

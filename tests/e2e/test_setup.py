@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import socket
 from pathlib import Path
+
+import pytest
 
 from coopfs.cli import detach
 from coopfs.demo import mounts
 from coopfs.demo.network import _free_ports
-from tests.e2e.commands import coopfs, mount_coopfs, well
+from tests.e2e.commands import MOUNT_HELPER, coopfs, mount_coopfs, tool, well
 from tests.e2e.waiting import until
 from tests.e2e.world import World, pid_of
 
@@ -111,3 +114,23 @@ def test_the_helper_starts_a_daemon_and_it_keeps_everything(world: World) -> Non
     bob.sync(complete=True)
     world.stop("bob")
     until(lambda: pid_of(bob.home) is None)
+
+
+def test_a_service_manager_is_told(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30.0)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        world.start("nina")
+        assert manager.recv(100) == b"READY=1"
+        world.stop("nina")
+        assert manager.recv(100) == b"STOPPING=1"
+
+
+def test_the_helper_goes_by_the_name_that_mount_looks_for(world: World) -> None:
+    """mount(8) calls mount.fuse.coopfs for a line of fstab(5) with the type fuse.coopfs."""
+    olga = world.owner("olga", data=1, redundancy=1, partners=("p1", "p2"))
+    helper = MOUNT_HELPER.with_name("mount.fuse.coopfs")
+    tool(helper, olga.home, olga.mount_point, "-o", "rw,_netdev,nofail,x-systemd.automount")
+    (olga.mount_point / "a").write_text("a")
+    world.stop("olga")
