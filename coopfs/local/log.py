@@ -297,11 +297,6 @@ class Log:
         self._db.write_many("DELETE FROM fragments WHERE stripe = ?", [(i,) for i in ids])
         self._db.write_many("DELETE FROM meta_payloads WHERE stripe = ?", [(i,) for i in ids])
 
-    def nameless(self) -> list[int]:
-        """Data stripes that live and of which no extent names a byte: after a takeover, what unlinked files held."""
-        query = "SELECT id FROM stripes WHERE kind = ? AND died IS NULL AND live = 0 AND row IS NOT NULL"
-        return [id_ for (id_,) in self._db.read(query, (Kind.DATA,))]
-
     # --- facts of the whole log -----------------------------------------------------------------------------------
 
     @property

@@ -105,11 +105,8 @@ class Rebuild:
         return [Named(Place(version, row), tag, born) for version, row, tag, born in self._db.read(query)]
 
     def finish(self, group: int, closed_at: int, facts: Mapping[str, int]) -> None:
-        """The whole database, at the end of `group`; closed_at: wall seconds. Inodes that were unlinked while open are
-        gone with the machine."""
-        for table in ("extents", "xattrs"):
-            self._db.write(f"DELETE FROM {table} WHERE ino IN (SELECT ino FROM inodes WHERE nlink = 0)")
-        self._db.write("DELETE FROM inodes WHERE nlink = 0")
+        """The whole database, at the end of `group`; closed_at: wall seconds. Inodes that were unlinked while open have
+        no name; whoever writes the disk next buries them, which takes a tombstone."""
         self._db.write(
             f"UPDATE inodes SET stored = total FROM (SELECT ino AS i, sum({CHARGE}) AS total FROM extents GROUP BY ino)"
             " WHERE ino = i"

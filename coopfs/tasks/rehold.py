@@ -30,10 +30,7 @@ class Rehold:
         """Write the first group and wait until it is held. StateError: the database failed."""
         if not self._group:
             return
-        metadata = self._local.metadata
-        for stripe in self._ledger.log.nameless():
-            metadata.stripes.live(stripe, 0)  # what unlinked files held dies with this group
-        metadata.images.mark_inode(ROOT_INO)
+        self._local.metadata.images.mark_inode(ROOT_INO)
         first = await self._committer.close_group()
         assert first is not None
         await self._held(first)
