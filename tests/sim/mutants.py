@@ -102,9 +102,11 @@ def dead_content_of_a_closed_group_is_not_sent() -> Iterator[None]:
         yield
 
 
-def only_the_chain_of_metadata_makes_a_state_valid() -> Any:
+@contextlib.contextmanager
+def only_the_chain_of_metadata_makes_a_state_valid() -> Iterator[None]:
     """R11."""
-    return patch.object(Answers, "lacks", lambda *_: None)
+    with patch.object(Answers, "lacks", lambda *_: None), patch.object(Answers, "is_doubtful", lambda *_: False):
+        yield
 
 
 def what_partners_claim_is_believed() -> Any:
