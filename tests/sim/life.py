@@ -15,8 +15,10 @@ from unittest.mock import patch
 
 import trio
 
+from coopfs.local.database import Database
+from coopfs.local.disk import DATABASE
 from coopfs.tasks import writer
-from coopfs.types import StoredBlock
+from coopfs.types import Kind, StoredBlock
 from tests.sim import schedule
 from tests.sim.history import History
 from tests.sim.hosted import FileHost
@@ -189,7 +191,9 @@ class Life:
         elif not burns:
             await owner.burn()  # as the user is told to
         history = owner.history.up_to(taken.state.group)
-        self.owner = Owner(self.world, Platter(taken.directory), history, owner.content())
+        there = owner.content()
+        content = {id_: there[id_] for id_ in _stripes(taken.directory)}
+        self.owner = Owner(self.world, Platter(taken.directory), history, content)
         return True
 
     def _leave_zombie(self, owner: Owner, group: int) -> None:
@@ -440,6 +444,15 @@ class Life:
         if found.group < newest and found.doubt is None and not self.world.damaged:
             raise Violation(f"R11: group {newest} was held, {sorted(left)} silently give {found.group}")
         return found
+
+
+def _stripes(directory: Path) -> list[int]:
+    """The data stripes of a state: what a zombie goes on to write under ids of its own is something else."""
+    database = Database(directory / DATABASE)
+    try:
+        return [id_ for (id_,) in database.read("SELECT id FROM stripes WHERE kind = ?", (Kind.DATA,))]
+    finally:
+        database.close()
 
 
 def _brief(found: Restored | Refused) -> str:

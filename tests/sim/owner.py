@@ -211,7 +211,7 @@ class Owner:
 
         def remember() -> int | None:
             stripe = evict()
-            if stripe is not None:
+            if stripe is not None and stripe not in self._evicted:
                 self._evicted[stripe] = stage.contents.path(stripe).read_bytes()
                 self.world.trace.note(trio.current_time(), "evict")
             return stripe
