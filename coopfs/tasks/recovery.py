@@ -33,6 +33,7 @@ from coopfs.tasks.reader import Reader
 from coopfs.types import BlockStore, Kind, Place
 
 logger = logging.getLogger(__name__)
+BELOW_FLOOR = "a newer state is known to have been held, and is not whole at those who answer"
 
 Watch = Callable[[str, int, int], None]  # step, done, total (0: not known)
 NS = 1_000_000_000
@@ -87,7 +88,7 @@ class Recovery:
                     nursery.start_soon(wait, reader)
 
     async def find(self, floor: int) -> State:
-        """T, rebuilt. floor: the version of an END known held, below which no state is accepted. NotRestorable."""
+        """T, rebuilt. floor: the version of an END known held, below which no state is without doubt. NotRestorable."""
         answers = await self._ask_all()
         doubts: list[str] = []
         if len(answers.slots) < answers.quorum.answers_needed:
@@ -103,8 +104,8 @@ class Recovery:
                 doubts.append(f"a newer state may have been held, but who claims row {place.row} went away")
             if header is None or header.kind != Kind.END:
                 continue
-            if place.version < floor:
-                break
+            if place.version < floor and BELOW_FLOOR not in doubts:
+                doubts.append(BELOW_FLOOR)
             if self._voids.cover(place.version):
                 continue
             try:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from coopfs.types import Place
 from tests.sim.picture import Picture, difference
 from tests.sim.trace import Violation
 
@@ -9,11 +10,12 @@ from tests.sim.trace import Violation
 @dataclass(slots=True)
 class History:
     """moments: (open group, tree) after each change; durable: index of the newest moment that a sync has returned for;
-    held: group -> A when it became held."""
+    held: group -> A when it became held; named: group -> the blocks that the state at its end needs."""
 
     moments: list[tuple[int, Picture]] = field(default_factory=list)
     durable: int = 0
     held: dict[int, int] = field(default_factory=dict)
+    named: dict[int, list[Place]] = field(default_factory=dict)
 
     def add(self, group: int, picture: Picture) -> None:
         self.moments.append((group, picture))
@@ -34,7 +36,8 @@ class History:
         """That of a machine which goes on from the end of `group`: what came after it has never been."""
         last = max(index for index, (number, _) in enumerate(self.moments) if number <= group)
         held = {number: away for number, away in self.held.items() if number <= group}
-        return History(self.moments[: last + 1], last, held)
+        named = {number: places for number, places in self.named.items() if number <= group}
+        return History(self.moments[: last + 1], last, held, named)
 
     @property
     def newest_held(self) -> int:

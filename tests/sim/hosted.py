@@ -66,6 +66,9 @@ class FileContent(StoreContent):
     file: StoreFile
     hosted: HostedDisk
 
+    def spoil(self, row: int) -> None:
+        self.file.index.set([Slot(row, 0, 0)], 0)
+
     def digest(self) -> bytes:
         return self.file.index.state()[1]
 

@@ -44,6 +44,9 @@ class Weather:
     late: float = 0.0
 
 
+CALM = Weather()
+
+
 @dataclass(eq=False)
 class Site:
     """A partner and the way to it. slowness multiplies its delays."""

@@ -18,6 +18,7 @@ from coopfs.fs.handlers import Handlers
 from coopfs.local.disk import STAGE
 from coopfs.local.stage import Stage
 from coopfs.tasks.signal import Signal
+from coopfs.types import Place
 from tests.fs.operations import Operation, OurSide
 from tests.sim.history import History
 from tests.sim.picture import SHOWN, Camera
@@ -111,6 +112,7 @@ class Owner:
         if progress.barrier > self.history.newest_held:
             self.history.held[progress.barrier] = progress.away
             named = self.own.local.database.read(LIVE, {"barrier": progress.barrier}).fetchall()
+            self.history.named[progress.barrier] = [Place(version, row) for row, version in named]
             self.world.trace.protected = frozenset(version for _, version in named)
             self._check_held(progress.barrier, progress.away, named)
 
@@ -142,11 +144,11 @@ class Owner:
         self._zombie = True
         self.history = copy(self.history)
 
-    async def haunt(self, work: Work) -> None:
+    async def haunt(self, work: Work, random: Random) -> None:
         """A zombie's mount is still used, until it gives up."""
         with contextlib.suppress(StateError):
             while True:
-                await trio.sleep(self.world.random.uniform(0, 20))
+                await trio.sleep(random.uniform(0, 20))
                 for operation in work.next():
                     await self.apply(operation)
                 self.in_background(self.own.committer.close_group)

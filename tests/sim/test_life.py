@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.sim.life import Verdict, live
+from tests.sim.restores import Restores
 from tests.sim.world import Geometry
 
 GEOMETRIES = [Geometry(*km) for km in [(1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (1, 3)]]
@@ -42,20 +43,26 @@ def directory(tmp_path: Path) -> Iterator[Path]:
         yield Path(made)
 
 
-def check(verdict: Verdict) -> None:
+def check(seed: int, geometry: Geometry, verdict: Verdict) -> None:
     if verdict.broken is not None:
-        raise AssertionError(str(verdict)) from verdict.broken
+        line = f"COOPFS_SIM_SEED={seed} COOPFS_SIM_GEOMETRY={geometry}: {verdict}"
+        raise AssertionError(line) from verdict.broken
 
 
 @pytest.mark.parametrize(("seed", "geometry"), fixed(range(FAST)), ids=str)
 def test_a_life(seed: int, geometry: Geometry, directory: Path) -> None:
-    check(live(seed, geometry, directory))
+    check(seed, geometry, live(seed, geometry, directory, Restores.check_promise))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("seed", "geometry"), fixed(range(FAST, SLOW)) + chosen(), ids=str)
 def test_further_lives(seed: int, geometry: Geometry, directory: Path) -> None:
-    check(live(seed, geometry, directory))
+    check(seed, geometry, live(seed, geometry, directory, Restores.check_promise))
+
+
+@pytest.mark.parametrize(("seed", "geometry"), fixed(range(1000, 1000 + FAST)) + chosen(), ids=str)
+def test_a_life_that_loses_more_than_was_promised(seed: int, geometry: Geometry, directory: Path) -> None:
+    check(seed, geometry, live(seed, geometry, directory, Restores.check_salvage))
 
 
 @pytest.mark.parametrize("geometry", [Geometry(1, 2), Geometry(3, 2)], ids=str)
@@ -65,5 +72,5 @@ def test_a_seed_is_a_life(geometry: Geometry, directory: Path) -> None:
     for number, seed in enumerate([77, 77, 78]):
         home = directory / str(number)
         home.mkdir()
-        digests.append(live(seed, geometry, home).trace)
+        digests.append(live(seed, geometry, home, Restores.check_promise).trace)
     assert digests[0] == digests[1] != digests[2]

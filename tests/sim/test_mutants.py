@@ -9,6 +9,7 @@ import pytest
 
 from tests.sim.life import live
 from tests.sim.mutants import MUTANTS, RARE, Mutant
+from tests.sim.restores import Restores
 from tests.sim.test_life import MEMORY
 from tests.sim.world import Geometry
 
@@ -27,6 +28,6 @@ def test_a_broken_rule_is_noticed(mutant: Mutant, tmp_path: Path) -> None:
         for seed in range(SEEDS):
             for geometry in GEOMETRIES:
                 with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else tmp_path) as directory:
-                    if live(seed, geometry, Path(directory)).broken is not None:
+                    if live(seed, geometry, Path(directory), Restores.check_promise).broken is not None:
                         return
     pytest.fail(f"nothing was noticed in {SEEDS} lives of each geometry")

@@ -80,6 +80,10 @@ class World:
         self._looks += 1
         return START + self.skipped + trio.current_time() + self._looks * 1e-6
 
+    def note(self, what: str) -> None:
+        """Something that happens now."""
+        self.trace.note(trio.current_time(), what)
+
     def holds(self, column: int, row: int, version: int) -> bool:
         """Whether a column has this block, or had it before it was damaged."""
         (store,) = self.sites[column].host.stores.values()

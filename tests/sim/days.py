@@ -1,0 +1,215 @@
+"""The days of one machine: what programs do, and what goes wrong meanwhile.
+
+Faults never exceed what the design promises to survive (R7).
+"""
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from tests.sim.hosted import FileHost
+from tests.sim.invariants import check_cache, check_ledger, check_replay, have_masters
+from tests.sim.network import CALM, Weather
+from tests.sim.owner import Owner
+from tests.sim.patience import not_stuck
+from tests.sim.restore import Refused
+from tests.sim.restores import Restores, brief
+from tests.sim.steps import Steps
+from tests.sim.trace import Violation
+from tests.sim.work import Work
+from tests.sim.world import World
+
+LONG_AWAY = 13 * 3600.0  # seconds: more than limits.AWAY_AFTER
+STORMS = (CALM, Weather(delay=0.4, loss=0.01, late=0.5), Weather(delay=0.05, loss=0.05, late=0.5), Weather(delay=3.0))
+
+
+class Days:
+    """machine: the nursery in which its process runs."""
+
+    def __init__(self, world: World, owner: Owner, restores: Restores, machine: trio.Nursery, steps: Steps) -> None:
+        self.world = world
+        self.owner = owner
+        self.random = world.random
+        self._restores = restores
+        self._machine = machine
+        self._steps = steps
+        self._work = Work(world.random)
+
+    async def live(self) -> None:
+        """The days of one machine, but for its last."""
+        actions: dict[Callable[[], Awaitable[None]], float] = {
+            self._operate: 40,
+            self._pause: 12,
+            self._read: 0 if self.world.cache is None else 8,
+            self._burst: 3,
+            self._sync: 3,
+            self._close_group: 8,
+            self._outage: 4,
+            self._return: 4,
+            self._cut: 2,
+            self._slow: 1.5,
+            self._change_weather: 2,
+            self._long_away: 1.5,
+            self._damage: 1.5,
+            self._crash: 1.5,
+            self.quiet: 1,
+        }
+        if self.world.files is not None:
+            actions[self._power_of_a_partner] = 3
+        await self._machine.start(self.owner.run)
+        await self._hold_again()
+        self._steps.begin()
+        for _ in range(self.random.randint(20, 140)):
+            if self._steps.begin():
+                (action,) = self.random.choices(list(actions), list(actions.values()))
+                await action()
+
+    async def _hold_again(self) -> None:
+        """After a takeover: outages and crashes, then everybody is back, and the disk can be written."""
+        while not self.owner.own.ready.is_set() and self.random.random() < 0.7:
+            await self.random.choice([self._pause, self._outage, self._return, self._cut, self._slow, self._crash])()
+        if not self.owner.own.ready.is_set():
+            for site in self.world.sites:
+                site.slowness = 1.0
+                site.go(up=True)
+            with not_stuck("the wait until all that was found is held again"):
+                await self.owner.own.ready.wait()
+
+    async def _operate(self) -> None:
+        with not_stuck("an operation"):
+            for operation in self._work.next():
+                await self.owner.apply(operation)
+        self.world.note("operate")
+
+    async def _read(self) -> None:
+        """Any file as a whole. Where partners are away, or have just lost blocks, it may not be had."""
+        with not_stuck("reading"):
+            came = await self.owner.read(self.random)
+        self.world.note("read" if came else "unreadable")
+
+    async def _burst(self) -> None:
+        """Groups that follow each other faster than they can be sent."""
+        for _ in range(self.random.randint(2, 5)):
+            await self._operate()
+            self.owner.in_background(self.owner.close_group)
+            await trio.sleep(self.random.uniform(0, 0.3))
+
+    async def _pause(self) -> None:
+        await trio.sleep(self.random.choice([0.01, 0.1, 1, 1, 5, 40]) * self.random.random())
+
+    async def _sync(self) -> None:
+        if self.random.random() < 0.3:
+            self.owner.in_background(self.owner.sync)
+            return
+        with not_stuck("fsync"):
+            await self.owner.sync()
+
+    async def _close_group(self) -> None:
+        if self.random.random() < 0.5:
+            self.owner.in_background(self.owner.close_group)
+            return
+        with not_stuck("the end of a group"):
+            await self.owner.close_group()
+
+    async def _outage(self) -> None:
+        site = self.random.choice(self.world.sites)
+        self.world.note(f"outage {site.number}")
+        site.go(up=False)
+
+    async def _return(self) -> None:
+        for site in self.world.sites:
+            if self.random.random() < 0.7:
+                if not site.up and self.random.random() < 0.4:
+                    site.slowness = 100.0  # what it lacks will take its time
+                site.go(up=True)
+
+    async def _cut(self) -> None:
+        self.random.choice(self.world.sites).cut()
+
+    async def _slow(self) -> None:
+        site = self.random.choice(self.world.sites)
+        site.slowness = 1.0 if site.slowness > 1 else self.random.choice([10.0, 100.0])
+
+    async def _change_weather(self) -> None:
+        self.world.network.weather = self.random.choice(STORMS)
+
+    async def _long_away(self) -> None:
+        """Who is down now stays so for more than 12 hours."""
+        self.world.note(f"away {[site.number for site in self.world.sites if not site.up]}")
+        self.world.skipped += LONG_AWAY
+        await trio.sleep(self.random.uniform(0, 15))
+
+    async def _damage(self) -> None:
+        """A partner loses blocks that it acknowledged. One at a time, and only if one may be lost."""
+        if self.world.damaged or not self.world.geometry.quorum.f:
+            return
+        if self.owner.took_over and not (self.owner.own.ready.is_set() and self.owner.own.ledger.progress.margin()):
+            return  # a machine that took over has no content of its own to repair from
+        site = self.random.choice(self.world.sites)
+        (store,) = site.host.stores.values()
+        if not store.blocks:
+            return
+        for row in self.random.sample(sorted(store.blocks), self.random.randint(1, len(store.blocks))):
+            del store.blocks[row]
+            self.world.trace.lose(site.number, row)
+        self.world.damaged.add(site.number)
+        self.world.note(f"damage {site.number}")
+        if self.random.random() < 0.7:
+            site.cut()
+
+    async def _power_of_a_partner(self) -> None:
+        """It keeps what it acknowledged."""
+        site = self.random.choice(self.world.sites)
+        self.world.note(f"power {site.number}")
+        site.cut()
+        assert isinstance(site.host, FileHost)
+        site.host.lose_power(self.random)
+        if site.number in self.world.damaged:
+            return
+        for id_, row, version, acks in self.owner.own.log.places():
+            if acks >> site.number & 1 and not self.world.holds(site.number, row, version):
+                raise Violation(f"R15: partner {site.number} had acked stripe {id_}, and lost it with its power")
+
+    async def _crash(self) -> None:
+        power = self.random.random() < 0.5
+        self.world.note("powerloss" if power else "kill")
+        await self.owner.die(power)
+        if self.random.random() < 0.2:
+            self.world.skipped += LONG_AWAY
+        await self._machine.start(self.owner.run)
+
+    # --- when all is quiet ----------------------------------------------------------------------------------------
+
+    async def quiet(self) -> None:
+        """Everybody comes back, and all invariants hold."""
+        self.world.network.weather = CALM
+        for site in self.world.sites:
+            site.slowness = 1.0
+            site.go(up=True)
+            if site.number in self.world.damaged:
+                site.cut()  # only a new session tells what is lost
+        with not_stuck("the wait until all is complete"):
+            metadata, ledger = self.owner.own.local.metadata, self.owner.own.ledger
+            closed = None
+            while closed != metadata.group or metadata.group_changed:  # retiring and compacting change the open group
+                await self.owner.close_group()
+                closed = metadata.group
+                await trio.sleep(15)  # AWAY_CHECK, CLEANER_INTERVAL, reconnects
+                await ledger.changed.wait_until(lambda: self._is_complete() and not ledger.progress.away)
+            while not have_masters(self.owner):
+                await trio.sleep(15)
+        check_ledger(self.owner)
+        await check_cache(self.owner)
+        self.world.damaged.clear()
+        self.world.note("quiet")
+        found = await self._restores.restore(self.owner, range(len(self.world.sites)))
+        if isinstance(found, Refused) or (found.doubt is not None and not self._restores.spoiled()):
+            raise Violation(f"everything is complete, and a restore says: {brief(found)}")
+        if found.group != self.owner.own.local.metadata.group - 1:
+            raise Violation(f"everything is complete, and a restore finds group {found.group}")
+        check_replay(self.owner, found.state.directory)
+
+    def _is_complete(self) -> bool:
+        ledger = self.owner.own.ledger
+        newest = self.owner.own.local.metadata.group - 1
+        return not ledger.progress.pending and ledger.progress.barrier == newest

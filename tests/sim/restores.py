@@ -1,0 +1,145 @@
+"""What a restore must bring when the machine is lost, and some partners with it (P1, P2, R11, R14).
+
+`check_promise` stays within the budget of faults: what the newest held group must survive. `check_salvage` goes beyond
+it: then a restore must be honest, and bring what is there.
+"""
+
+from collections.abc import Collection, Iterable
+
+from coopfs.types import Place, StoredBlock
+from tests.sim.hosted import FileHost
+from tests.sim.network import CALM, Weather
+from tests.sim.owner import Owner
+from tests.sim.patience import not_stuck
+from tests.sim.picture import difference
+from tests.sim.restore import Refused, Restored, restore
+from tests.sim.trace import Violation
+from tests.sim.world import World
+
+
+class Restores:
+    """All restores of a life; each has a directory of its own."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.random = world.random
+        self._count = 0
+
+    async def check_complete(self, owner: Owner) -> None:
+        """What is complete survives any m; with a_min answers nobody is asked."""
+        quorum = self.world.geometry.quorum
+        lost = set(self.random.sample(range(quorum.n), quorum.m))
+        found = await self.restore(owner, set(range(quorum.n)) - lost)
+        newest = owner.history.newest_held
+        if isinstance(found, Refused) or found.group < newest:
+            raise Violation(f"P2: group {newest} was complete, without {sorted(lost)} there is {brief(found)}")
+        if quorum.n - len(lost) >= quorum.answers_needed and found.doubt is not None and not self.spoiled():
+            raise Violation(f"R11: all was complete, {quorum.n - len(lost)} answers are enough, but {found.doubt}")
+
+    async def check_promise(self, owner: Owner) -> None:
+        """What is held survives the loss of the machine and of those partners; whoever is left is honest."""
+        quorum = self.world.geometry.quorum
+        newest = owner.history.newest_held
+        lost = self.promised(owner)
+        if newest and lost is not None:
+            found = await self.restore(owner, set(range(quorum.n)) - (lost - self._liars(lost)))
+            if isinstance(found, Refused) or found.group < newest:
+                raise Violation(f"P2: group {newest} was held, without {sorted(lost)} there is {brief(found)}")
+        if self.world.damaged:
+            return  # who lost blocks says that they never were: more than the budget would be lost
+        for _ in range(3):
+            left = set(self.random.sample(range(quorum.n), self.random.randint(quorum.k, quorum.n)))
+            await self.restore(owner, left, self.random.choice([CALM, CALM, Weather(delay=0.5, loss=0.02)]))
+
+    async def check_salvage(self, owner: Owner) -> None:
+        """More is lost than was promised: any partners, and any blocks of the others, which notice that. The newest
+        state that became held and is still whole comes back; if it is not the newest, that is said."""
+        quorum = self.world.geometry.quorum
+        left = self.random.sample(range(quorum.n), self.random.randint(1, quorum.n))
+        for column in sorted(left):
+            (store,) = self.world.sites[column].host.stores.values()
+            share = self.random.choice([0, 0, 0.02, 0.3])
+            for row in sorted(store.blocks):
+                if self.random.random() < share:
+                    store.spoil(row)
+        self.world.note(f"salvage {sorted(left)}")
+        whole = [group for group, named in owner.history.named.items() if self._is_whole(named, left)]
+        found = await self.restore(owner, left)
+        group = 0 if isinstance(found, Refused) else found.group
+        if group < max(whole, default=0):
+            raise Violation(f"group {max(whole)} is whole at {sorted(left)}, but there is {brief(found)}")
+
+    def _is_whole(self, named: Iterable[Place], left: Collection[int]) -> bool:
+        stores = [next(iter(self.world.sites[column].host.stores.values())) for column in left]
+        for place in named:
+            blocks = [store.blocks.get(place.row) for store in stores]
+            if sum(block is not None and block.version == place.version for block in blocks) < self.world.geometry.k:
+                return False
+        return True
+
+    def promised(self, owner: Owner) -> set[int] | None:
+        """Partners whose loss the newest held group must survive: those in A when it became held, or now, and some
+        others (P2). None: nothing is promised at present."""
+        quorum = self.world.geometry.quorum
+        newest = owner.history.newest_held
+        if not newest:
+            return None
+        away = owner.history.held[newest]
+        others = max(quorum.f - away.bit_count(), quorum.f_min)
+        progress = owner.own.ledger.progress
+        if progress.barrier == newest and self.random.random() < 0.5:
+            away, others = progress.away, progress.margin()
+        gone = {column for column in range(quorum.n) if away >> column & 1}
+        others -= len(self.world.damaged - gone)
+        if others < 0:
+            return None
+        rest = sorted(set(range(quorum.n)) - gone - self.world.damaged)
+        chosen = self.random.sample(rest, min(others, len(rest)))
+        lost = {*chosen, *(column for column in sorted(gone | self.world.damaged) if self.random.random() < 0.7)}
+        self.world.note(f"lost {sorted(lost)}")
+        return lost
+
+    def _liars(self, lost: set[int]) -> set[int]:
+        """Who is lost may answer all the same, and claim blocks that it has let go."""
+        liars = {column for column in sorted(lost) if self.random.random() < 0.3}
+        for column in liars:
+            (store,) = self.world.sites[column].host.stores.values()
+            for row in self.random.sample(sorted(store.blocks), self.random.randint(0, len(store.blocks))):
+                store.blocks[row] = StoredBlock(store.blocks[row].version, b"gone")
+        self.world.damaged |= liars
+        if liars:
+            self.world.note(f"liars {sorted(liars)}")
+        return liars
+
+    async def restore(self, owner: Owner, left: Collection[int], weather: Weather = CALM) -> Restored | Refused:
+        """P1 and R11 hold for every restore, whoever is left."""
+        for site in self.world.sites:
+            site.slowness = 1.0
+            site.go(up=site.number in left)
+        self._count += 1
+        directory = self.world.directory / f"restore {self._count}"
+        with not_stuck("a restore"):
+            found = await restore(self.world, self.world.way(weather), directory)
+        self.world.note(f"restore {sorted(left)} {brief(found)}")
+        if isinstance(found, Refused):
+            return found
+        expected = owner.history.end_of(found.group)
+        if found.picture != expected:
+            raise Violation(f"P1: group {found.group} as restored: {difference(found.picture, expected)}")
+        floor = max(self.world.masters(number)[0].floor.version for number in left)
+        if found.state.end.version < floor and found.doubt is None:
+            raise Violation(f"R14: group {found.group} is older than the floor that {sorted(left)} know")
+        newest = owner.history.newest_held
+        if found.group < newest and found.doubt is None and not self.world.damaged:
+            raise Violation(f"R11: group {newest} was held, {sorted(left)} silently give {found.group}")
+        return found
+
+    def spoiled(self) -> bool:
+        """Whether power losses tore blocks that nobody needs any more: they cannot deny what they were."""
+        return any(isinstance(site.host, FileHost) and site.host.spoiled() for site in self.world.sites)
+
+
+def brief(found: Restored | Refused) -> str:
+    if isinstance(found, Refused):
+        return f"refused: {found.why}"
+    return f"group {found.group}" + (f", in doubt: {found.doubt}" if found.doubt else "")
