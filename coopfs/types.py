@@ -15,6 +15,8 @@ StoreId = NewType("StoreId", bytes)  # 16 bytes, random
 NodeKey = NewType("NodeKey", bytes)  # 32 bytes, a node's Ed25519 public key
 Version = NewType("Version", int)  # uint64 epoch(16).sequence(48)
 
+Octets = bytes | bytearray | memoryview  # bytes that are only read, wherever they lie
+
 SEQUENCE_BITS = 48
 
 

@@ -4,38 +4,42 @@ The code is zfec's systematic Vandermonde code over GF(2^8): columns 0..k-1 are 
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
-import zfec
 from blake3 import blake3
+
+from coopfs.core.galois import Engine, Zfec, load_isal
+from coopfs.types import Octets
 
 TAG = 16  # bytes
 
+_ENGINE: Engine = load_isal() or Zfec()
 
-def encode(k: int, m: int, shards: Sequence[bytes]) -> list[bytes]:
+
+def encode(k: int, m: int, shards: Sequence[Octets], engine: Engine = _ENGINE) -> list[bytearray]:
     """The m redundancy shards of k data shards of equal length."""
-    return _encode(k, m, shards, range(k, k + m)) if m else []
+    return _encode(k, m, shards, range(k, k + m), engine)
 
 
-def column(k: int, m: int, shards: Sequence[bytes], j: int) -> bytes:
+def column(k: int, m: int, shards: Sequence[Octets], j: int) -> Octets:
     """The shard of column j, 0 <= j < k+m, of k data shards."""
-    return shards[j] if j < k else _encode(k, m, shards, (j,))[0]
+    return shards[j] if j < k else _encode(k, m, shards, (j,), _ENGINE)[0]
 
 
-def decode(k: int, m: int, shards: Mapping[int, bytes]) -> list[bytes]:
+def decode(k: int, m: int, shards: Mapping[int, Octets], engine: Engine = _ENGINE) -> list[Octets]:
     """The k data shards, from k shards by column. Exactly k are used, data columns first, as they cost nothing."""
     assert len(shards) >= k
     chosen = sorted(shards)[:k]
-    if chosen[-1] < k:
-        return [shards[j] for j in chosen]
-    # zfec wants each data shard that is present at its own place, and redundancy shards in the gaps
+    lost = [j for j in range(k) if j not in shards]
+    # an engine wants each data shard that is present at its own place, and redundancy shards in the gaps
     spare = [j for j in chosen if j >= k]
     places = [j if j in shards else spare.pop() for j in range(k)]
-    decoded: list[bytes] = _decoder(k, k + m).decode([shards[j] for j in places], places)
-    return decoded
+    decoded = {j: bytearray(len(shards[chosen[0]])) for j in lost}
+    if lost:
+        engine.decode(k, k + m, [shards[j] for j in places], places, list(decoded.values()))
+    return [decoded[j] if j in decoded else shards[j] for j in range(k)]
 
 
-def tag(tag_key: bytes, shards: Sequence[bytes]) -> bytes:
+def tag(tag_key: bytes, shards: Sequence[Octets]) -> bytes:
     """16 bytes: keyed hash of the k data shards, directories and pad included (R2)."""
     hasher = blake3(key=tag_key)
     for shard in shards:
@@ -43,16 +47,8 @@ def tag(tag_key: bytes, shards: Sequence[bytes]) -> bytes:
     return hasher.digest(TAG)
 
 
-def _encode(k: int, m: int, shards: Sequence[bytes], columns: Sequence[int]) -> list[bytes]:
-    coded: list[bytes] = _encoder(k, k + m).encode(list(shards), tuple(columns))
+def _encode(k: int, m: int, shards: Sequence[Octets], columns: Sequence[int], engine: Engine) -> list[bytearray]:
+    coded = [bytearray(len(shards[0])) for _ in columns]
+    if coded:
+        engine.encode(k, k + m, shards, columns, coded)
     return coded
-
-
-@lru_cache(maxsize=64)  # one per layout in force; a Vandermonde matrix of 62 x 62 takes milliseconds to invert
-def _encoder(k: int, n: int) -> zfec.Encoder:
-    return zfec.Encoder(k, n)
-
-
-@lru_cache(maxsize=64)
-def _decoder(k: int, n: int) -> zfec.Decoder:
-    return zfec.Decoder(k, n)

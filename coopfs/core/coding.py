@@ -17,7 +17,7 @@ from coopfs.core.master import StorePlace
 from coopfs.core.seal import Binding
 from coopfs.core.stripe import Fragment
 from coopfs.errors import NotAuthentic
-from coopfs.types import BlockKind, Kind, Layout, Place
+from coopfs.types import BlockKind, Kind, Layout, Octets, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Coded:
     length: int
     shard_length: int
     slices: tuple[int, ...]
-    shards: tuple[bytes, ...]
+    shards: tuple[Octets, ...]
     tag: bytes
 
 
@@ -44,12 +44,12 @@ def code_meta(layout: Layout, tag_key: bytes, payload: bytes) -> Coded:
     return _coded(layout, tag_key, len(payload), (), meta.shards_of(payload, layout.k, length))
 
 
-def recode(layout: Layout, tag_key: bytes, length: int, slices: tuple[int, ...], data: Sequence[bytes]) -> Coded:
+def recode(layout: Layout, tag_key: bytes, length: int, slices: tuple[int, ...], data: Sequence[Octets]) -> Coded:
     """A stripe from its k data shards, fetched back: what repair seals again at the old version."""
     return _coded(layout, tag_key, length, slices, data)
 
 
-def _coded(layout: Layout, tag_key: bytes, length: int, slices: tuple[int, ...], data: Sequence[bytes]) -> Coded:
+def _coded(layout: Layout, tag_key: bytes, length: int, slices: tuple[int, ...], data: Sequence[Octets]) -> Coded:
     shards = (*data, *codec.encode(layout.k, layout.m, data))
     return Coded(length, len(data[0]), slices, shards, codec.tag(tag_key, data))
 
@@ -59,7 +59,7 @@ def header_of(coded: Coded, kind: Kind, layout: Layout, end: Place, group: int) 
     return Header(kind, layout.id, coded.length, coded.shard_length, end, group, coded.tag)
 
 
-def box(keys: DiskKeys, store: StorePlace, column: int, place: Place, head: Header, shard: bytes) -> bytes:
+def box(keys: DiskKeys, store: StorePlace, column: int, place: Place, head: Header, shard: Octets) -> bytes:
     """The block of one column, a multiple of BLOCK_ROUNDING bytes."""
     encoded = head.encode()
     pad = block_length(len(shard)) - CLEAR - AUTHENTICATOR - len(encoded) - len(shard)
@@ -83,7 +83,7 @@ def binding(keys: DiskKeys, store: StorePlace, layout: int, column: int, place: 
     return Binding(BlockKind.BLOCK, keys.disk, layout, store.store, store.sealed_for, column, place.row, place.version)
 
 
-def join(layout: Layout, tag_key: bytes, head: Header, shards: Mapping[int, bytes]) -> list[bytes]:
+def join(layout: Layout, tag_key: bytes, head: Header, shards: Mapping[int, bytes]) -> list[Octets]:
     """The k data shards from at least k shards by column, all of head's tag. NotAuthentic: they do not fit together."""
     if any(len(shard) != head.shard_length for shard in shards.values()):
         raise NotAuthentic("the shards of a stripe differ in length")

@@ -26,6 +26,7 @@ from blake3 import blake3
 
 from coopfs.core.geometry import shard_lengths
 from coopfs.errors import NotAuthentic
+from coopfs.types import Octets
 
 _ENTRY = struct.Struct(">QQI8sB")
 _PARENT = struct.Struct(">Q")
@@ -197,7 +198,7 @@ def _entry(part: Part, content: memoryview) -> bytes:
     return _ENTRY.pack(f.ino, f.offset, f.length, checksum, len(f.name)) + _PARENT.pack(f.parent) + f.name
 
 
-def content_of(shards: Sequence[bytes], slices: Sequence[int]) -> bytes:
+def content_of(shards: Sequence[Octets], slices: Sequence[int]) -> bytes:
     """The content of a stripe from its k data shards. NotAuthentic: they are not cut as `slices` says."""
     if len(slices) != len(shards) or any(length > len(s) for s, length in zip(shards, slices, strict=True)):
         raise NotAuthentic("a stripe is not cut into shards as its record says")

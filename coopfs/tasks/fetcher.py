@@ -23,7 +23,7 @@ from coopfs.core.master import StorePlace
 from coopfs.errors import ContentGone, ContentUnavailable, NotAuthentic, PartnerAway, PeerError
 from coopfs.limits import CODING_THREADS, READ_TIMEOUT, SPARE_DELAY
 from coopfs.tasks.signal import Signal
-from coopfs.types import BlockStore, Layout, Place
+from coopfs.types import BlockStore, Layout, Octets, Place
 
 
 class Source(Protocol):
@@ -40,7 +40,7 @@ class Fetched:
     """A stripe as it came back: its header and its k data shards."""
 
     header: Header
-    data: list[bytes]
+    data: list[Octets]
 
 
 @dataclass(slots=True)
