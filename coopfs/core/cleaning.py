@@ -8,7 +8,7 @@ it begins only when it can win several, or an idle disk would clean for ever.
 from collections.abc import Sequence
 
 from coopfs.core.rows import rows_for_images, stripe_payload
-from coopfs.limits import CLEANING_GAIN, DATA_FACTOR, LOG_FACTOR, LOG_SLACK, RECOUNT_SHARE
+from coopfs.limits import CLEANING_GAIN, DATA_FACTOR, LOG_FACTOR, LOG_SLACK, RECOUNT_SHARE, TURNOVER_SHARE
 from coopfs.types import Layout
 
 
@@ -20,10 +20,16 @@ def log_is_long(layout: Layout, metas: int, live_images: int) -> bool:
 def counts_again(metas: int, counted_at: int) -> bool:
     """Whether live images are to be counted anew, with so many stripes in the chain, and when they were counted last.
 
-    Counting reads whole tables, 0.4 s with 10^6 files. What changed since stands in the stripes that came since: so
+    Counting reads whole tables, 0.1 s with 10^6 files. What changed since stands in the stripes that came since: so
     a count is as old as a part of the log at most, and all counts together cost no more than writing it.
     """
     return abs(metas - counted_at) * RECOUNT_SHARE >= counted_at
+
+
+def sums_again(turnover: int, live_bytes: int) -> bool:
+    """Whether data stripes and their live bytes are to be summed up anew, when so many bytes came to life or died since
+    that was done last, and so many lived then. Summing reads an entry for each row, 0.15 s with 10^6 rows."""
+    return turnover * TURNOVER_SHARE >= live_bytes
 
 
 def data_is_sparse(layout: Layout, stripes: int, live_bytes: int) -> bool:

@@ -3,7 +3,6 @@
 A row is taken when a stripe is sealed and given back only behind the barrier: when what killed the stripe is held.
 """
 
-import heapq
 from collections.abc import Iterable
 from math import floor
 
@@ -14,35 +13,33 @@ from coopfs.types import Layout
 
 
 class Rows:
-    """The allocator: lowest free row first, so that stores stay short and can be lowered."""
+    """The allocator: lowest free row first, so that stores stay short and can be lowered. One byte for each row; 10^7
+    bytes are searched in a millisecond."""
 
     def __init__(self, total: int, taken: Iterable[int]) -> None:
-        used = set(taken)
         self.total = total
-        highest = max(used, default=-1)
-        self._taken = bytearray(row in used for row in range(highest + 1))  # rows behind its end were never taken
-        self._freed = [row for row, taken in enumerate(self._taken) if not taken]  # ascending: a heap
-
-    @property
-    def free(self) -> int:
-        return len(self._freed) + self.total - len(self._taken)
+        self._taken = bytearray(total)
+        for row in taken:
+            self._taken[row] = True
+        self.free = total - self._taken.count(True)
+        self._from = 0  # no row before this one is free
 
     def take(self) -> int:
         """A free row, 0..total-1. OutOfSpace: none left."""
-        if self._freed:
-            row = heapq.heappop(self._freed)
-            self._taken[row] = True
-            return row
-        if len(self._taken) >= self.total:
+        row = self._taken.find(False, self._from)
+        if row < 0:
             raise OutOfSpace("no row is left on the partners")
-        self._taken.append(True)
-        return len(self._taken) - 1
+        self._taken[row] = True
+        self._from = row + 1
+        self.free -= 1
+        return row
 
     def give_back(self, row: int) -> None:
         """The row of a stripe whose death is held."""
         assert self._taken[row], "a row given back twice would be overwritten while it lives"
         self._taken[row] = False
-        heapq.heappush(self._freed, row)
+        self._from = min(self._from, row)
+        self.free += 1
 
 
 def stripe_payload(layout: Layout) -> int:

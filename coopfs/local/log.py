@@ -20,6 +20,10 @@ from coopfs.types import Kind, Place, Version, make_version
 
 Key = tuple[int, int, int | bytes]  # of an image: type, a, b as in open_images
 
+# SQLite uses the index of a part of a table where a query says the same in the same words, without parameters.
+_META = f"kind != {Kind.DATA:d}"
+_LIVE_DATA = f"kind = {Kind.DATA:d} AND died IS NULL AND row IS NOT NULL"
+
 _COLUMNS = "id, kind, born, died, layout, length, slices, tag, row, version, end_row, end_version, acks"
 
 
@@ -228,36 +232,32 @@ class Log:
     def chain(self, group: int) -> list[Place]:
         """The places of all meta stripes from the head on, oldest first, as they are at the end of `group`."""
         query = (
-            "SELECT version, row FROM stripes WHERE kind != ? AND row IS NOT NULL AND (died IS NULL OR died > ?)"
+            f"SELECT version, row FROM stripes WHERE {_META} AND row IS NOT NULL AND (died IS NULL OR died > ?)"
             " ORDER BY version"
         )
-        return [Place(version, row) for version, row in self._db.read(query, (Kind.DATA, group))]
+        return [Place(version, row) for version, row in self._db.read(query, (group,))]
 
     def live_data(self) -> tuple[int, int]:
         """(data stripes that live and have a place, content bytes of them that extents name)."""
-        query = (
-            "SELECT count(*), coalesce(sum(live), 0) FROM stripes WHERE kind = ? AND died IS NULL AND row IS NOT NULL"
-        )
-        stripes, live = self._db.read(query, (Kind.DATA,)).fetchone()
+        query = f"SELECT count(*), coalesce(sum(live), 0) FROM stripes WHERE {_LIVE_DATA}"
+        stripes, live = self._db.read(query).fetchone()
         return int(stripes), int(live)
 
     def sparsest(self, most: int, barrier: int, limit: int) -> list[tuple[int, int, int]]:
         """(id, length, live bytes) of the data stripes, held, in which least lives, and at most `most` bytes."""
         query = (
-            "SELECT id, length, live FROM stripes WHERE kind = ? AND died IS NULL AND row IS NOT NULL AND born <= ?"
-            " AND live <= ? ORDER BY live LIMIT ?"
+            f"SELECT id, length, live FROM stripes WHERE {_LIVE_DATA} AND born <= ? AND live <= ? ORDER BY live LIMIT ?"
         )
-        return self._db.read(query, (Kind.DATA, barrier, most, limit)).fetchall()
+        return self._db.read(query, (barrier, most, limit)).fetchall()
 
     def live_metas(self) -> int:
         """Meta stripes that are not retired."""
-        query = "SELECT count(*) FROM stripes WHERE kind != ? AND died IS NULL"
-        return int(self._db.read(query, (Kind.DATA,)).fetchone()[0])
+        return int(self._db.read(f"SELECT count(*) FROM stripes WHERE {_META} AND died IS NULL").fetchone()[0])
 
     def oldest_meta(self) -> tuple[int, int] | None:
         """(id, group) of the oldest meta stripe that is not retired: the head."""
-        query = "SELECT id, born FROM stripes WHERE kind != ? AND died IS NULL ORDER BY version LIMIT 1"
-        return self._db.read(query, (Kind.DATA,)).fetchone()  # type: ignore[no-any-return]
+        query = f"SELECT id, born FROM stripes WHERE {_META} AND died IS NULL ORDER BY version LIMIT 1"
+        return self._db.read(query).fetchone()  # type: ignore[no-any-return]
 
     def meta_keys(self, id_: int) -> list[Key]:
         """The keys of the images in a live meta stripe."""

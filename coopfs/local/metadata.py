@@ -9,7 +9,7 @@ database.commit()                             # see database.py for what makes i
 """
 
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from coopfs.limits import GROUP_OVERSHOOT, ROOT_INO
 from coopfs.local.database import Database
@@ -23,6 +23,13 @@ from coopfs.local.stripes import Stripes
 
 SECOND = 10**9  # ns
 DIRECTORY_SIZE = 4096  # bytes that stat shows for any directory
+_COUNTED: tuple[tuple[str, str, tuple[int | bytes, ...], str], ...] = (
+    # table, its key, a key before all others, what counts
+    ("inodes", "ino", (0,), "count(*)"),
+    ("stripes", "id", (0,), "count(*)"),
+    ("xattrs", "ino, name", (0, b""), "count(*)"),
+    ("extents", "ino, offset", (0, 0), "count(*) FILTER (WHERE offset > 0)"),
+)
 
 
 class Metadata:
@@ -136,11 +143,20 @@ class Metadata:
         size (R9)."""
         return self._group_bytes(stage) >= GROUP_OVERSHOOT * stage.group_bytes
 
-    def live_images(self) -> int:
-        """Images that the present state consists of, about: first names and extents at offset 0 count for nothing."""
-        counts = "SELECT (SELECT count(*) FROM inodes) + (SELECT count(*) FROM xattrs) + (SELECT count(*) FROM stripes)"
-        extents = "SELECT count(*) FROM extents WHERE offset > 0"
-        return int(self.database.read(counts).fetchone()[0]) + int(self.database.read(extents).fetchone()[0])
+    def count_images(self, limit: int) -> Iterator[int]:
+        """Images that the present state consists of, about: in parts of at most `limit` rows, between which operations
+        may run. First names and extents at offset 0 count for nothing."""
+        for table, key, first, counted in _COUNTED:
+            after: tuple[int | bytes, ...] | None = first
+            while after is not None:
+                marks = ", ".join("?" * len(after))
+                query, values = f"FROM {table} WHERE ({key}) > ({marks})", after
+                after = self.database.read(
+                    f"SELECT {key} {query} ORDER BY {key} LIMIT 1 OFFSET ?", (*values, limit - 1)
+                ).fetchone()
+                if after is not None:
+                    query, values = f"{query} AND ({key}) <= ({marks})", (*values, *after)
+                yield self.database.read(f"SELECT {counted} {query}", values).fetchone()[0]
 
     def newest_group(self, ino: int) -> int:
         """The group of the newest change to an inode, or to anything below it if it is a directory."""

@@ -18,7 +18,6 @@ from coopfs.local.database import Database
 from coopfs.local.groups import State
 from coopfs.types import Kind, Place
 
-_INDEXES = ("orphans", "listing", "unsealed", "stripes_of_group", "dead")
 _INODE = "INSERT OR IGNORE INTO inodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
 _NAME = "INSERT OR IGNORE INTO names (parent, name, ino, changed) VALUES (?, ?, ?, ?)"
 _EXTENT = "INSERT OR IGNORE INTO extents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -47,10 +46,9 @@ class Rebuild:
 
     def __init__(self, path: Path) -> None:
         self._db = Database.create(path)
-        self._indexes = [
-            sql for (sql,) in self._db.read("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
-        ]
-        for name in _INDEXES:
+        named = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        self._indexes = dict(self._db.read(named).fetchall())
+        for name in self._indexes:
             self._db.write(f"DROP INDEX {name}")
         self.inodes = 0
         self.metas = 0
@@ -115,7 +113,7 @@ class Rebuild:
             "UPDATE stripes SET live = total"
             f" FROM (SELECT stripe AS s, sum({CHARGE}) AS total FROM extents GROUP BY stripe) WHERE id = s"
         )
-        for sql in self._indexes:
+        for sql in self._indexes.values():
             self._db.write(sql)
         written = "INSERT INTO groups (id, state, closed_at) VALUES (?, ?, ?)"
         self._db.write(written, (group, State.WRITTEN, closed_at))

@@ -6,7 +6,7 @@ and what has still to be sent.
 """
 
 APPLICATION_ID = 0x636F6670  # "cofp": tells our file from any other SQLite database
-SCHEMA_VERSION = 3  # of this machine's files only; never sent
+SCHEMA_VERSION = 4  # of this machine's files only; never sent
 
 TABLES = """
 -- Facts of the disk: one row each, by name. Numbers the filesystem keeps: next_ino, next_stripe, clock (the highest
@@ -94,6 +94,8 @@ CREATE TABLE stripes (
 CREATE INDEX unsealed ON stripes (id) WHERE row IS NULL;
 CREATE INDEX stripes_of_group ON stripes (born);
 CREATE INDEX dead ON stripes (died) WHERE died IS NOT NULL;
+CREATE INDEX chain ON stripes (version) WHERE kind != 1;
+CREATE INDEX sparse ON stripes (live) WHERE kind = 1 AND died IS NULL AND row IS NOT NULL;
 
 -- What each data stripe carries, in content order: sealing puts it into the directories of the blocks (R2).
 CREATE TABLE fragments (
@@ -109,6 +111,7 @@ CREATE TABLE groups (
     images    INTEGER NOT NULL DEFAULT 0,   -- records, exact once closed
     bytes     INTEGER NOT NULL DEFAULT 0    -- of content
 );
+CREATE INDEX groups_of_state ON groups (state);
 
 -- The records of groups whose meta stripes are not sealed yet: frozen when the group closes (R3).
 CREATE TABLE open_images (

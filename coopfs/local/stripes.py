@@ -21,6 +21,7 @@ class Stripes:
         self._images = images
         self._next: int = database.fact("next_stripe", 1)
         self._changed: dict[int, int] = {}  # stripe -> live bytes gained (lost: negative) since the last flush
+        self.turnover = 0  # bytes that came to life, and bytes that died, since the start
 
     def take_id(self) -> int:
         """A stripe id that was never used, for data or meta."""
@@ -59,6 +60,7 @@ class Stripes:
             live, born, died = self._db.write(
                 "UPDATE stripes SET live = live + ? WHERE id = ? RETURNING live, born, died", (by, stripe)
             ).fetchone()
+            self.turnover += abs(by)
             assert live >= 0, f"stripe {stripe} has less than nothing that lives"
             if live or stripe == filling or died is not None:
                 continue

@@ -12,7 +12,7 @@ from functools import partial
 
 import trio
 
-from coopfs.core.cleaning import data_is_sparse, is_worth_emptying
+from coopfs.core.cleaning import data_is_sparse, is_worth_emptying, sums_again
 from coopfs.core.rows import reserve_rows, stripe_payload
 from coopfs.core.stripe import Fragment
 from coopfs.core.units import PLAIN
@@ -37,6 +37,8 @@ class Compactor:
         self._stage = local.stage
         self._may_append = may_append
         self._fetch = fetch
+        self._live = (0, 0)  # data stripes and their live bytes, as summed up when
+        self._summed_at = 0  # so much had come to life and died
 
     async def run(self) -> None:
         """Compact for ever, a few stripes for each group that becomes held. StateError: the database failed."""
@@ -51,13 +53,19 @@ class Compactor:
 
     def _sparsest(self) -> list[tuple[int, int]]:
         ledger, layout = self._ledger, self._ledger.layout
-        if not data_is_sparse(layout, *ledger.log.live_data()) or not self._has_room():
+        if not data_is_sparse(layout, *self._live_data()) or not self._has_room():
             return []
         most = int(stripe_payload(layout) * SPARSE_SHARE)
         found = ledger.log.sparsest(most, ledger.progress.barrier, COMPACT_STRIPES)
         if not is_worth_emptying(layout, [live for _, _, live in found]):
             return []
         return [(id_, length) for id_, length, _ in found]
+
+    def _live_data(self) -> tuple[int, int]:
+        turnover = self._metadata.stripes.turnover
+        if sums_again(turnover - self._summed_at, self._live[1]):
+            self._live, self._summed_at = self._ledger.log.live_data(), turnover
+        return self._live
 
     def _has_room(self) -> bool:
         """Compaction may use the reserve down to a half: what it takes comes back with interest (R9)."""

@@ -11,7 +11,7 @@ from functools import partial
 import trio
 
 from coopfs.core.cleaning import counts_again, log_is_long
-from coopfs.limits import HEADS_PER_GROUP, RETIRE_SLICE
+from coopfs.limits import COUNT_SLICE, HEADS_PER_GROUP, RETIRE_SLICE
 from coopfs.local.metadata import Metadata
 from coopfs.local.retirement import Retirement
 from coopfs.tasks.ledger import Ledger
@@ -40,14 +40,18 @@ class Retirer:
 
     async def _retire_some(self) -> None:
         metas = self._ledger.log.live_metas()
-        live = self._live_images(metas)
+        live = await self._live_images(metas)
         heads = min(HEADS_PER_GROUP, metas // 2) if log_is_long(self._ledger.layout, metas, live) else 0
         while heads:
             heads -= self._retirement.step(RETIRE_SLICE)
             self._hurry()
             await trio.lowlevel.checkpoint()
 
-    def _live_images(self, metas: int) -> int:
+    async def _live_images(self, metas: int) -> int:
         if counts_again(metas, self._counted_at):
-            self._live, self._counted_at = self._metadata.live_images(), metas
+            live = 0
+            for counted in self._metadata.count_images(COUNT_SLICE):
+                live += counted
+                await trio.lowlevel.checkpoint()
+            self._live, self._counted_at = live, metas
         return self._live

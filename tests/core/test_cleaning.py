@@ -1,7 +1,7 @@
 """When the log is looked at for cleaning."""
 
-from coopfs.core.cleaning import counts_again
-from coopfs.limits import RECOUNT_SHARE
+from coopfs.core.cleaning import counts_again, sums_again
+from coopfs.limits import RECOUNT_SHARE, TURNOVER_SHARE
 
 
 def counts(lengths: range) -> list[int]:
@@ -22,3 +22,9 @@ def test_a_count_is_never_older_than_a_part_of_the_log() -> None:
     assert counts(range(RECOUNT_SHARE)) == list(range(RECOUNT_SHARE))
     for earlier, later in zip(found := counts(range(10_000)), found[1:], strict=False):
         assert later - earlier <= earlier / RECOUNT_SHARE + 1
+
+
+def test_live_bytes_are_summed_up_again_when_a_part_of_them_has_changed() -> None:
+    assert sums_again(0, 0)
+    assert not sums_again(1_000_000, TURNOVER_SHARE * 1_000_001)
+    assert sums_again(1_000_000, TURNOVER_SHARE * 1_000_000)

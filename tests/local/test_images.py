@@ -187,3 +187,19 @@ def test_closed_groups_tell_their_figures(tmp_path: Path) -> None:
     assert group.opened_at is not None
     assert group.closed_at is not None
     side.disk.close()
+
+
+def test_live_images_are_counted_in_parts_of_any_size(tmp_path: Path) -> None:
+    side, chooser = OurSide(new_disk(tmp_path, clock=ticking())), Chooser(Random(4))
+    for _ in range(200):
+        side.apply(chooser.next())
+    commit(side.disk)
+    tables = tables_of(side.disk)
+    further = sum(isinstance(record, Name) for record in tables.values())
+    (stripes,) = side.disk.database.read("SELECT count(*) FROM stripes").fetchone()
+    assert {Type.EXTENT, Type.XATTR} <= {key[0] for key in tables}
+    for limit in (1, 7, 10_000):
+        assert sum(side.disk.metadata.count_images(limit)) == len(tables) - further + stripes
+        assert max(side.disk.metadata.count_images(limit)) <= limit
+    side.close_all()
+    side.disk.close()
