@@ -25,6 +25,7 @@ class Cleaner:
         self._ledger = ledger
         self._coder = coder
         self._in_hand = in_hand
+        self._given_up: set[int] = set()  # stripes that could not be repaired when last tried, which was said
 
     async def run(self, column: Column) -> None:
         """Keep one column clean for ever."""
@@ -53,7 +54,10 @@ class Cleaner:
         try:
             coded, head = await self._coder.code_again(stripe)
         except ContentUnavailable as missing:
-            logger.warning("stripe %d cannot be repaired now: %s", id_, missing)
+            if id_ not in self._given_up and len(self._given_up) < CLEANER_BATCH:
+                self._given_up.add(id_)
+                logger.warning("stripe %d cannot be repaired now: %s", id_, missing)
             return
+        self._given_up.discard(id_)
         ((box,),) = await self._coder.boxes(((stripe, head, coded),), (column.number,))
         await column.send(Parcel(id_, stripe.place, box))

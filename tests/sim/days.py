@@ -124,14 +124,18 @@ class Days:
                 site.go(up=True)
 
     async def _cut(self) -> None:
-        self.random.choice(self.world.sites).cut()
+        site = self.random.choice(self.world.sites)
+        self.world.note(f"cut {site.number}")
+        site.cut()
 
     async def _slow(self) -> None:
         site = self.random.choice(self.world.sites)
         site.slowness = 1.0 if site.slowness > 1 else self.random.choice([10.0, 100.0])
+        self.world.note(f"slow {site.number} {site.slowness}")
 
     async def _change_weather(self) -> None:
-        self.world.network.weather = self.random.choice(STORMS)
+        weather = self.world.network.weather = self.random.choice(STORMS)
+        self.world.note(f"weather {weather}")
 
     async def _long_away(self) -> None:
         """Who is down now stays so for more than 12 hours."""

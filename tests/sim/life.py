@@ -16,9 +16,10 @@ from unittest.mock import patch
 
 import trio
 
+from coopfs.core import cleaning
 from coopfs.local.database import Database
 from coopfs.local.disk import DATABASE
-from coopfs.tasks import writer
+from coopfs.tasks import keeper, writer
 from coopfs.types import Kind
 from tests.sim import schedule
 from tests.sim.days import Days
@@ -34,6 +35,8 @@ from tests.sim.trace import Violation
 from tests.sim.work import Work
 from tests.sim.world import Geometry, World
 
+LOG_SLACK = 3  # rows: so short a log that small lives retire heads and empty stripes
+FLOOR_INTERVAL = 60  # seconds: lives last for minutes, and some for several half days
 CACHES = (None, 4, 4, 5)  # stripes: a write may need three; all files together fill a dozen
 Ending = Callable[[Restores, Owner], Awaitable[None]]
 
@@ -69,7 +72,8 @@ def live(seed: int, geometry: Geometry, directory: Path, ending: Ending, without
 
     broken = None
     try:
-        schedule.run(random, main)
+        with patch.object(cleaning, "LOG_SLACK", LOG_SLACK), patch.object(keeper, "FLOOR_INTERVAL", FLOOR_INTERVAL):
+            schedule.run(random, main)
     except* Exception as group:  # noqa: BLE001  whatever ends a life is told with its seed
         broken = _first(group)
     (life,) = lives

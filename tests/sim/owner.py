@@ -18,7 +18,7 @@ from coopfs.fs.handlers import Handlers
 from coopfs.local.disk import STAGE
 from coopfs.local.stage import Stage
 from coopfs.tasks.signal import Signal
-from coopfs.types import Place
+from coopfs.types import Kind, Place
 from tests.fs.operations import Operation, OurSide
 from tests.sim.history import History
 from tests.sim.picture import SHOWN, Camera
@@ -28,6 +28,7 @@ from tests.sim.work import Work
 from tests.sim.world import World
 
 WAIT = 100.0  # seconds that a program waits for room in the cache before it gives up
+NEWLY_HELD = f"SELECT coalesce(sum(length), 0) FROM stripes WHERE kind = {Kind.DATA:d} AND born > ? AND born <= ?"
 LIVE = "SELECT row, version FROM stripes WHERE length > 0 AND born <= :barrier AND (died IS NULL OR died > :barrier)"
 
 
@@ -112,9 +113,16 @@ class Owner:
         if progress.barrier > self.history.newest_held:
             self.history.held[progress.barrier] = progress.away
             named = self.own.local.database.read(LIVE, {"barrier": progress.barrier}).fetchall()
+            self._count(progress.barrier)
             self.history.named[progress.barrier] = [Place(version, row) for row, version in named]
             self.world.trace.protected = frozenset(version for _, version in named)
             self._check_held(progress.barrier, progress.away, named)
+
+    def _count(self, group: int) -> None:
+        """How much user data became held, since the group that was held before."""
+        ((content,),) = self.own.local.database.read(NEWLY_HELD, (max(self.history.named, default=0), group))
+        self.world.trace.counts["held"] += 1
+        self.world.trace.counts["held_bytes"] += content
 
     def _check_held(self, group: int, away: int, named: list[tuple[int, int]]) -> None:
         """R7, counted at the partners: all that the state names lies on enough columns outside A."""
@@ -167,7 +175,7 @@ class Owner:
             with trio.move_on_after(WAIT) as patience:
                 await committer.until_may_append(len(operation[1][2]))
             if patience.cancelled_caught:  # the cache is full of what is not safe yet
-                self.world.trace.note(trio.current_time(), "gave up waiting")
+                self.world.trace.note(trio.current_time(), "waited in vain")
                 return None
         try:
             answer = self.side.apply(operation)

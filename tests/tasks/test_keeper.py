@@ -79,7 +79,7 @@ def test_a_kit_moves_the_floor_to_what_is_held_and_no_further(tmp_path: Path) ->
 
 @pytest.mark.parametrize("floor_known", [True, False])
 def test_stores_that_were_set_back_cannot_pass_for_the_newest_state(tmp_path: Path, floor_known: bool) -> None:
-    """All stores are images from before; the highest floor that any partner or the kit knows is not."""
+    """All stores are images from before; the highest floor that any partner or the kit knows is not, and is told."""
 
     async def main(owner: Owner) -> None:
         world = owner.world
@@ -98,6 +98,7 @@ def test_stores_that_were_set_back_cannot_pass_for_the_newest_state(tmp_path: Pa
             assert disk is not None
             disk.masters = sorted(disk.masters, key=lambda master: master.counter)[:1]
         found = await restore(world, world.network, tmp_path / "restored")
-        assert isinstance(found, Refused) == floor_known
+        assert not isinstance(found, Refused)
+        assert (found.doubt is not None) == floor_known
 
     play(tmp_path, Geometry(1, 2), main)

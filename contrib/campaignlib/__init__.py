@@ -1,0 +1,1 @@
+"""What contrib/campaign is made of."""
