@@ -111,6 +111,7 @@ CARVE_STEP = 64 * MIB  # bytes that leave a reservation before a store has them:
 
 # --- quorum (R7) --------------------------------------------------------------------------------------------------
 AWAY_AFTER = 12 * 3600.0  # seconds unreachable before a column is away
+GRACE_PERIOD = 14 * 86400  # seconds unreachable after which a column is lost by itself: a holiday, not a house move
 FLOOR_INTERVAL = 86400  # seconds by which the floor may lag behind what is held: one 2 KiB put per partner and day
 FLOOR_CHECK = 60.0  # seconds between looks whether it does
 

@@ -18,7 +18,7 @@ from typing import Any
 import trio
 
 from coopfs import config
-from coopfs.app import formatting, kits, status
+from coopfs.app import changing, formatting, kits, status
 from coopfs.app.control import Watch, serve_control
 from coopfs.app.inspecting import inspect
 from coopfs.app.notify import READY, STOPPING, notify
@@ -171,6 +171,10 @@ class Node:
             self._proposed.discard(code.inviter)
         self._know(entry)
         return {"name": entry.name}
+
+    async def call_partner_lose(self, arguments: Arguments, watch: Watch) -> Any:
+        entry = changing.find(partners.all_partners(self._database), arguments["partner"])
+        await changing.lose(self._disk(), entry)
 
     async def call_format(self, arguments: Arguments, watch: Watch) -> Any:
         if self.own is not None or self.damage is not None:

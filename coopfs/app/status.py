@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from coopfs.app.own_disk import OwnDisk
+from coopfs.core.columnstate import ColumnState
 from coopfs.core.rows import reserve_rows, stripe_payload
 from coopfs.local.groups import State
 from coopfs.local.hosted.hosting import Hosting
@@ -81,19 +82,27 @@ def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:
 
 def _describe_column(column: Column, own: OwnDisk, damage: Mapping[str, int]) -> dict[str, Any]:
     missing = sum(1 for _ in own.ledger.progress.missing(column.number))
-    if column.session is None:
-        state = "away" if column.away else "unreachable"
-    else:
-        state = "catching up" if column.away else "caught up"
     return {
         "column": column.number,
         "partner": column.place.name,
-        "state": state,
+        "state": _state_of(column),
         "missing": missing,
         "lost": column.lost,
         "damaged": damage.get(column.place.name, 0),
         "trouble": column.trouble,
     }
+
+
+def _state_of(column: Column) -> str:
+    """One word or two: of the column, and of the way to its partner."""
+    match column.state:
+        case ColumnState.LOST:
+            return "lost"
+        case ColumnState.REBUILT:
+            return "rebuilt"
+    if column.session is None:
+        return "away" if column.away else "unreachable"
+    return "catching up" if column.away else "caught up"
 
 
 def describe_partner(entry: PartnerEntry, roster: Roster) -> dict[str, Any]:

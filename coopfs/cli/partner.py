@@ -1,4 +1,4 @@
-"""partner invite, accept, list: who swaps space with this node."""
+"""partner invite, accept, lose, list: who swaps space with this node."""
 
 import json
 from pathlib import Path
@@ -32,6 +32,18 @@ def accept(home: Path, code: tuple[str, ...]) -> None:
     """Accept an invitation: reserve what its CODE asks for, and seal the agreement with who made it."""
     answer = client.call(home, "partner_accept", {"code": " ".join(code)})
     click.echo(f"{answer['name']} is now a partner")
+
+
+@partner.command()
+@click.argument("name")
+@home_option
+def lose(home: Path, name: str) -> None:
+    """Declare partner NAME lost for good: what it holds of the disk counts no more, even if it comes back.
+
+    Only for one that cannot be reached; after two weeks it happens by itself.
+    """
+    client.call(home, "partner_lose", {"partner": name})
+    click.echo(f"{name} is lost, and what it held counts no more")
 
 
 @partner.command("list")

@@ -106,6 +106,9 @@ def advice(disk: Json) -> Iterator[str]:
     columns = disk["columns"]
     if disk["trouble"]:
         yield escape(disk["trouble"])
+    for column in columns:
+        if column["state"] == "lost":
+            yield f"{escape(column['partner'])} is lost, and what it held counts no more"
     unreached = [column for column in columns if column["state"] in ("unreachable", "away")]
     if unreached and len(unreached) == len(columns):
         yield "no partner is reached: look at this machine's network, and at coopfs partner list"

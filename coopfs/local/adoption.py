@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgpack
 
+from coopfs.core.columnstate import ColumnState
 from coopfs.local.database import Database
 from coopfs.types import Claim, Master, Place
 
@@ -34,7 +35,7 @@ def adopt(path: Path, group: int, end: Place, chain: bytes, time: int, claim: Cl
             database.set_fact(key, value)
         _note_fragments(database)
         for number in range(n):  # in A until caught up
-            database.write("INSERT OR REPLACE INTO columns VALUES (?, NULL, 1)", (number,))
+            database.write("INSERT OR REPLACE INTO columns VALUES (?, NULL, ?)", (number, ColumnState.CATCHING_UP))
         database.commit()
         database.sync_wal()
     finally:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgpack
 
+from coopfs.core.columnstate import ColumnState
 from coopfs.core.meta import FIRST_CHAIN
 from coopfs.core.records import Stripe, Type, encode
 from coopfs.limits import ROOT_INO
@@ -351,13 +352,13 @@ class Log:
 
     # --- columns --------------------------------------------------------------------------------------------------
 
-    def columns(self) -> dict[int, tuple[int | None, bool]]:
-        """Column -> (unreachable since, wall seconds; in A until caught up)."""
-        rows = self._db.read("SELECT number, unreachable_since, away FROM columns")
-        return {number: (since, bool(away)) for number, since, away in rows}
+    def columns(self) -> dict[int, tuple[int | None, ColumnState]]:
+        """Column -> (unreachable since, wall seconds; its state)."""
+        rows = self._db.read("SELECT number, unreachable_since, state FROM columns")
+        return {number: (since, ColumnState(state)) for number, since, state in rows}
 
-    def set_column(self, number: int, unreachable_since: int | None, away: bool) -> None:
-        self._db.write("INSERT OR REPLACE INTO columns VALUES (?, ?, ?)", (number, unreachable_since, int(away)))
+    def set_column(self, number: int, unreachable_since: int | None, state: ColumnState) -> None:
+        self._db.write("INSERT OR REPLACE INTO columns VALUES (?, ?, ?)", (number, unreachable_since, int(state)))
 
 
 def _sealed(columns: Sequence[Any]) -> Sealed:

@@ -141,7 +141,7 @@ CREATE TABLE meta_payloads (
 CREATE TABLE columns (
     number            INTEGER PRIMARY KEY,
     unreachable_since INTEGER,              -- wall seconds; NULL: reached now, or never yet
-    away              INTEGER NOT NULL      -- 1: in A until caught up
+    state             INTEGER NOT NULL      -- core/columnstate
 );
 
 -- What each column's slots hold (local/slots), so that a partner that returns need not tell it slot by slot (R16).

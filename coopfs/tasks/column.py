@@ -16,6 +16,7 @@ from typing import NoReturn
 
 import trio
 
+from coopfs.core.columnstate import ColumnState, Event, after
 from coopfs.core.master import StorePlace
 from coopfs.errors import BlockRefused, Fenced, NotAuthentic, PartnerAway, PeerError, StateError
 from coopfs.limits import COLUMN_QUEUE, PUT_RUN, PUTS_IN_FLIGHT, RECONNECT_MAX, RECONNECT_MIN, STALL_TIMEOUT
@@ -56,7 +57,7 @@ class Column:
         self.session: BlockStore | None = None
         self.queued: set[int] = set()  # stripes in the queue or in flight
         self.trouble: str | None = "not reached yet"  # why it is not open, in words
-        self.away = False  # in A until caught up
+        self.state = ColumnState.COUNTED
         self.lost = 0  # blocks that it had acked and was found to lack, since the start
         self.changed = Signal()  # opened or closed
         self._opening = opening
@@ -66,11 +67,25 @@ class Column:
         self._stalled = False
         self._send, self._receive = trio.open_memory_channel[Parcel](COLUMN_QUEUE)
 
+    @property
+    def away(self) -> bool:
+        """Whether it is in A: its acks do not count."""
+        return self.state is not ColumnState.COUNTED
+
+    def happen(self, event: Event) -> None:
+        """Change the state as the table says."""
+        before, self.state = self.state, after(self.state, event)
+        if self.state is not before:
+            self.changed.notify()
+
     async def run(self) -> None:
-        """Keep the column open for ever. StateError: this home must not write any more."""
+        """Keep the column open for ever, unless it is lost. StateError: this home must not write any more."""
         pause = RECONNECT_MIN
         while True:
+            await self.changed.wait_until(lambda: self.state is not ColumnState.LOST)
             partner = await self._network.reach(self.place.node)
+            if self.state is ColumnState.LOST:
+                continue
             try:
                 session = await partner.open(self._opening)
                 await self._reconcile(session)
@@ -131,9 +146,14 @@ class Column:
             async def watch() -> None:
                 await self._network.gone(partner)
 
+            async def until_lost() -> None:
+                await self.changed.wait_until(lambda: self.state is ColumnState.LOST)
+                raise PartnerAway("it was declared lost")
+
             for _ in range(PUTS_IN_FLIGHT // PUT_RUN):
                 nursery.start_soon(until_trouble, put)
             nursery.start_soon(until_trouble, watch)
+            nursery.start_soon(until_trouble, until_lost)
         raise first[0] if first else PartnerAway("the connection ended")
 
     async def _put_all(self, session: BlockStore) -> None:
@@ -199,5 +219,5 @@ class Column:
         lost = self._ledger.reconcile(found, self.number)
         if lost:
             logger.warning("partner %s lacks %d blocks that it had acked", self.place.name, lost)
-            self.away = True
+            self.happen(Event.LACKS)
             self.lost += lost

@@ -53,6 +53,7 @@ def request(call: object, args: object) -> bytes:
 GOOD: dict[str, dict[str, Any]] = {
     "partner_invite": {"size": 1},
     "partner_accept": {"code": "c"},
+    "partner_lose": {"partner": "p"},
     "format": {"data": 1, "redundancy": 1, "block_size": None, "partners": None, "no_redundancy": False},
     "mount": {"mountpoint": "/mnt", "options": []},
     "log": {"path": "/mnt"},

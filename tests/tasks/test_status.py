@@ -7,6 +7,7 @@ from typing import Any
 import trio
 
 from coopfs.app.status import describe_disk
+from coopfs.core.columnstate import ColumnState
 from coopfs.core.rows import reserve_rows, stripe_payload
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.mastercopy import MasterHolders
@@ -52,9 +53,9 @@ def test_the_kit_counts_down_to_when_it_is_good_no_more(tmp_path: Path) -> None:
         owner.own.kits.note(MadeKit(1_700_000_000, tuple(nodes[:3])))
         expected = {"exported_at": "2023-11-14 22:13:20 UTC", "holders": 3, "needed": 2}
         assert describe_disk(owner.own)["kit"] == expected
-        owner.own.columns.columns[2].away = True
+        owner.own.columns.columns[2].state = ColumnState.AWAY
         assert describe_disk(owner.own)["kit"] == expected | {"holders": 2}
-        owner.own.columns.columns[2].away = False
+        owner.own.columns.columns[2].state = ColumnState.COUNTED
         for site in owner.world.sites[1:]:
             site.go(False)
         owner.own.keeper.block = replace(owner.own.keeper.block, counter=owner.own.keeper.block.counter + 1)

@@ -1,0 +1,78 @@
+"""Which columns count: who is away, who is lost, and what a restart remembers of it."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from coopfs.core.columnstate import ColumnState
+from coopfs.limits import GRACE_PERIOD
+from coopfs.tasks import columns as columns_of
+from tests.sim.owner import Owner
+from tests.sim.world import Geometry
+from tests.tasks.homes import SETTLED, blocks, group_of, play, running
+
+S = ColumnState
+
+
+def states(owner: Owner) -> list[ColumnState]:
+    return [column.state for column in owner.own.columns.columns]
+
+
+def test_who_is_lost_counts_no_more_even_if_it_comes_back(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        site, progress = owner.world.sites[1], owner.own.ledger.progress
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        assert progress.margin() == 2
+        site.go(up=False)
+        await trio.sleep(SETTLED)
+        owner.own.columns.lose(owner.own.columns.columns[1])
+        assert (states(owner), progress.away, progress.margin()) == ([S.COUNTED, S.LOST, S.COUNTED], 0b010, 1)
+        held = blocks(owner, 1)
+        site.go(up=True)
+        group = await group_of(owner, b"b")
+        await trio.sleep(SETTLED)
+        assert progress.barrier == group
+        assert blocks(owner, 1) == held, "it is not written to any more"
+        assert owner.own.columns.columns[1].session is None
+        await owner.die(power=True)
+        async with running(owner):
+            await trio.sleep(SETTLED)
+            assert (states(owner)[1], owner.own.columns.reached) == (S.LOST, 2)
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_an_open_column_that_is_lost_closes(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await trio.sleep(SETTLED)
+        column = owner.own.columns.columns[0]
+        assert column.session is not None
+        owner.own.columns.lose(column)
+        await trio.sleep(SETTLED)
+        assert (column.session, column.trouble) == (None, "it was declared lost")
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
+@pytest.mark.parametrize(("unreachable", "lost"), [(1, True), (2, False)])
+def test_who_is_unreachable_for_weeks_is_lost_unless_most_are(
+    tmp_path: Path, unreachable: int, lost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This machine must have been online for a while to know: for a minute here."""
+    monkeypatch.setattr(columns_of, "AWAY_AFTER", 60.0)
+
+    async def main(owner: Owner) -> None:
+        await trio.sleep(SETTLED)
+        for site in owner.world.sites[:unreachable]:
+            site.go(up=False)
+        await trio.sleep(SETTLED / 2)
+        owner.world.skipped += GRACE_PERIOD
+        await trio.sleep(10)
+        assert states(owner)[0] is S.AWAY, "it has not tried for long enough"
+        await trio.sleep(60)
+        assert states(owner)[0] is (S.LOST if lost else S.AWAY)
+        assert states(owner)[2] is S.COUNTED
+
+    play(tmp_path, Geometry(1, 2), main)
