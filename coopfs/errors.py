@@ -55,6 +55,10 @@ class NotRestorable(CoopfsError):
     exit_code = 9
 
 
+class InvalidAcl(CoopfsError):
+    """Bytes that are no POSIX ACL; becomes EINVAL at the mount."""
+
+
 class OutOfSpace(CoopfsError):
     """No row, byte or reserve is left for this change; becomes ENOSPC at the mount (R9)."""
 

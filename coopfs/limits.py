@@ -55,6 +55,7 @@ NAME_MAX = 255  # bytes of one name, as on ext4
 XATTR_NAME_MAX = 255  # bytes, as in Linux
 XATTR_VALUE_MAX = 64 * KIB  # bytes, as in Linux
 XATTR_LIST_MAX = 64 * KIB  # bytes of all names of one inode, as in Linux
+ACL_MAX = 4 * KIB  # bytes of one ACL, 511 entries: a page, which is the most that the kernel asks a FUSE filesystem for
 LINK_MAX = 65_000  # hard links of one inode, as on ext4
 SYMLINK_MAX = 4095  # bytes of a target: PATH_MAX less its NUL
 FILE_SIZE_MAX = (1 << 63) - 1  # bytes: off_t

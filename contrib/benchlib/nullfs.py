@@ -29,7 +29,7 @@ class Nothing(pyfuse3.Operations):
 
     supports_dot_lookup = False
     enable_writeback_cache = False
-    enable_acl = False
+    enable_acl = True
 
     def __init__(self) -> None:
         super().__init__()

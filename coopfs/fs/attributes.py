@@ -3,6 +3,8 @@
 import errno
 import stat
 
+from coopfs.core import acl
+from coopfs.fs.acls import Acls, IsMember
 from coopfs.fs.ports import Space, StateOf
 from coopfs.fs.posix import PosixError
 from coopfs.fs.tree import Tree
@@ -12,7 +14,7 @@ from coopfs.local.nodes import Node
 
 STATE = b"user.coopfs.state"  # get only, never listed: rsync -X must not carry it to other filesystems
 CAPABILITY = b"security.capability"  # the kernel asks for it before every write
-NAMESPACES = (b"user.", b"security.", b"trusted.")  # system.* would be ACLs, which this version does not keep
+NAMESPACES = (b"user.", b"security.", b"trusted.")  # and of system.* the ACLs
 
 CREATE = 1  # <sys/xattr.h>
 REPLACE = 2
@@ -21,11 +23,12 @@ REPLACE = 2
 class Attributes:
     """The xattrs of one disk. All methods raise PosixError."""
 
-    def __init__(self, metadata: Metadata, space: Space, tree: Tree, state_of: StateOf) -> None:
+    def __init__(self, metadata: Metadata, space: Space, tree: Tree, acls: Acls, state_of: StateOf) -> None:
         self._metadata = metadata
         self._xattrs = metadata.xattrs
         self._space = space
         self._tree = tree
+        self._acls = acls
         self._state_of = state_of
         self._incapable: set[int] = set()  # inodes known to have no security.capability
 
@@ -36,6 +39,8 @@ class Attributes:
         node = self._tree.node(ino)
         if name == STATE:
             return self._state(node)
+        if name in acl.NAMES:
+            return self._acls.get(node, name)
         _check_name(name)
         value = self._xattrs.get(ino, name)
         if value is None:
@@ -57,9 +62,13 @@ class Attributes:
     def list(self, ino: int) -> list[bytes]:
         return self._xattrs.names(self._tree.node(ino).ino)
 
-    def set(self, ino: int, name: bytes, value: bytes, flags: int) -> None:
-        """flags: 0, CREATE (EEXIST: it is there) or REPLACE (ENODATA: it is not). ENOSPC: too many names."""
+    def set(self, ino: int, name: bytes, value: bytes, flags: int, is_member: IsMember) -> None:
+        """flags: 0, CREATE (EEXIST: it is there) or REPLACE (ENODATA: it is not), which ACLs ignore, as in Linux.
+        ENOSPC: too many names."""
         node = self._tree.node(ino)
+        if name in acl.NAMES:
+            self._acls.set(node, name, value, is_member)
+            return
         self._check_change(node, name)
         if len(value) > XATTR_VALUE_MAX:
             raise PosixError(errno.E2BIG)
@@ -78,6 +87,9 @@ class Attributes:
     def remove(self, ino: int, name: bytes) -> None:
         """ENODATA: not set."""
         node = self._tree.node(ino)
+        if name in acl.NAMES:
+            self._acls.remove(node, name)
+            return
         self._check_change(node, name)
         if self._xattrs.get(ino, name) is None:
             raise PosixError(errno.ENODATA)

@@ -8,6 +8,7 @@ disk.close()
 
 import os
 
+from coopfs.fs.acls import Acls
 from coopfs.fs.attributes import Attributes
 from coopfs.fs.files import Files
 from coopfs.fs.handles import Handle, Handles
@@ -31,10 +32,11 @@ class Disk:
         self.space = space
         self.content = content
         self.handles = Handles()
-        self.tree = Tree(self.metadata, space, self.handles)
+        acls = Acls(self.metadata, space)
+        self.tree = Tree(self.metadata, space, self.handles, acls)
         self.renaming = Renaming(self.metadata, space, self.tree)
-        self.files = Files(self.metadata, self.stage, space, self.tree)
-        self.attributes = Attributes(self.metadata, space, self.tree, state_of)
+        self.files = Files(self.metadata, self.stage, space, self.tree, acls)
+        self.attributes = Attributes(self.metadata, space, self.tree, acls, state_of)
 
     def bury_orphans(self) -> None:
         """Remove what was unlinked while open when the last process ended."""

@@ -4,6 +4,7 @@ import errno
 import stat
 from dataclasses import dataclass
 
+from coopfs.fs.acls import Acls
 from coopfs.fs.handles import Handle
 from coopfs.fs.ports import Space
 from coopfs.fs.posix import PosixError
@@ -36,13 +37,14 @@ def without_suid(mode: int) -> int:
 class Files:
     """Content and attributes of one disk. Methods raise PosixError; those that add something, OutOfSpace too."""
 
-    def __init__(self, metadata: Metadata, stage: Stage, space: Space, tree: Tree) -> None:
+    def __init__(self, metadata: Metadata, stage: Stage, space: Space, tree: Tree, acls: Acls) -> None:
         self._metadata = metadata
         self._extents = metadata.extents
         self._stage = stage
         self._units = UnitReader(stage)
         self._space = space
         self._tree = tree
+        self._acls = acls
 
     def write(self, handle: Handle, offset: int, data: bytes) -> int:
         """Returns the bytes written: all. EFBIG."""
@@ -85,11 +87,12 @@ class Files:
         node = self._tree.node(ino)
         if changes.size is not None:
             self._check_size(node, changes.size)
+        acl = None if changes.mode is None else self._acls.after_chmod(ino, changes.mode)
         shrinks = changes.size is not None and changes.size < node.size
         if shrinks:
             self._space.admit_free()
         else:
-            self._space.admit(0, 1)
+            self._space.admit(0 if acl is None else len(acl), 1 if acl is None else 2)
         now, ctime = self._metadata.times()
         mode = node.mode
         if changes.size is not None:
@@ -99,6 +102,8 @@ class Files:
             mode = without_suid(mode)
         if changes.mode is not None:
             mode = stat.S_IFMT(mode) | stat.S_IMODE(changes.mode)
+        if acl is not None:
+            self._acls.follow(ino, acl)
         node = node._replace(
             mode=mode,
             uid=node.uid if changes.uid is None else changes.uid,

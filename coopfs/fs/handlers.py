@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 
 import pyfuse3
 import trio
@@ -15,6 +16,7 @@ from pyfuse3 import EntryAttributes, FileInfo, RequestContext
 
 from coopfs.errors import ContentUnavailable
 from coopfs.fs.boundary import modifies, reads
+from coopfs.fs.callers import ROOT_UID, is_member
 from coopfs.fs.disk import Disk
 from coopfs.fs.entries import absent, attributes
 from coopfs.fs.files import Changes
@@ -27,7 +29,6 @@ from coopfs.local.contents import Local
 from coopfs.local.nodes import Node
 
 DOT, DOTDOT = 1, 2  # positions in a listing; entries follow at cookie + 2
-ROOT_UID = 0
 
 
 class Handlers(pyfuse3.Operations):
@@ -35,7 +36,7 @@ class Handlers(pyfuse3.Operations):
 
     supports_dot_lookup = False
     enable_writeback_cache = False  # it reorders rename and data (P1)
-    enable_acl = False
+    enable_acl = True
 
     def __init__(self, disk: Disk, committer: Committer) -> None:
         super().__init__()
@@ -51,12 +52,12 @@ class Handlers(pyfuse3.Operations):
 
     @modifies
     async def mknod(self, parent_inode: int, name: bytes, mode: int, rdev: int, ctx: RequestContext) -> EntryAttributes:
-        return attributes(self.disk.tree.create(parent_inode, name, mode, ctx.uid, ctx.gid, rdev))
+        return attributes(self.disk.tree.create(parent_inode, name, mode, ctx.uid, ctx.gid, ctx.umask, rdev))
 
     @modifies
     async def mkdir(self, parent_inode: int, name: bytes, mode: int, ctx: RequestContext) -> EntryAttributes:
         directory = stat.S_IFDIR | stat.S_IMODE(mode)
-        return attributes(self.disk.tree.create(parent_inode, name, directory, ctx.uid, ctx.gid))
+        return attributes(self.disk.tree.create(parent_inode, name, directory, ctx.uid, ctx.gid, ctx.umask))
 
     @modifies
     async def symlink(self, parent_inode: int, name: bytes, target: bytes, ctx: RequestContext) -> EntryAttributes:
@@ -133,7 +134,7 @@ class Handlers(pyfuse3.Operations):
     @modifies
     async def setxattr(self, inode: int, name: bytes, value: bytes, ctx: RequestContext) -> None:
         """pyfuse3 has asked getxattr first when XATTR_CREATE or XATTR_REPLACE was given, without an await between."""
-        self.disk.attributes.set(inode, name, value, 0)
+        self.disk.attributes.set(inode, name, value, 0, partial(is_member, ctx))
 
     @modifies
     async def removexattr(self, inode: int, name: bytes, ctx: RequestContext) -> None:
@@ -158,7 +159,7 @@ class Handlers(pyfuse3.Operations):
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: RequestContext
     ) -> tuple[FileInfo, EntryAttributes]:
         regular = stat.S_IFREG | stat.S_IMODE(mode)
-        node = self.disk.tree.create(parent_inode, name, regular, ctx.uid, ctx.gid)
+        node = self.disk.tree.create(parent_inode, name, regular, ctx.uid, ctx.gid, ctx.umask)
         self.disk.attributes.note_incapable(node.ino)
         handle = self.disk.open(node, flags & ~os.O_TRUNC, ctx.uid == ROOT_UID)
         self._committer.hurry()

@@ -9,6 +9,7 @@
 pyfuse3 keeps its session in module globals: one process has one mount at a time.
 """
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -20,6 +21,7 @@ import trio
 
 from coopfs.errors import MountError
 from coopfs.fs.handlers import Handlers
+from coopfs.fs.kernelmount import KernelMount
 from coopfs.limits import FUSE_TASKS
 
 ANSWER_TIMEOUT = 30.0  # seconds for the first statvfs of a new mount
@@ -74,22 +76,34 @@ class Mount:
         MountError: it cannot be mounted here. Operations that nobody committed are the caller's affair.
         """
         await trio.to_thread.run_sync(check_mountpoint, self._mountpoint)
-        try:
-            pyfuse3.init(self._handlers, str(self._mountpoint), self._options)
-        except RuntimeError:
-            self._ended.set()
-            raise MountError(
-                f"{self._mountpoint} cannot be mounted: is the fuse module loaded, /dev/fuse open?"
-            ) from None
+        own = self._mount()
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._serve, nursery.cancel_scope)
                 await self._wait_for_answer()
                 task_status.started()
         finally:
+            if own is not None:
+                own.unmount()
             pyfuse3.close(unmount=True)
             self._handlers.disk.release_all()
             self._ended.set()
+
+    def _mount(self) -> KernelMount | None:
+        """Mount by ourselves if we may, else by way of libfuse."""
+        own = None
+        with contextlib.suppress(OSError):
+            own = KernelMount(self._mountpoint, self._options)
+        try:
+            pyfuse3.init(self._handlers, str(self._mountpoint) if own is None else own.name, self._options)
+        except RuntimeError:
+            if own is not None:
+                own.unmount()
+            self._ended.set()
+            raise MountError(
+                f"{self._mountpoint} cannot be mounted: is the fuse module loaded, /dev/fuse open?"
+            ) from None
+        return own
 
     async def _serve(self, until: trio.CancelScope) -> None:
         await pyfuse3.main(min_tasks=1, max_tasks=FUSE_TASKS)

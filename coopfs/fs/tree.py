@@ -7,6 +7,7 @@ The kernel is mounted with default_permissions: who may do what has been decided
 import errno
 import stat
 
+from coopfs.fs.acls import Acls
 from coopfs.fs.handles import Handles
 from coopfs.fs.ports import Space
 from coopfs.fs.posix import PosixError
@@ -25,12 +26,13 @@ def is_directory(node: Node) -> bool:
 class Tree:
     """Directories and names of one disk. All methods raise PosixError; those that add something, OutOfSpace too."""
 
-    def __init__(self, metadata: Metadata, space: Space, handles: Handles) -> None:
+    def __init__(self, metadata: Metadata, space: Space, handles: Handles, acls: Acls) -> None:
         self._metadata = metadata
         self._nodes = metadata.nodes
         self._names = metadata.names
         self._space = space
         self._handles = handles
+        self._acls = acls
 
     def node(self, ino: int) -> Node:
         """ENOENT: it is gone."""
@@ -74,16 +76,27 @@ class Tree:
         return directory
 
     def create(
-        self, parent: int, name: bytes, mode: int, uid: int, gid: int, rdev: int = 0, target: bytes | None = None
+        self,
+        parent: int,
+        name: bytes,
+        mode: int,
+        uid: int,
+        gid: int,
+        umask: int = 0,
+        rdev: int = 0,
+        target: bytes | None = None,
     ) -> Node:
-        """A new inode of any type. mode: with the type; gid: of the caller, a setgid directory gives its own."""
+        """A new inode of any type. mode: with the type; gid: of the caller, a setgid directory gives its own; a
+        default ACL there counts instead of the umask, and is inherited."""
         kind = stat.S_IFMT(mode) or stat.S_IFREG
         if kind not in TYPES:
             raise PosixError(errno.EINVAL)
         if target is not None and len(target) > SYMLINK_MAX:
             raise PosixError(errno.ENAMETOOLONG)
         directory = self.free_name(parent, name)
-        self._space.admit(0, 2)
+        birth = self._acls.born(directory, kind | stat.S_IMODE(mode), umask)
+        self._space.admit(sum(len(value) for _, value in birth.xattrs), 2 + len(birth.xattrs))
+        mode = birth.mode
         if directory.mode & stat.S_ISGID:
             gid = directory.gid
             if kind == stat.S_IFDIR:
@@ -95,11 +108,11 @@ class Tree:
         links = 2 if new_directory else 1
         device = rdev if kind in DEVICES else 0
         ino = self._metadata.new_ino()
-        mode = kind | stat.S_IMODE(mode)
         node = Node(
             ino, mode, uid, gid, links, device, size, now, now, ctime, parent, name, target, group, group, 0
         )  # fmt: skip
         self._metadata.put(node)
+        self._acls.bestow(ino, birth)
         self._names.add(parent, name, ino)
         self.touch(parent, 1 if new_directory else 0)
         return node

@@ -5,10 +5,21 @@ import stat
 from pathlib import Path
 from random import Random
 
+from coopfs.core.acl import ACCESS, DEFAULT, Acl, Entry, Tag
+
 SMALL_FILES = 300
 BIG_FILE = 12_000_000  # bytes: 16 stripes of 6 x 128 KiB, more than a restore view keeps
 DEPTH = 60  # directories below each other
 NS = 1_000_000_000
+ACL = Acl(
+    (
+        Entry(Tag.OWNER, 6),
+        Entry(Tag.USER, 7, 1234),
+        Entry(Tag.OWNING_GROUP, 4),
+        Entry(Tag.MASK, 5),
+        Entry(Tag.OTHER, 0),
+    )
+)
 
 
 def make_tree(top: Path, seed: int) -> Path:
@@ -105,6 +116,8 @@ def _attributes(top: Path, random: Random) -> None:
         os.setxattr(path, b"user.\xffodd", bytes(range(256)))
         os.setxattr(path, "trusted.secret", random.randbytes(1500))
         os.setxattr(path, "user.empty", b"")
+    for path, name in ((top / "xattrs", ACCESS), (top / "directory", ACCESS), (top / "directory", DEFAULT)):
+        os.setxattr(path, name, ACL.encode())
 
 
 def _deep(top: Path) -> None:

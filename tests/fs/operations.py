@@ -8,26 +8,39 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from coopfs.core.acl import ACCESS, DEFAULT
 from coopfs.fs.disk import Disk
 from coopfs.fs.files import Changes
 from coopfs.fs.posix import PosixError
 from coopfs.limits import ROOT_INO
 from coopfs.local.contents import Local
 from coopfs.local.nodes import Node
+from tests.fs.acl_values import random_acl
 
 Operation = tuple[str, tuple[Any, ...]]
 ROOT = os.geteuid() == 0
 NAMES = [b"a", b"b", b"c", b"d", b"\xff\n", b"n" * 255, b"n" * 256]
 XATTRS = [b"user.one", b"user.two", b"user.three"] + ([b"trusted.four"] if ROOT else [])
 SPECIAL = [stat.S_IFIFO, stat.S_IFSOCK] + ([stat.S_IFCHR, stat.S_IFBLK] if ROOT else [])
+UMASKS = [0, 0o022, 0o077, 0o007] if ROOT else [0]  # what a mount by fusermount3 cannot tell apart is left out
 HANDLES = 3  # files that may be held open, by number
 
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+@contextmanager
+def masking(umask: int) -> Iterator[None]:
+    before = os.umask(umask)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 class Chooser:
@@ -43,12 +56,15 @@ class Chooser:
     def offset(self) -> int:
         return self.random.choice([0, 0, self.random.randrange(100), self.random.randrange(40_000), 4096, 1 << 40])
 
+    def creation(self, modes: list[int]) -> tuple[tuple[bytes, ...], int, int]:
+        return self.path(), self.random.choice(modes), self.random.choice(UMASKS)
+
     def next(self) -> Operation:
         r = self.random
         kinds: dict[str, Callable[[], tuple[Any, ...]]] = {
-            "create": lambda: (self.path(), r.choice([0o644, 0o4755, 0o2711, 0o600])),
-            "mkdir": lambda: (self.path(), r.choice([0o755, 0o2775 if ROOT else 0o755])),
-            "mknod": lambda: (self.path(), r.choice(SPECIAL)),
+            "create": lambda: self.creation([0o666, 0o644, 0o4755, 0o2711, 0o600]),
+            "mkdir": lambda: self.creation([0o777, 0o755, 0o2775 if ROOT else 0o755]),
+            "mknod": lambda: self.creation(SPECIAL),
             "symlink": lambda: (self.path(), b"nowhere/" + b"t" * r.randrange(1, 80)),
             "link": lambda: (self.path(), self.path()),
             "unlink": lambda: (self.path(),),
@@ -60,14 +76,18 @@ class Chooser:
             "read": lambda: (r.randrange(HANDLES), self.offset(), r.choice([1, 4096, 50_000])),
             "ftruncate": lambda: (r.randrange(HANDLES), self.offset()),
             "truncate": lambda: (self.path(), self.offset()),
-            "chmod": lambda: (self.path(), r.choice([0o600, 0o444, 0o4755, 0o2755] if ROOT else [0o600, 0o755])),
+            "chmod": lambda: (self.path(), r.choice([0o600, 0o444, 0o4755, 0o2755, 0o670] if ROOT else [0o600, 0o755])),
             "chown": lambda: (self.path(), r.choice([0, 1000]), r.choice([0, 1000, 1001])),
             "utimens": lambda: (self.path(), r.randrange(1 << 60), r.randrange(1 << 60)),
             "setxattr": lambda: (self.path(), r.choice(XATTRS), r.randbytes(r.randrange(60)), r.choice([0, 0, 1, 2])),
+            "setacl": lambda: (self.path(), r.choice([ACCESS, DEFAULT]), random_acl(r)),
+            "removeacl": lambda: (self.path(), r.choice([ACCESS, DEFAULT])),
+            "getacl": lambda: (self.path(), r.choice([ACCESS, DEFAULT])),
             "removexattr": lambda: (self.path(), r.choice(XATTRS)),
             "getxattr": lambda: (self.path(), r.choice([*XATTRS, b"user." + b"x" * 250])),
         }
         likely = {"create": 3, "mkdir": 3, "write": 8, "open": 4, "rename": 5, "link": 2, "ftruncate": 2, "unlink": 2}
+        likely |= {"setacl": 4, "chmod": 2}
         if not ROOT:
             del kinds["chown"]
         (name,) = r.choices(list(kinds), [likely.get(kind, 1) for kind in kinds])
@@ -96,17 +116,21 @@ class RealSide(Side):
     def at(self, path: tuple[bytes, ...]) -> bytes:
         return os.path.join(self.root, *path)
 
-    def create(self, path: tuple[bytes, ...], mode: int) -> None:
-        descriptor = os.open(self.at(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, mode)
+    def create(self, path: tuple[bytes, ...], mode: int, umask: int = 0) -> None:
+        with masking(umask):
+            descriptor = os.open(self.at(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, mode)
         os.close(descriptor)
 
-    def mkdir(self, path: tuple[bytes, ...], mode: int) -> None:
-        os.mkdir(self.at(path), mode & 0o777)
+    def mkdir(self, path: tuple[bytes, ...], mode: int, umask: int = 0) -> None:
+        with masking(umask):
+            os.mkdir(self.at(path), mode & 0o777)
         if mode & 0o7000:
             os.chmod(self.at(path), mode)
 
-    def mknod(self, path: tuple[bytes, ...], kind: int) -> None:
-        os.mknod(self.at(path), kind | 0o640, os.makedev(1, 3) if kind in (stat.S_IFCHR, stat.S_IFBLK) else 0)
+    def mknod(self, path: tuple[bytes, ...], kind: int, umask: int = 0) -> None:
+        device = os.makedev(1, 3) if kind in (stat.S_IFCHR, stat.S_IFBLK) else 0
+        with masking(umask):
+            os.mknod(self.at(path), kind | 0o664, device)
 
     def symlink(self, path: tuple[bytes, ...], target: bytes) -> None:
         os.symlink(target, self.at(path))
@@ -162,6 +186,15 @@ class RealSide(Side):
     def setxattr(self, path: tuple[bytes, ...], name: bytes, value: bytes, flags: int) -> None:
         os.setxattr(self.at(path), name, value, flags, follow_symlinks=False)
 
+    def setacl(self, path: tuple[bytes, ...], name: bytes, value: bytes) -> None:
+        self.setxattr(path, name, value, 0)
+
+    def removeacl(self, path: tuple[bytes, ...], name: bytes) -> None:
+        self.removexattr(path, name)
+
+    def getacl(self, path: tuple[bytes, ...], name: bytes) -> bytes:
+        return self.getxattr(path, name)
+
     def removexattr(self, path: tuple[bytes, ...], name: bytes) -> None:
         os.removexattr(self.at(path), name, follow_symlinks=False)
 
@@ -200,16 +233,16 @@ class OurSide(Side):
     def _new(self, path: tuple[bytes, ...], mode: int, **more: Any) -> None:
         self.disk.tree.create(self.parent(path), path[-1], mode, os.geteuid(), os.getegid(), **more)
 
-    def create(self, path: tuple[bytes, ...], mode: int) -> None:
-        self._new(path, stat.S_IFREG | mode)
+    def create(self, path: tuple[bytes, ...], mode: int, umask: int = 0) -> None:
+        self._new(path, stat.S_IFREG | mode, umask=umask)
 
-    def mkdir(self, path: tuple[bytes, ...], mode: int) -> None:
-        self._new(path, stat.S_IFDIR | mode & 0o777)
+    def mkdir(self, path: tuple[bytes, ...], mode: int, umask: int = 0) -> None:
+        self._new(path, stat.S_IFDIR | mode & 0o777, umask=umask)
         if mode & 0o7000:
             self.chmod(path, mode)
 
-    def mknod(self, path: tuple[bytes, ...], kind: int) -> None:
-        self._new(path, kind | 0o640, rdev=os.makedev(1, 3))
+    def mknod(self, path: tuple[bytes, ...], kind: int, umask: int = 0) -> None:
+        self._new(path, kind | 0o664, umask=umask, rdev=os.makedev(1, 3))
 
     def symlink(self, path: tuple[bytes, ...], target: bytes) -> None:
         self._new(path, stat.S_IFLNK | 0o777, target=target)
@@ -280,7 +313,16 @@ class OurSide(Side):
         self.disk.files.set_attributes(self.resolve(path).ino, Changes(atime=atime, mtime=mtime), ROOT)
 
     def setxattr(self, path: tuple[bytes, ...], name: bytes, value: bytes, flags: int) -> None:
-        self.disk.attributes.set(self.resolve(path).ino, name, value, flags)
+        self.disk.attributes.set(self.resolve(path).ino, name, value, flags, lambda gid: ROOT)
+
+    def setacl(self, path: tuple[bytes, ...], name: bytes, value: bytes) -> None:
+        self.setxattr(path, name, value, 0)
+
+    def removeacl(self, path: tuple[bytes, ...], name: bytes) -> None:
+        self.removexattr(path, name)
+
+    def getacl(self, path: tuple[bytes, ...], name: bytes) -> bytes:
+        return self.getxattr(path, name)
 
     def removexattr(self, path: tuple[bytes, ...], name: bytes) -> None:
         self.disk.attributes.remove(self.resolve(path).ino, name)
