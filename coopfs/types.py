@@ -75,7 +75,7 @@ class StoredBlock:
     """What a partner returned for a row: opaque, unauthenticated bytes."""
 
     version: int
-    data: bytes
+    data: Octets
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class Write:
 
     row: int
     version: int
-    data: bytes
+    data: Octets
 
 
 class BlockStore(Protocol):
@@ -187,7 +187,7 @@ class BlockStore(Protocol):
 
     opened: Opened
 
-    async def put(self, row: int, version: int, data: bytes) -> None:
+    async def put(self, row: int, version: int, data: Octets) -> None:
         """Return after content and index entry are on stable storage. BlockRefused, Fenced, Refused."""
 
     async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:

@@ -30,6 +30,7 @@ from coopfs.local.hosted.hostrecords import save_master
 from coopfs.local.hosted.storefile import StoreFile, Write, write_header
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.types import Kind, Layout, NodeKey, Place, StoreId, make_version
+from tests.core.samples import coded_data
 
 PROGRAM = Path(__file__).parent.parent / "contrib" / "restore-reference"
 KEYS = make_keys(b"r" * 32, b"s" * 32)
@@ -92,7 +93,7 @@ class Network:
     def put(self, place: Place, kind: Kind, coded: coding.Coded, columns: Sequence[int] = range(LAYOUT.n)) -> None:
         head = coding.header_of(coded, kind, LAYOUT, Place(0, 0), self.groups)
         for j in columns:
-            box = coding.box(KEYS, self.stores[j], j, place, head, coded.shards[j])
+            box = coding.box(KEYS, self.stores[j], j, place, head, bytearray(coded.blocks[j]))
             with StoreFile(self.path_of_store(j)) as store:
                 assert store.put([Write(place.row, place.version, box)]) == [None]
 
@@ -102,7 +103,7 @@ class Network:
         """A data stripe of runs (ino, offset, content): its record, and the extents that name it."""
         fragments = [Fragment(ino, offset, len(content), 1, b"name") for ino, offset, content in runs]
         content = b"".join(content for _, _, content in runs)
-        coded = coding.code_data(LAYOUT, KEYS.tag_key, content, fragments)
+        coded = coded_data(LAYOUT, KEYS.tag_key, content, fragments)
         place, id_ = self.place(), self.stripes
         self.stripes += 1
         self.put(place, Kind.DATA, coded, columns)

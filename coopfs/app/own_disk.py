@@ -49,7 +49,7 @@ from coopfs.tasks.rehold import Rehold
 from coopfs.tasks.retirer import Retirer
 from coopfs.tasks.space import PartnerSpace
 from coopfs.tasks.writer import Writer
-from coopfs.types import Claim, DiskId, NodeKey, Opening, Place
+from coopfs.types import Claim, DiskId, NodeKey, Octets, Opening, Place
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class OwnDisk:
     def disk_id(self) -> DiskId:
         return self.keys.disk
 
-    def _is_mine(self, column: int, place: Place, data: bytes) -> bool:
+    def _is_mine(self, column: int, place: Place, data: Octets) -> bool:
         store = self.places.columns[column][0]
         try:
             coding.unbox(self.keys, store, self.places.layout.id, column, place, data)

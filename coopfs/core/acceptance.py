@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from coopfs import limits
 from coopfs.errors import BlockRefused, Refused
-from coopfs.types import Master, StoredBlock
+from coopfs.types import Master, Octets, StoredBlock
 
 
-def accepts(stored: StoredBlock | None, row: int, version: int, data: bytes) -> bool:
+def accepts(stored: StoredBlock | None, row: int, version: int, data: Octets) -> bool:
     """Whether the block is to be written; False: exactly this is stored, acknowledge it again.
 
     stored: the intact block in the slot, None if it is empty or torn. BlockRefused: the slot holds something that

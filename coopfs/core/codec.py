@@ -20,6 +20,12 @@ def encode(k: int, m: int, shards: Sequence[Octets], engine: Engine = _ENGINE) -
     return _encode(k, m, shards, range(k, k + m), engine)
 
 
+def encode_into(k: int, m: int, shards: Sequence[Octets], into: Sequence[Octets]) -> None:
+    """The same, into m buffers of that length."""
+    if m:
+        _ENGINE.encode(k, k + m, shards, range(k, k + m), into)
+
+
 def column(k: int, m: int, shards: Sequence[Octets], j: int) -> Octets:
     """The shard of column j, 0 <= j < k+m, of k data shards."""
     return shards[j] if j < k else _encode(k, m, shards, (j,), _ENGINE)[0]

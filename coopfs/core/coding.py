@@ -1,57 +1,110 @@
 """From content to boxes and back: the whole way of one stripe (design section 3).
 
-1. `code_data` / `code_meta`: content or payload -> k data shards, m redundancy shards, tag;
-2. `box`: header + shard + pad, sealed for one column's store at (row, version);
-3. `unbox`: a stored block -> header and shard, authenticated;
-4. `join`: any k shards of equal tag -> the k data shards, the tag checked again after decoding.
+1. `draft`: n blocks of zeros, and views of where the content of a data stripe goes in them;
+2. `code_data` / `code_meta`: what lies around the content, then m redundancy shards and the tag;
+3. `box`: header and seal of one block, for one column's store at (row, version), in its place;
+4. `unbox`: a stored block -> header and shard, authenticated;
+5. `join`: any k shards of equal tag -> the k data shards, the tag checked again after decoding.
+
+On the way out content is copied once, into its blocks: everything after that happens where it lies.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coopfs.core import codec, header, meta, seal, stripe
-from coopfs.core.geometry import AUTHENTICATOR, CLEAR, HEADER, block_length, shard_lengths
+from coopfs.core.geometry import CLEAR, HEADER, block_length, shard_lengths
 from coopfs.core.header import Header
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import StorePlace
 from coopfs.core.seal import Binding
-from coopfs.core.stripe import Fragment
+from coopfs.core.stripe import Fragment, Plan
 from coopfs.errors import NotAuthentic
 from coopfs.types import BlockKind, Kind, Layout, Octets, Place
+
+_SHARD = CLEAR + HEADER  # where the shard begins in a block
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A data stripe without its content. content: one view for each shard, to be filled with what `how` puts there."""
+
+    how: Plan
+    blocks: tuple[bytearray, ...]
+
+    @property
+    def content(self) -> list[memoryview]:
+        views = zip(_shards(self.blocks, self.how.shard_length), self.how.slices, strict=False)
+        return [shard[:length] for shard, length in views]
 
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A stripe ready to be sealed: n shards of shard_length bytes by column; slices (): a meta stripe."""
+    """A stripe ready to be sealed: n shards of shard_length bytes by column; slices (): a meta stripe.
+
+    blocks: as long as they will be stored, each with its shard in place. `box` takes them away.
+    """
 
     length: int
     shard_length: int
     slices: tuple[int, ...]
-    shards: tuple[Octets, ...]
+    blocks: tuple[bytearray, ...]
     tag: bytes
 
+    @property
+    def shards(self) -> list[memoryview]:
+        """By column. Only of blocks that are not sealed yet."""
+        return _shards(self.blocks, self.shard_length)
 
-def code_data(layout: Layout, tag_key: bytes, content: bytes, fragments: Sequence[Fragment]) -> Coded:
-    """The shards of a data stripe: `content` is the fragments' bytes one after the other."""
+
+def draft(layout: Layout, fragments: Sequence[Fragment]) -> Draft:
+    """A data stripe whose content are the fragments' bytes, one after the other."""
     how = stripe.plan(fragments, layout.k, layout.block_size)
-    return _coded(layout, tag_key, len(content), how.slices, stripe.build(content, how))
+    return Draft(how, _blank(layout, how.shard_length))
+
+
+def code_data(layout: Layout, tag_key: bytes, filled: Draft) -> Coded:
+    """The shards of a data stripe; its content is in place."""
+    how = filled.how
+    stripe.finish(how, _shards(filled.blocks, how.shard_length)[: layout.k])
+    return _coded(layout, tag_key, sum(how.slices), how.slices, how.shard_length, filled.blocks)
 
 
 def code_meta(layout: Layout, tag_key: bytes, payload: bytes) -> Coded:
     """The shards of a meta stripe."""
     needed = -(-len(payload) // layout.k)
     length = next(each for each in shard_lengths(layout.block_size) if each >= needed)
-    return _coded(layout, tag_key, len(payload), (), meta.shards_of(payload, layout.k, length))
+    return recode(layout, tag_key, len(payload), (), meta.shards_of(payload, layout.k, length))
 
 
 def recode(layout: Layout, tag_key: bytes, length: int, slices: tuple[int, ...], data: Sequence[Octets]) -> Coded:
-    """A stripe from its k data shards, fetched back: what repair seals again at the old version."""
-    return _coded(layout, tag_key, length, slices, data)
+    """A stripe from its k data shards, as they were fetched back: repair seals it again at the old version."""
+    blocks = _blank(layout, len(data[0]))
+    for place, shard in zip(_shards(blocks, len(data[0])), data, strict=False):
+        place[:] = shard
+    return _coded(layout, tag_key, length, slices, len(data[0]), blocks)
 
 
-def _coded(layout: Layout, tag_key: bytes, length: int, slices: tuple[int, ...], data: Sequence[Octets]) -> Coded:
-    shards = (*data, *codec.encode(layout.k, layout.m, data))
-    return Coded(length, len(data[0]), slices, shards, codec.tag(tag_key, data))
+def _coded(
+    layout: Layout,
+    tag_key: bytes,
+    length: int,
+    slices: tuple[int, ...],
+    shard_length: int,
+    blocks: tuple[bytearray, ...],
+) -> Coded:
+    shards = _shards(blocks, shard_length)
+    data = shards[: layout.k]
+    codec.encode_into(layout.k, layout.m, data, shards[layout.k :])
+    return Coded(length, shard_length, slices, blocks, codec.tag(tag_key, data))
+
+
+def _blank(layout: Layout, shard_length: int) -> tuple[bytearray, ...]:
+    return tuple(bytearray(block_length(shard_length)) for _ in range(layout.n))
+
+
+def _shards(blocks: Sequence[bytearray], length: int) -> list[memoryview]:
+    return [memoryview(block)[_SHARD : _SHARD + length] for block in blocks]
 
 
 def header_of(coded: Coded, kind: Kind, layout: Layout, end: Place, group: int) -> Header:
@@ -59,23 +112,22 @@ def header_of(coded: Coded, kind: Kind, layout: Layout, end: Place, group: int) 
     return Header(kind, layout.id, coded.length, coded.shard_length, end, group, coded.tag)
 
 
-def box(keys: DiskKeys, store: StorePlace, column: int, place: Place, head: Header, shard: Octets) -> bytes:
-    """The block of one column, a multiple of BLOCK_ROUNDING bytes."""
-    encoded = head.encode()
-    pad = block_length(len(shard)) - CLEAR - AUTHENTICATOR - len(encoded) - len(shard)
-    plaintext = b"".join((encoded, shard, bytes(pad)))
-    return seal.seal(keys.box_keys(store.store), binding(keys, store, head.layout, column, place), plaintext)
+def box(keys: DiskKeys, store: StorePlace, column: int, place: Place, head: Header, block: bytearray) -> bytearray:
+    """Seal the block of one column, its shard being in place. The same object."""
+    block[CLEAR:_SHARD] = head.encode()
+    seal.seal_in_place(keys.box_keys(store.store), binding(keys, store, head.layout, column, place), block)
+    return block
 
 
 def unbox(
-    keys: DiskKeys, store: StorePlace, layout: int, column: int, place: Place, data: bytes
-) -> tuple[Header, bytes]:
+    keys: DiskKeys, store: StorePlace, layout: int, column: int, place: Place, data: Octets
+) -> tuple[Header, memoryview]:
     """Header and shard of a stored block. NotAuthentic: not this disk's, store's, column's, row's or version's."""
     plaintext = seal.unseal(keys.box_keys(store.store), binding(keys, store, layout, column, place), data)
     head = header.decode(plaintext)
     if head.layout != layout:
         raise NotAuthentic("a block's header names another layout than its store")
-    return head, plaintext[HEADER : HEADER + head.shard_length]
+    return head, memoryview(plaintext)[HEADER : HEADER + head.shard_length]
 
 
 def binding(keys: DiskKeys, store: StorePlace, layout: int, column: int, place: Place) -> Binding:
@@ -83,7 +135,7 @@ def binding(keys: DiskKeys, store: StorePlace, layout: int, column: int, place: 
     return Binding(BlockKind.BLOCK, keys.disk, layout, store.store, store.sealed_for, column, place.row, place.version)
 
 
-def join(layout: Layout, tag_key: bytes, head: Header, shards: Mapping[int, bytes]) -> list[Octets]:
+def join(layout: Layout, tag_key: bytes, head: Header, shards: Mapping[int, Octets]) -> list[Octets]:
     """The k data shards from at least k shards by column, all of head's tag. NotAuthentic: they do not fit together."""
     if any(len(shard) != head.shard_length for shard in shards.values()):
         raise NotAuthentic("the shards of a stripe differ in length")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from coopfs.core.geometry import HEADER
 from coopfs.errors import NotAuthentic
-from coopfs.types import Kind, Place
+from coopfs.types import Kind, Octets, Place
 
 _FORMAT = struct.Struct(">BBHIIIQQ16s")
 assert _FORMAT.size == HEADER
@@ -43,7 +43,7 @@ class Header:
         return _FORMAT.pack(self.kind, 0, self.layout, *lengths, self.end.row, self.end.version, self.group, self.tag)
 
 
-def decode(data: bytes) -> Header:
+def decode(data: Octets) -> Header:
     """The header at the start of a block's plaintext. NotAuthentic: not a header of this format."""
     if len(data) < HEADER:
         raise NotAuthentic("a block is too short for its header")

@@ -107,7 +107,7 @@ def open_master(keys: DiskKeys, stored: Master, partner: NodeKey) -> MasterBlock
     """The block from one partner's copy. NotAuthentic: altered, another disk's or partner's, or of a newer format."""
     if len(stored.data) > MAX_MASTER:
         raise NotAuthentic("a master block is larger than any")
-    plaintext = unseal(keys.box_keys(NO_STORE), _binding(keys, partner, stored.counter), stored.data)
+    plaintext = bytes(unseal(keys.box_keys(NO_STORE), _binding(keys, partner, stored.counter), stored.data))
     signature, body = plaintext[:SIGNATURE], plaintext[SIGNATURE:]
     keys.verify(_CONTEXT + keys.disk + body, signature)
     try:

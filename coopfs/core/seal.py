@@ -9,6 +9,9 @@ leaves room for a nonce made of the content; BLAKE3 hashes 3.4-6.3 GB/s where BL
    goes wrong with versions;
 3. box = clear part + AEGIS-256(plaintext, associated data).
 
+PyNaCl's own functions would copy plaintext and box once more each, and clear the memory between: 0.20 ms for 256 KiB,
+where the cipher takes 0.036. So libsodium is called through what they call it through.
+
 Clear part, 48 bytes, big-endian: suite u8, reserved u8, key id u16, ciphertext length u32, version u64, nonce 32 bytes.
 """
 
@@ -17,12 +20,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from blake3 import blake3
-from nacl.bindings import crypto_aead_aegis256_decrypt, crypto_aead_aegis256_encrypt
-from nacl.exceptions import CryptoError
+from nacl._sodium import ffi, lib
 
 from coopfs.core.geometry import AUTHENTICATOR, CLEAR
 from coopfs.errors import NotAuthentic
-from coopfs.types import BlockKind, DiskId, NodeKey, StoreId
+from coopfs.types import BlockKind, DiskId, NodeKey, Octets, StoreId
 
 SUITE = 1
 NO_STORE = StoreId(bytes(16))  # of boxes that lie in no store: master blocks
@@ -80,26 +82,41 @@ def _derive(read_key: bytes, purpose: bytes, subject: bytes) -> bytes:
 
 def seal(keys: BoxKeys, binding: Binding, plaintext: bytes) -> bytes:
     """The box: CLEAR + len(plaintext) + AUTHENTICATOR bytes."""
+    box = bytearray(CLEAR) + plaintext + bytes(AUTHENTICATOR)
+    seal_in_place(keys, binding, box)
+    return bytes(box)
+
+
+def seal_in_place(keys: BoxKeys, binding: Binding, box: bytearray) -> None:
+    """The plaintext lies in the middle of the box already; what is around it is overwritten."""
     associated = binding.encode(keys.key_id)
-    nonce = blake3(associated, key=keys.nonce).update(plaintext).digest()
-    sealed = crypto_aead_aegis256_encrypt(plaintext, associated, nonce, keys.box)
-    return _CLEAR.pack(SUITE, 0, keys.key_id, len(sealed), binding.version, nonce) + sealed
+    length = len(box) - CLEAR - AUTHENTICATOR
+    nonce = blake3(associated, key=keys.nonce).update(memoryview(box)[CLEAR:-AUTHENTICATOR]).digest()
+    _CLEAR.pack_into(box, 0, SUITE, 0, keys.key_id, length + AUTHENTICATOR, binding.version, nonce)
+    text = ffi.from_buffer(box) + CLEAR
+    lib.crypto_aead_aegis256_encrypt(
+        *(text, ffi.NULL, text, length, associated, len(associated), ffi.NULL, nonce, keys.box)
+    )
 
 
-def unseal(keys: BoxKeys, binding: Binding, box: bytes) -> bytes:
+def unseal(keys: BoxKeys, binding: Binding, box: Octets) -> bytearray:
     """The plaintext. NotAuthentic: another suite or key, or any bit of box or binding differs."""
     if len(box) < CLEAR + AUTHENTICATOR:
         raise NotAuthentic("a block is too short to be one")
     suite, reserved, key_id, length, version, nonce = _CLEAR.unpack_from(box)
     if (suite, reserved, key_id, version) != (SUITE, 0, keys.key_id, binding.version) or length != len(box) - CLEAR:
         raise NotAuthentic("a block is of another suite, key, version or length than it should be")
-    try:
-        return crypto_aead_aegis256_decrypt(box[CLEAR:], binding.encode(key_id), nonce, keys.box)
-    except CryptoError:
-        raise NotAuthentic("a block does not authenticate") from None
+    associated = binding.encode(key_id)
+    text = bytearray(length - AUTHENTICATOR)
+    sealed = ffi.from_buffer(box) + CLEAR
+    if lib.crypto_aead_aegis256_decrypt(
+        *(ffi.from_buffer(text), ffi.NULL, ffi.NULL, sealed, length, associated, len(associated), nonce, keys.box)
+    ):
+        raise NotAuthentic("a block does not authenticate")
+    return text
 
 
-def version_of(box: bytes) -> int:
+def version_of(box: Octets) -> int:
     """The version in the clear part: a claim until the box is unsealed. NotAuthentic: too short."""
     if len(box) < CLEAR:
         raise NotAuthentic("a block is too short to be one")

@@ -41,7 +41,7 @@ from blake3 import blake3
 
 from coopfs import limits
 from coopfs.errors import HomeError
-from coopfs.types import DiskId, StoreId
+from coopfs.types import DiskId, Octets, StoreId
 
 PAGE = 4096  # bytes
 ENTRY = limits.INDEX_ENTRY
@@ -136,7 +136,7 @@ def decode_entries(slab: bytes, store: StoreId, first: int) -> Iterator[tuple[in
         start += ENTRY
 
 
-def checksum(data: bytes) -> bytes:
+def checksum(data: Octets) -> bytes:
     """BLAKE3-128."""
     return blake3(data).digest(length=CHECKSUM)
 

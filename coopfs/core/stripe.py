@@ -5,7 +5,7 @@ The life of a data stripe's content:
 1. fragments (runs of one file's bytes) are appended while the stripe is open; `Packer` says how much still fits;
 2. at sealing `plan` chooses the shortest shards that hold everything; content goes into shard 0, then 1, ... k-1,
    a fragment that reaches a shard's end goes on in the next;
-3. `build` writes the shards: content, zero pad, directory, footer.
+3. content is read into its slices of the shards; `finish` writes what follows it.
 
     shard = content | zero pad | directory | directory length u32 | content length u32
 
@@ -169,25 +169,19 @@ def _pack(fragments: Sequence[Fragment], k: int, shard_length: int) -> Plan | No
     return Plan(shard_length, tuple(packer.slices), tuple(packer.parts))
 
 
-def build(content: bytes, how: Plan) -> list[bytes]:
-    """The k data shards of `content`, the fragments' bytes one after the other."""
-    view = memoryview(content)
-    directories: list[list[bytes]] = [[] for _ in how.slices]
-    at = 0
+def finish(how: Plan, shards: Sequence[memoryview]) -> None:
+    """Write directory and footer of each of the k data shards, zeros but for their content."""
+    directories: list[list[bytes]] = [[] for _ in shards]
+    ends = [0] * len(shards)
     for part in how.parts:
-        f = part.fragment
-        directories[part.shard].append(_entry(part, view[at : at + f.length]))
-        at += f.length
-    assert at == len(content) == sum(how.slices)
-    shards = []
-    start = 0
-    for length, entries in zip(how.slices, directories, strict=True):
+        start = ends[part.shard]
+        ends[part.shard] = end = start + part.fragment.length
+        directories[part.shard].append(_entry(part, shards[part.shard][start:end]))
+    assert tuple(ends) == how.slices
+    for shard, length, entries in zip(shards, how.slices, directories, strict=True):
         directory = b"".join(entries)
-        pad = how.shard_length - length - len(directory) - _FOOTER.size
-        footer = _FOOTER.pack(len(directory), length)
-        shards.append(b"".join((view[start : start + length], bytes(pad), directory, footer)))
-        start += length
-    return shards
+        tail = directory + _FOOTER.pack(len(directory), length)
+        shard[len(shard) - len(tail) :] = tail
 
 
 def _entry(part: Part, content: memoryview) -> bytes:
@@ -215,7 +209,7 @@ def locate(slices: Sequence[int], at: int, length: int) -> Iterator[tuple[int, i
         start += size
 
 
-def read_directory(shard: bytes) -> list[Entry]:
+def read_directory(shard: Octets) -> list[Entry]:
     """What a single data shard tells of its own bytes. NotAuthentic: no directory of this format, or a bad checksum."""
     try:
         directory_length, content_length = _FOOTER.unpack_from(shard, len(shard) - _FOOTER.size)

@@ -11,6 +11,7 @@ at its length; so a file that was there when the process started is not read bef
 import errno
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
 from enum import Enum, auto
 from pathlib import Path
 
@@ -100,6 +101,25 @@ class Contents:
         if len(data) < length or (stripe in self._unproved and not self._prove(stripe, data)):
             return None
         return data[:length]
+
+    def read_whole(self, stripe: int, views: Sequence[memoryview]) -> bool:
+        """Fill the views with a stripe's content, one after the other; False: it is not here. Waits for the disk; safe
+        in a thread."""
+        try:
+            with open(self.path(stripe), "rb", buffering=0) as file:
+                if stripe in self._unproved and not self._prove(stripe, file.readall()):
+                    return False
+                at = 0
+                wanted = sum(map(len, views))
+                if os.preadv(file.fileno(), views, 0) == wanted:  # one call: the usual case
+                    return True
+                for view in views:
+                    if fill(file.fileno(), at, view, 0) is not Local.READ:
+                        return False
+                    at += len(view)
+                return True
+        except FileNotFoundError:
+            return False
 
     def _prove(self, stripe: int, data: bytes) -> bool:
         if len(data) < HASH or blake3(memoryview(data)[:-HASH]).digest() != data[-HASH:]:

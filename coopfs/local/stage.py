@@ -7,7 +7,7 @@ comes back with `keep` when somebody has fetched it.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from coopfs.core.cache import Cache, charge_of
@@ -208,6 +208,11 @@ class Stage:
     def content(self, stripe: int, length: int) -> bytes | None:
         """The first `length` bytes of a stripe, None if they are not here. Waits for the disk; safe in a thread."""
         return self.contents.whole(stripe, length)
+
+    def read_whole(self, stripe: int, views: Sequence[memoryview]) -> bool:
+        """Fill the views with a stripe's whole content, one after the other; False: it is not here. Waits for the disk;
+        safe in a thread."""
+        return self.contents.read_whole(stripe, views)
 
     # --- what comes back from partners ----------------------------------------------------------------------------
 

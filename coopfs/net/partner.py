@@ -15,7 +15,20 @@ from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import PeerError, ProtocolError
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
 from coopfs.net.link import Link
-from coopfs.types import BlockStore, Claim, DiskId, Grant, Master, Opened, Opening, Proposal, Slot, StoredBlock, Write
+from coopfs.types import (
+    BlockStore,
+    Claim,
+    DiskId,
+    Grant,
+    Master,
+    Octets,
+    Opened,
+    Opening,
+    Proposal,
+    Slot,
+    StoredBlock,
+    Write,
+)
 
 Expected = TypeVar("Expected", bound=Answer)
 
@@ -35,7 +48,7 @@ class RemoteStore:
         self._number = number
         self._closed = False
 
-    async def put(self, row: int, version: int, data: bytes) -> None:
+    async def put(self, row: int, version: int, data: Octets) -> None:
         assert len(data) <= MAX_BLOCK_SIZE
         await _request(self._link, Put(self._number, row, version, data), Done)
 

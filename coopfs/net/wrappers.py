@@ -14,6 +14,7 @@ from coopfs.types import (
     DiskId,
     Grant,
     Master,
+    Octets,
     Opened,
     Opening,
     Partner,
@@ -70,7 +71,7 @@ class LimitedStore:
         self._store = store
         self._toll = toll
 
-    async def put(self, row: int, version: int, data: bytes) -> None:
+    async def put(self, row: int, version: int, data: Octets) -> None:
         await self._pay(self._toll.puts, len(data))
         await self._store.put(row, version, data)
 

@@ -1,6 +1,6 @@
 """The CPU's work on stripes, in threads: coding, sealing, and getting the shards of a stripe that was sealed before.
 
-Two at a time: zfec, AEGIS and BLAKE3 leave the interpreter lock while they work, and these machines have few cores.
+Two at a time: ISA-L, AEGIS and BLAKE3 leave the interpreter lock while they work, and these machines have few cores.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -52,9 +52,9 @@ class Coder:
         self._fetch = fetch
         self._limiter = trio.CapacityLimiter(CODING_THREADS)
 
-    async def code_data(self, run: Sequence[tuple[int, int]]) -> list[Coded]:
-        """The shards of data stripes, (id, content bytes) each, from the stage. StateError: content is not there."""
-        wanted = [(id_, length, self._stripes.fragments(id_)) for id_, length in run]
+    async def code_data(self, run: Sequence[int]) -> list[Coded]:
+        """The shards of data stripes from the stage. StateError: content is not there."""
+        wanted = [(id_, self._stripes.fragments(id_)) for id_ in run]
         return await self._run(self._code_run, wanted)
 
     async def code_meta(self, payload: bytes) -> Coded:
@@ -76,8 +76,10 @@ class Coder:
         assert stripe.end is not None
         return coding.header_of(coded, stripe.kind, self._layout, stripe.end, stripe.born)
 
-    async def boxes(self, sealed: Sequence[tuple[Sealed, Header, Coded]], columns: Sequence[int]) -> list[list[bytes]]:
-        """For each sealed stripe its blocks for these columns, in their order."""
+    async def boxes(
+        self, sealed: Sequence[tuple[Sealed, Header, Coded]], columns: Sequence[int]
+    ) -> list[list[bytearray]]:
+        """For each sealed stripe its blocks for these columns, in their order. They are taken from what was coded."""
         return await self._run(self._boxes, sealed, columns)
 
     async def _local(self, stripe: Sealed) -> Coded | None:
@@ -90,27 +92,28 @@ class Coder:
         fragments = self._stripes.fragments(id_)
         if sum(fragment.length for fragment in fragments) != length:
             return None  # after a takeover only what lives is known, not all that the stripe carries
-        return await self._run(self._read_and_code, id_, length, fragments)
+        return await self._run(self._read_and_code, id_, fragments)
 
-    def _code_run(self, run: Sequence[tuple[int, int, list[Fragment]]]) -> list[Coded]:
+    def _code_run(self, run: Sequence[tuple[int, list[Fragment]]]) -> list[Coded]:
         result = []
-        for id_, length, fragments in run:
-            coded = self._read_and_code(id_, length, fragments)
+        for id_, fragments in run:
+            coded = self._read_and_code(id_, fragments)
             if coded is None:
                 raise StateError(f"content that was not sent yet is gone from the stage (stripe {id_}): {REMEDY}")
             result.append(coded)
         return result
 
-    def _read_and_code(self, id_: int, length: int, fragments: list[Fragment]) -> Coded | None:
-        content = self._stage.content(id_, length)
-        return None if content is None else coding.code_data(self._layout, self._tag_key, content, fragments)
+    def _read_and_code(self, id_: int, fragments: list[Fragment]) -> Coded | None:
+        draft = coding.draft(self._layout, fragments)
+        if not self._stage.read_whole(id_, draft.content):
+            return None
+        return coding.code_data(self._layout, self._tag_key, draft)
 
-    def _boxes(self, sealed: Sequence[tuple[Sealed, Header, Coded]], columns: Sequence[int]) -> list[list[bytes]]:
-        result = []
-        for stripe, head, coded in sealed:
-            shards = ((j, self._stores[j], coded.shards[j]) for j in columns)
-            result.append([coding.box(self._keys, store, j, stripe.place, head, shard) for j, store, shard in shards])
-        return result
+    def _boxes(self, sealed: Sequence[tuple[Sealed, Header, Coded]], columns: Sequence[int]) -> list[list[bytearray]]:
+        return [
+            [coding.box(self._keys, self._stores[j], j, stripe.place, head, coded.blocks[j]) for j in columns]
+            for stripe, head, coded in sealed
+        ]
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await trio.to_thread.run_sync(partial(work, *args, **kwargs), limiter=self._limiter)

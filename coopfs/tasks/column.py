@@ -23,7 +23,7 @@ from coopfs.limits import COLUMN_QUEUE, PUT_RUN, PUTS_IN_FLIGHT, RECONNECT_MAX, 
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network, read_inventory
 from coopfs.tasks.signal import Signal
-from coopfs.types import BlockStore, Opening, Partner, Place, Write
+from coopfs.types import BlockStore, Octets, Opening, Partner, Place, Write
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Parcel:
 
     stripe: int
     place: Place
-    box: bytes
+    box: Octets
 
 
 class Column:
@@ -50,7 +50,7 @@ class Column:
         opening: Opening,
         network: Network,
         ledger: Ledger,
-        is_mine: Callable[[int, Place, bytes], bool],
+        is_mine: Callable[[int, Place, Octets], bool],
     ) -> None:
         self.number = number
         self.place = place

@@ -52,7 +52,7 @@ class _Hunt:
     tag: bytes | None
     left: list[Source]
     under_way: int = 0
-    found: defaultdict[Header, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
+    found: defaultdict[Header, dict[int, memoryview]] = field(default_factory=lambda: defaultdict(dict))
     overwritten: set[int] = field(default_factory=set)  # columns whose slot holds something newer
     moved: Signal = field(default_factory=Signal)
 
@@ -109,7 +109,7 @@ class Fetcher:
             )
         return await self._join(complete, hunt.found[complete])
 
-    async def _join(self, header: Header, shards: dict[int, bytes]) -> Fetched:
+    async def _join(self, header: Header, shards: dict[int, memoryview]) -> Fetched:
         join = partial(coding.join, self._layout, self._tag_key, header, shards)
         try:
             return Fetched(header, await trio.to_thread.run_sync(join, limiter=self._limiter))
@@ -133,7 +133,7 @@ class Fetcher:
 
     async def block(
         self, source: Source, place: Place, overwritten: set[int] | None = None
-    ) -> tuple[Header, bytes] | None:
+    ) -> tuple[Header, memoryview] | None:
         """Header and shard of one column's block at exactly this place; None: no answer, not there, or not authentic.
 
         overwritten: gets the column's number if its slot holds something newer.
@@ -145,7 +145,7 @@ class Fetcher:
 
     async def ask(
         self, source: Source, place: Place, overwritten: set[int] | None = None
-    ) -> tuple[Header, bytes] | None:
+    ) -> tuple[Header, memoryview] | None:
         """As `block`, but PeerError: no answer, which says nothing of what is there."""
         if source.session is None:
             raise PartnerAway("not connected")

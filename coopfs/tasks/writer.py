@@ -88,7 +88,7 @@ class Writer:
         """run: (id, content bytes) of each stripe."""
         try:
             sealed: list[tuple[Sealed, Coded]] = []
-            for (id_, length), coded in zip(run, await self._coder.code_data(run), strict=True):
+            for (id_, length), coded in zip(run, await self._coder.code_data([id_ for id_, _ in run]), strict=True):
                 place = await self._place()
                 end = self._log.end
                 stripe = Sealed(
@@ -116,7 +116,7 @@ class Writer:
         boxes = await self._coder.boxes(headed, [column.number for column in columns])
         headed.clear()
         stripes = [stripe for stripe, _ in sealed]
-        sealed.clear()  # the shards: as many bytes again as the boxes, while columns are waited for
+        sealed.clear()
         for stripe, row in zip(stripes, boxes, strict=True):
             for column, box in zip(columns, row, strict=True):
                 await column.send(Parcel(stripe.id, stripe.place, box))

@@ -1,12 +1,16 @@
 """Fixed keys and small disks that the tests of the formats share."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from coopfs.core import coding
+from coopfs.core.coding import Coded
 from coopfs.core.keys import make_keys
 from coopfs.core.master import Floor, LayoutPlaces, MasterBlock, StorePlace
 from coopfs.core.meta import FIRST_CHAIN, MetaHead
 from coopfs.core.records import Extent, Inode, Name, Record, Stripe, Tombstone, Truncate, Type, Xattr
 from coopfs.core.seal import Binding
+from coopfs.core.stripe import Fragment
 from coopfs.types import BlockKind, DiskId, Layout, NodeKey, Place, StoreId, make_version
 
 KEYS = make_keys(bytes(range(32)), bytes(range(32, 64)))
@@ -97,3 +101,12 @@ def flipped(data: bytes, bit: int) -> bytes:
     changed = bytearray(data)
     changed[bit // 8] ^= 1 << bit % 8
     return bytes(changed)
+
+
+def coded_data(layout: Layout, tag_key: bytes, content: bytes, fragments: Sequence[Fragment]) -> Coded:
+    """A data stripe of this content, the fragments' bytes one after the other."""
+    draft = coding.draft(layout, fragments)
+    for view in draft.content:
+        view[:], content = content[: len(view)], content[len(view) :]
+    assert not content
+    return coding.code_data(layout, tag_key, draft)

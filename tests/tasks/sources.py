@@ -28,7 +28,7 @@ from coopfs.types import (
     Write,
     make_version,
 )
-from tests.core.samples import KEYS
+from tests.core.samples import KEYS, coded_data
 from tests.memory import MemoryHost
 
 LAYOUT = Layout(1, 2, 2, 48 * 1024)
@@ -112,15 +112,16 @@ class Made:
 
     @property
     def data(self) -> list[bytes]:
-        return list(self.coded.shards[: LAYOUT.k])
+        return [bytes(shard) for shard in self.coded.shards[: LAYOUT.k]]
 
     def box(self, source: Source, place: Place = PLACE) -> bytes:
-        return coding.box(KEYS, source.place, source.number, place, self.header, self.coded.shards[source.number])
+        block = bytearray(self.coded.blocks[source.number])
+        return bytes(coding.box(KEYS, source.place, source.number, place, self.header, block))
 
 
 def stripe(seed: int, length: int = 50_000) -> Made:
     content = Random(seed).randbytes(length)
-    coded = coding.code_data(LAYOUT, KEYS.tag_key, content, [Fragment(7, 0, length, 1, b"f")])
+    coded = coded_data(LAYOUT, KEYS.tag_key, content, [Fragment(7, 0, length, 1, b"f")])
     return Made(coded, coding.header_of(coded, Kind.DATA, LAYOUT, END, 1))
 
 

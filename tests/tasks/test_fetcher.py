@@ -119,8 +119,7 @@ def test_shards_that_do_not_make_their_tag_are_refused() -> None:
     async def main(sources: list[Source]) -> None:
         one, other = stripe(1), stripe(2)
         await store_at(one, sources[:1])
-        shard = other.coded.shards[1]
-        box = coding.box(KEYS, sources[1].place, 1, PLACE, one.header, shard)
+        box = coding.box(KEYS, sources[1].place, 1, PLACE, one.header, bytearray(other.coded.blocks[1]))
         await sources[1].store.put(PLACE.row, PLACE.version, box)
         with pytest.raises(ContentUnavailable, match="tag"):
             await fetcher_of(sources).fetch(PLACE, None)
@@ -133,7 +132,8 @@ def test_blocks_of_another_row_column_or_key_are_missing_blocks() -> None:
         made = stripe(1)
         await store_at(made, sources[2:])
         elsewhere = made.box(sources[0], END)
-        foreign = coding.box(OTHER_KEYS, sources[1].place, 1, PLACE, made.header, made.coded.shards[1])
+        block = bytearray(made.coded.blocks[1])
+        foreign = coding.box(OTHER_KEYS, sources[1].place, 1, PLACE, made.header, block)
         await sources[0].store.put(PLACE.row, PLACE.version, elsewhere)
         await sources[1].store.put(PLACE.row, PLACE.version, foreign)
         fetcher = fetcher_of(sources)

@@ -8,7 +8,7 @@ from coopfs.core.wire.message_map import U16, U32, U64, Fields
 from coopfs.core.wire.message_types import ID_SIZE, SIGNATURE_SIZE, Wire, bounded
 from coopfs.errors import ProtocolError
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE, MAX_MASTER, MAX_ROWS, MIN_BLOCK_SIZE
-from coopfs.types import Master, Opened, Slot, StoredBlock
+from coopfs.types import Master, Octets, Opened, Slot, StoredBlock
 
 _SLOT = struct.Struct(">IQI")  # row, version, length
 MASTER_SLOTS = 2  # master blocks kept per disk
@@ -22,7 +22,7 @@ class Done:
         return {}, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls()
 
@@ -47,7 +47,7 @@ class OpenedStore:
         }, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(
             fields.whole("store", U32),
@@ -74,7 +74,7 @@ class Got:
         return {"version": self.block.version}, self.block.data
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         if fields.has("empty") and fields.truth("empty"):
             bounded(body, 0)
             return cls(None)
@@ -92,7 +92,7 @@ class Slots:
         return {}, b"".join(_SLOT.pack(slot.row, slot.version, slot.length) for slot in self.slots)
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         if len(bounded(body, cls.PAGE_SIZE)) % _SLOT.size:
             raise ProtocolError(f"an inventory of {len(body)} bytes is not a whole number of {_SLOT.size}-byte slots")
         slots = tuple(Slot(*values) for values in _SLOT.iter_unpack(body))
@@ -117,14 +117,14 @@ class Masters:
         }, b"".join(master.data for master in self.masters)
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         counters = fields.wholes("counters", MASTER_SLOTS, U64)
         lengths = fields.wholes("lengths", MASTER_SLOTS, MAX_MASTER)
         if len(counters) != len(lengths) or sum(lengths) != len(body):
             raise ProtocolError("the lengths of the master blocks do not fit what was sent")
         masters = []
         for counter, length in zip(counters, lengths, strict=True):
-            masters.append(Master(counter, body[:length]))
+            masters.append(Master(counter, bytes(body[:length])))
             body = body[length:]
         return cls(tuple(masters))
 
@@ -139,7 +139,7 @@ class Agreed:
         return {"signature": self.signature}, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(fields.octets("signature", SIGNATURE_SIZE))
 

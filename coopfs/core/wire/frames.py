@@ -19,6 +19,7 @@ from enum import IntEnum
 from coopfs.core.wire.noise import MAX_PLAINTEXT
 from coopfs.errors import ProtocolError
 from coopfs.limits import MAX_FRAME, MAX_MAP
+from coopfs.types import Octets
 
 _HEAD = struct.Struct(">IBBII")
 _LENGTH = struct.Struct(">I")
@@ -44,7 +45,7 @@ class Frame:
     flag: Flag
     request: int
     map: bytes
-    body: bytes = b""
+    body: Octets = b""
 
 
 def plaintexts(frame: Frame) -> Iterator[bytes | memoryview]:

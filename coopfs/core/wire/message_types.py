@@ -5,7 +5,7 @@ from typing import Any
 
 from coopfs.core.wire.message_map import U16, U63, Fields
 from coopfs.errors import ProtocolError
-from coopfs.types import Claim, DiskId
+from coopfs.types import Claim, DiskId, Octets
 
 ID_SIZE = 16  # bytes of a disk id, store id, claimer, token, incarnation or digest
 SIGNATURE_SIZE = 64  # bytes, Ed25519
@@ -37,7 +37,7 @@ class MessageType(IntEnum):
     GOODBYE = 20
 
 
-Wire = tuple[dict[str, Any], bytes]  # map, body
+Wire = tuple[dict[str, Any], Octets]  # map, body
 
 
 def claim_map(claim: Claim) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def parse_claim(fields: Fields) -> Claim:
     )
 
 
-def bounded(body: bytes, size: int) -> bytes:
+def bounded(body: Octets, size: int) -> Octets:
     """`body` if it has at most `size` bytes, else ProtocolError."""
     if len(body) > size:
         raise ProtocolError(f"a message body of {len(body)} bytes is larger than {size}")

@@ -19,7 +19,7 @@ from coopfs.core.wire.message_types import (
     parse_claim,
 )
 from coopfs.limits import MAX_ADDRESSES, MAX_FEATURE_NAME, MAX_FEATURES, MAX_TEXT
-from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Proposal, StoreId
+from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Octets, Proposal, StoreId
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Hello:
         }, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(
             incarnation=fields.octets("incarnation", ID_SIZE),
@@ -73,7 +73,7 @@ class ClaimEpoch:
         return claim_map(self.claim), b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(parse_claim(fields))
 
@@ -89,7 +89,7 @@ class GetMasters:
         return {"disk": self.disk}, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(DiskId(fields.octets("disk", ID_SIZE)))
 
@@ -106,8 +106,8 @@ class PutMaster:
         return {"claim": claim_map(self.claim), "counter": self.master.counter}, self.master.data
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
-        master = Master(fields.whole("counter", U64), body)
+    def parse(cls, fields: Fields, body: Octets) -> Self:
+        master = Master(fields.whole("counter", U64), bytes(body))
         return cls(parse_claim(fields.fields("claim")), master)
 
 
@@ -131,7 +131,7 @@ class Agree:
         }, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(
             Proposal(
@@ -158,7 +158,7 @@ class GrantReading:
         return {"disk": grant.disk, "store": grant.store, "reader": grant.reader, "until": grant.until}, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(
             Grant(
@@ -180,7 +180,7 @@ class Ping:
         return {}, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls()
 
@@ -196,6 +196,6 @@ class Goodbye:
         return {"reason": printable(self.reason)}, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(fields.text("reason"))

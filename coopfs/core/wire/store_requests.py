@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 from coopfs.core.wire.message_map import U32, U64, Fields
 from coopfs.core.wire.message_types import ID_SIZE, MessageType, Wire, bounded, claim_map, parse_claim
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
-from coopfs.types import DiskId, Opening, StoreId, StoreSpec
+from coopfs.types import DiskId, Octets, Opening, StoreId, StoreSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Open:
         }, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         create = None
         if fields.has("create"):
@@ -62,7 +62,7 @@ class Close:
         return {"store": self.store}, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(fields.whole("store", U32))
 
@@ -75,13 +75,13 @@ class Put:
     store: int
     row: int
     version: int
-    data: bytes
+    data: Octets
 
     def wire(self) -> Wire:
         return {"store": self.store, "row": self.row, "version": self.version}, self.data
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         return cls(
             store=fields.whole("store", U32),
             row=fields.whole("row", U32),
@@ -102,7 +102,7 @@ class Get:
         return {"store": self.store, "row": self.row}, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(fields.whole("store", U32), fields.whole("row", U32))
 
@@ -120,7 +120,7 @@ class Inventory:
         return {"store": self.store, "first_row": self.first_row, "limit": self.limit}, b""
 
     @classmethod
-    def parse(cls, fields: Fields, body: bytes) -> Self:
+    def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(
             store=fields.whole("store", U32),

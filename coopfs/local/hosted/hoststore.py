@@ -10,7 +10,7 @@ from coopfs.core.acceptance import check_put
 from coopfs.errors import PeerError, Refused
 from coopfs.local.hosted.hosteddisk import HostedDisk
 from coopfs.local.hosted.storefile import StoreFile
-from coopfs.types import Claim, Opened, Slot, StoredBlock, Write
+from coopfs.types import Claim, Octets, Opened, Slot, StoredBlock, Write
 
 
 class HostStore:
@@ -36,7 +36,7 @@ class HostStore:
         self._calls = 0
         self._closed = False
 
-    async def put(self, row: int, version: int, data: bytes) -> None:
+    async def put(self, row: int, version: int, data: Octets) -> None:
         """Group commit: see HostedDisk.put. BlockRefused, Fenced, Refused."""
         (error,) = await self.put_many((Write(row, version, data),))
         if error is not None:

@@ -11,6 +11,7 @@ from coopfs.types import (
     Grant,
     Master,
     NodeKey,
+    Octets,
     Opening,
     Partner,
     Proposal,
@@ -68,7 +69,7 @@ class GrantedStore:
         self._store = store
         self._check = check
 
-    async def put(self, row: int, version: int, data: bytes) -> None:
+    async def put(self, row: int, version: int, data: Octets) -> None:
         raise Refused(_ONLY_READ)
 
     async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:

@@ -34,7 +34,7 @@ from coopfs.core.storeformat import (
 from coopfs.errors import BlockRefused, HomeError
 from coopfs.local.diskerrors import disk_errors
 from coopfs.local.hosted.storeindex import StoreIndex
-from coopfs.types import Slot, StoredBlock, Write
+from coopfs.types import Octets, Slot, StoredBlock, Write
 
 _SLAB = 16384  # entries read at once when a store is opened: 1 MiB
 
@@ -212,7 +212,7 @@ class StoreFile:
             self._intact(row)
 
 
-def _write_at(descriptor: int, data: bytes, offset: int) -> None:
+def _write_at(descriptor: int, data: Octets, offset: int) -> None:
     """All of it: one pwrite may do less."""
     view = memoryview(data)
     while view:
