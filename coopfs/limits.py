@@ -62,6 +62,7 @@ FILE_SIZE_MAX = (1 << 63) - 1  # bytes: off_t
 CACHED_NODES = 16_384  # inodes kept in memory beside those not yet written to the table: x ~700 bytes = 11 MiB
 MAX_UNCOMMITTED_IMAGES = 16_384  # changed keys that force a commit before its time: bounds what a commit holds up
 CACHED_NAMES = 16_384  # names kept in memory, absent ones too: x ~300 bytes = 5 MB, and 9 MB if all are of 255 bytes
+CACHED_ENTRIES = 4096  # answers to stat kept as the kernel takes them: x ~400 bytes = 2 MB, a large directory
 LISTING_PAGE = 256  # names read at once by who walks the tree, and may wait between two pages
 DECODED_UNITS = 32  # units kept decoded: 4 MiB, so that small sequential reads, a few at once, decode each only once
 STAGE_DESCRIPTORS = 64  # stage files kept open for reading

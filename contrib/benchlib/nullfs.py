@@ -100,7 +100,7 @@ class Nothing(pyfuse3.Operations):
         return ZEROS[: max(0, min(size, self._entries[fh].st_size - off))]
 
     async def flush(self, fh: int) -> None:
-        """Nothing to write."""
+        raise FUSEError(errno.ENOSYS)
 
     async def fsync(self, fh: int, datasync: bool) -> None:
         """Nothing to keep."""

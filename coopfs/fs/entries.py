@@ -2,10 +2,28 @@
 
 from pyfuse3 import EntryAttributes
 
-from coopfs.limits import CACHE_SECONDS, FILESYSTEM_BLOCK
+from coopfs.limits import CACHE_SECONDS, CACHED_ENTRIES, FILESYSTEM_BLOCK
 from coopfs.local.nodes import Node
 
 BLOCK = 512  # bytes: the unit of st_blocks
+
+
+class Entries:
+    """Answers given before: filling one in costs more than all the rest of a listing, which asks for each again."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Node, EntryAttributes]] = {}
+
+    def of(self, node: Node) -> EntryAttributes:
+        """What stat(2) shows. An inode that has changed is another Node. The caller must not change the answer."""
+        known = self._known.get(node.ino)
+        if known is not None and known[0] is node:
+            return known[1]
+        entry = attributes(node)
+        if len(self._known) >= CACHED_ENTRIES:
+            self._known.clear()
+        self._known[node.ino] = node, entry
+        return entry
 
 
 def attributes(node: Node) -> EntryAttributes:

@@ -18,7 +18,7 @@ from coopfs.errors import ContentUnavailable
 from coopfs.fs.boundary import modifies, reads
 from coopfs.fs.callers import ROOT_UID, is_member
 from coopfs.fs.disk import Disk
-from coopfs.fs.entries import absent, attributes
+from coopfs.fs.entries import Entries, absent
 from coopfs.fs.files import Changes
 from coopfs.fs.handles import Handle
 from coopfs.fs.ports import Committer
@@ -26,7 +26,6 @@ from coopfs.fs.posix import PosixError
 from coopfs.fs.unitreader import Missing
 from coopfs.limits import FILESYSTEM_BLOCK, NAME_MAX
 from coopfs.local.contents import Local
-from coopfs.local.nodes import Node
 
 DOT, DOTDOT = 1, 2  # positions in a listing; entries follow at cookie + 2
 
@@ -42,31 +41,33 @@ class Handlers(pyfuse3.Operations):
         super().__init__()
         self.disk = disk
         self._committer = committer
+        self._entry = Entries().of
+        self._absent = absent()
 
     # --- names ----------------------------------------------------------------------------------------------------
 
     @reads
     async def lookup(self, parent_inode: int, name: bytes, ctx: RequestContext) -> EntryAttributes:
         node = self.disk.tree.find(parent_inode, name)
-        return absent() if node is None else attributes(node)
+        return self._absent if node is None else self._entry(node)
 
     @modifies
     async def mknod(self, parent_inode: int, name: bytes, mode: int, rdev: int, ctx: RequestContext) -> EntryAttributes:
-        return attributes(self.disk.tree.create(parent_inode, name, mode, ctx.uid, ctx.gid, ctx.umask, rdev))
+        return self._entry(self.disk.tree.create(parent_inode, name, mode, ctx.uid, ctx.gid, ctx.umask, rdev))
 
     @modifies
     async def mkdir(self, parent_inode: int, name: bytes, mode: int, ctx: RequestContext) -> EntryAttributes:
         directory = stat.S_IFDIR | stat.S_IMODE(mode)
-        return attributes(self.disk.tree.create(parent_inode, name, directory, ctx.uid, ctx.gid, ctx.umask))
+        return self._entry(self.disk.tree.create(parent_inode, name, directory, ctx.uid, ctx.gid, ctx.umask))
 
     @modifies
     async def symlink(self, parent_inode: int, name: bytes, target: bytes, ctx: RequestContext) -> EntryAttributes:
         mode = stat.S_IFLNK | 0o777
-        return attributes(self.disk.tree.create(parent_inode, name, mode, ctx.uid, ctx.gid, target=target))
+        return self._entry(self.disk.tree.create(parent_inode, name, mode, ctx.uid, ctx.gid, target=target))
 
     @modifies
     async def link(self, inode: int, new_parent_inode: int, new_name: bytes, ctx: RequestContext) -> EntryAttributes:
-        return attributes(self.disk.tree.link(inode, new_parent_inode, new_name))
+        return self._entry(self.disk.tree.link(inode, new_parent_inode, new_name))
 
     @modifies
     async def unlink(self, parent_inode: int, name: bytes, ctx: RequestContext) -> None:
@@ -102,7 +103,7 @@ class Handlers(pyfuse3.Operations):
 
     @reads
     async def getattr(self, inode: int, ctx: RequestContext) -> EntryAttributes:
-        return attributes(self.disk.tree.node(inode))
+        return self._entry(self.disk.tree.node(inode))
 
     @modifies
     async def setattr(
@@ -121,7 +122,7 @@ class Handlers(pyfuse3.Operations):
             atime=attr.st_atime_ns if fields.update_atime else None,
             mtime=attr.st_mtime_ns if fields.update_mtime else None,
         )
-        return attributes(self.disk.files.set_attributes(inode, changes, ctx.uid == ROOT_UID))
+        return self._entry(self.disk.files.set_attributes(inode, changes, ctx.uid == ROOT_UID))
 
     @reads
     async def getxattr(self, inode: int, name: bytes, ctx: RequestContext) -> bytes:
@@ -163,7 +164,7 @@ class Handlers(pyfuse3.Operations):
         self.disk.attributes.note_incapable(node.ino)
         handle = self.disk.open(node, flags & ~os.O_TRUNC, ctx.uid == ROOT_UID)
         self._committer.hurry()
-        return FileInfo(fh=handle), attributes(node)
+        return FileInfo(fh=handle), self._entry(node)
 
     @modifies
     async def open(self, inode: int, flags: int, ctx: RequestContext) -> FileInfo:
@@ -204,7 +205,9 @@ class Handlers(pyfuse3.Operations):
         return written
 
     async def flush(self, fh: int) -> None:
-        """close(2) promises nothing; fsync does."""
+        """close(2) promises nothing; fsync does. The kernel need not ask again: that is a fifth of its requests for
+        each small file that is written."""
+        raise pyfuse3.FUSEError(errno.ENOSYS)
 
     @reads
     async def fsync(self, fh: int, datasync: bool) -> None:
@@ -228,12 +231,12 @@ class Handlers(pyfuse3.Operations):
             return
         above = directory if directory.parent is None else self.disk.tree.node(directory.parent)
         for position, name, node in ((DOT, b".", directory), (DOTDOT, b"..", above)):
-            if start_id < position and not _reply(token, name, node, position):
+            if start_id < position and not pyfuse3.readdir_reply(token, name, self._entry(node), position):
                 return
-        nodes = self.disk.metadata.nodes
+        entry, node_of = self._entry, self.disk.metadata.nodes.get
         with closing(self.disk.metadata.names.listing(directory.ino, max(start_id - DOTDOT, 0))) as listing:
             for cookie, name, ino in listing:  # a reply holds about 25: no more are read than it takes
-                if not _reply(token, name, nodes.get(ino), cookie + DOTDOT):
+                if not pyfuse3.readdir_reply(token, name, entry(node_of(ino)), cookie + DOTDOT):
                     return
 
     @reads
@@ -243,7 +246,3 @@ class Handlers(pyfuse3.Operations):
     @modifies
     async def releasedir(self, fh: int) -> None:
         self.disk.release(fh)
-
-
-def _reply(token: pyfuse3.ReaddirToken, name: bytes, node: Node, position: int) -> bool:
-    return pyfuse3.readdir_reply(token, name, attributes(node), position)

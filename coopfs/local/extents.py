@@ -6,7 +6,6 @@ life or died.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple
 
 from coopfs.core.records import Extent
 from coopfs.core.units import CHARGE, Run
@@ -55,7 +54,7 @@ class Extents:
         if touching and touching[0].offset < start:
             after.append(touching[0].part(touching[0].offset, start))
         for piece in pieces:
-            run = Run._make(astuple(piece)[1:])
+            run = _run(piece)
             joined = after[-1].joined(run) if after else None
             if joined is None:
                 after.append(run)
@@ -111,3 +110,7 @@ class Extents:
     def stripes_of(self, ino: int) -> list[int]:
         """The stripes that hold bytes of this file."""
         return [stripe for (stripe,) in self._db.read("SELECT DISTINCT stripe FROM extents WHERE ino = ?", (ino,))]
+
+
+def _run(e: Extent) -> Run:
+    return Run(e.offset, e.length, e.stripe, e.at, e.stored, e.raw, e.skip, e.codec)

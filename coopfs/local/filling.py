@@ -1,7 +1,6 @@
 """The stripe being filled: an open file, and what is in it."""
 
 import os
-from dataclasses import replace
 
 from coopfs.core.stripe import Fragment, Packer
 
@@ -24,6 +23,6 @@ class Filling:
         self.length += fragment.length
         last = self.fragments[-1] if self.fragments else None
         if last is not None and last.ino == fragment.ino and last.offset + last.length == fragment.offset:
-            self.fragments[-1] = replace(last, length=last.length + fragment.length)
+            self.fragments[-1] = last.longer(fragment.length)
         else:
             self.fragments.append(fragment)

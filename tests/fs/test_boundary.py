@@ -11,6 +11,7 @@ from pyfuse3 import FUSEError
 
 from coopfs.errors import OutOfSpace, StateError
 from coopfs.fs.disk import Disk
+from coopfs.fs.entries import Entries
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.ports import NothingToCommit, ReadOnlySpace
 from coopfs.limits import ROOT_INO
@@ -99,4 +100,34 @@ async def test_content_that_is_nowhere_is_eio(tmp_path: Path) -> None:
     disk.stage.close_stripe()
     disk.stage.remove([1])
     assert await errno_of(handlers.read(info.fh, 0, 200)) == "EIO"
+    disk.close()
+
+
+async def test_an_answer_is_made_once_and_again_after_a_change(tmp_path: Path) -> None:
+    disk = new_disk(tmp_path)
+    handlers = Handlers(disk, NothingToCommit())
+    info, created = await handlers.create(ROOT_INO, b"a", 0o644, 2, ME)
+    assert await handlers.lookup(ROOT_INO, b"a", ME) is created
+    await handlers.write(info.fh, 0, b"x" * 100)
+    written = await handlers.getattr(created.st_ino, ME)
+    assert (created.st_size, written.st_size) == (0, 100)
+    assert await handlers.lookup(ROOT_INO, b"a", ME) is written
+    disk.close()
+
+
+async def test_answers_kept_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coopfs.fs.entries.CACHED_ENTRIES", 10)
+    disk = new_disk(tmp_path)
+    entries = Entries()
+    for number in range(100):
+        assert entries.of(disk.tree.create(ROOT_INO, b"%d" % number, 0o100600, 0, 0, 0)).st_mode == 0o100600
+    assert len(entries._known) <= 10
+    disk.close()
+
+
+async def test_the_kernel_is_told_that_close_needs_no_request(tmp_path: Path) -> None:
+    disk = new_disk(tmp_path)
+    handlers = Handlers(disk, NothingToCommit())
+    info, _ = await handlers.create(ROOT_INO, b"a", 0o644, 2, ME)
+    assert await errno_of(handlers.flush(info.fh)) == "ENOSYS"
     disk.close()
