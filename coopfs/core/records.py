@@ -62,6 +62,11 @@ class Extent:
     def end(self) -> int:
         return self.offset + self.length
 
+    @property
+    def values(self) -> tuple[int, ...]:
+        """All but the key, as records, tables and runs have them."""
+        return self.length, self.stripe, self.at, self.stored, self.raw, self.skip, self.codec
+
 
 @dataclass(frozen=True, slots=True)
 class Inode:
@@ -157,10 +162,6 @@ def key_of(record: Record) -> tuple[Any, ...]:
             return (Type.STRIPE, id_)
 
 
-def _extent_values(e: Extent) -> list[int]:
-    return [e.length, e.stripe, e.at, e.stored, e.raw, e.skip, e.codec]
-
-
 def encode(record: Record) -> bytes:
     """One record as one msgpack array."""
     return msgpack.packb(_fields(record), use_bin_type=True)  # type: ignore[no-any-return]
@@ -173,12 +174,12 @@ def _fields(r: Record) -> list[Any]:
             return [int(key[0]), *key[1:]]
         case Inode():
             attributes = [r.mode, r.uid, r.gid, r.nlink, r.rdev, r.size, r.atime, r.mtime, r.ctime]
-            first = None if r.extent is None else _extent_values(r.extent)
+            first = None if r.extent is None else r.extent.values
             return [1, r.ino, *attributes, r.parent, r.name, r.target, first]
         case Name(parent, name, ino):
             return [2, parent, name, ino]
         case Extent():
-            return [3, r.ino, r.offset, *_extent_values(r)]
+            return [3, r.ino, r.offset, *r.values]
         case Xattr(ino, name, value):
             return [4, ino, name, value]
         case Truncate(ino, size):

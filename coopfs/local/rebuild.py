@@ -4,9 +4,11 @@ Images come newest first; the first of every key stays. Secondary indexes are dr
 and nothing is synced: a rebuild that was cut short begins again.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgpack
 
@@ -20,7 +22,12 @@ from coopfs.types import Kind, Place
 
 _INODE = "INSERT OR IGNORE INTO inodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
 _NAME = "INSERT OR IGNORE INTO names (parent, name, ino, changed) VALUES (?, ?, ?, ?)"
+_FIRST_NAMES = (
+    "INSERT OR IGNORE INTO names (parent, name, ino, changed)"
+    " SELECT parent, name, ino, changed FROM inodes WHERE name IS NOT NULL ORDER BY parent, name"
+)
 _EXTENT = "INSERT OR IGNORE INTO extents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_NOTHING = (0,) * 7  # stands where the newest image of an inode has no first extent, so that no older one comes there
 _XATTR = "INSERT OR IGNORE INTO xattrs VALUES (?, ?, ?, ?)"
 _META = (
     "INSERT INTO stripes (id, kind, born, length, live, layout, slices, tag, row, version, end_row, end_version, grp)"
@@ -50,7 +57,6 @@ class Rebuild:
         self._indexes = dict(self._db.read(named).fetchall())
         for name in self._indexes:
             self._db.write(f"DROP INDEX {name}")
-        self.inodes = 0
         self.metas = 0
 
     def add_meta(self, first_id: int, head: MetaHead, header: Header, found: Iterable[Record]) -> None:
@@ -67,35 +73,23 @@ class Rebuild:
 
     def insert(self, group: int, images: Iterable[Image]) -> None:
         """The images of one group that newer groups left standing (core/replay)."""
+        rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)  # statement -> values
         for image in images:
             match image:
                 case Inode():
-                    self._insert_inode(group, image)
+                    rows[_INODE].append((*_attributes(image), group, group))
+                    first = image.extent
+                    rows[_EXTENT].append((image.ino, 0, *(_NOTHING if first is None else first.values), group))
                 case Name(parent, name, ino):
-                    self._db.write(_NAME, (parent, name, ino, group))
-                case Extent():
-                    self._insert_extent(group, image)
+                    rows[_NAME].append((parent, name, ino, group))
+                case Extent(ino, offset):
+                    rows[_EXTENT].append((ino, offset, *image.values, group))
                 case Xattr(ino, name, value):
-                    self._db.write(_XATTR, (ino, name, value, group))
+                    rows[_XATTR].append((ino, name, value, group))
                 case Stripe():
-                    self._insert_stripe(group, image)
-
-    def _insert_inode(self, group: int, i: Inode) -> None:
-        values = (i.ino, i.mode, i.uid, i.gid, i.nlink, i.rdev, i.size, i.atime, i.mtime, i.ctime, i.parent, i.name)
-        if self._db.write(_INODE, (*values, i.target, group, group)).rowcount == 0:
-            return  # a newer image stands
-        self.inodes += 1
-        if i.name is not None:
-            self._db.write(_NAME, (i.parent, i.name, i.ino, group))
-        if i.extent is not None:
-            self._insert_extent(group, i.extent)
-
-    def _insert_extent(self, group: int, e: Extent) -> None:
-        self._db.write(_EXTENT, (*astuple(e), group))
-
-    def _insert_stripe(self, group: int, s: Stripe) -> None:
-        values = (s.id, Kind.DATA, s.born, s.length, s.layout, msgpack.packb(s.slices), s.tag, s.place.row)
-        self._db.write(_STRIPE, (*values, s.place.version, s.born, group))
+                    rows[_STRIPE].append(_stripe(group, image))
+        for sql, values in rows.items():
+            self._db.write_many(sql, values)
 
     def stripes(self) -> list[Named]:
         """The stripes that the state names, newest first."""
@@ -105,6 +99,8 @@ class Rebuild:
     def finish(self, group: int, closed_at: int, facts: Mapping[str, int]) -> None:
         """The whole database, at the end of `group`; closed_at: wall seconds. Inodes that were unlinked while open have
         no name; whoever writes the disk next buries them, which takes a tombstone."""
+        self._db.write(_FIRST_NAMES)
+        self._db.write("DELETE FROM extents WHERE length = 0")
         self._db.write(
             f"UPDATE inodes SET stored = total FROM (SELECT ino AS i, sum({CHARGE}) AS total FROM extents GROUP BY ino)"
             " WHERE ino = i"
@@ -125,6 +121,15 @@ class Rebuild:
     def close(self) -> None:
         """Without `finish`: give up."""
         self._db.close()
+
+
+def _attributes(i: Inode) -> tuple[Any, ...]:
+    return i.ino, i.mode, i.uid, i.gid, i.nlink, i.rdev, i.size, i.atime, i.mtime, i.ctime, i.parent, i.name, i.target
+
+
+def _stripe(group: int, s: Stripe) -> tuple[Any, ...]:
+    sizes = (s.length, s.layout, msgpack.packb(s.slices), s.tag)
+    return s.id, Kind.DATA, s.born, *sizes, s.place.row, s.place.version, s.born, group
 
 
 def _key(record: Record) -> tuple[int, int, int | bytes]:
