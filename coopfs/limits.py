@@ -66,7 +66,8 @@ CACHED_ENTRIES = 4096  # answers to stat kept as the kernel takes them: x ~400 b
 LISTING_PAGE = 256  # names read at once by who walks the tree, and may wait between two pages
 DECODED_UNITS = 32  # units kept decoded: 4 MiB, so that small sequential reads, a few at once, decode each only once
 STAGE_DESCRIPTORS = 64  # stage files kept open for reading
-FUSE_TASKS = 1024  # concurrent requests: this many reads may wait for partners before the mount stops answering
+BACKGROUND_REQUESTS = 1024  # reads that may wait for partners before those of content that is here wait behind them
+FUSE_TASKS = 2 * BACKGROUND_REQUESTS  # concurrent requests, x ~18 KB = 37 MB: as many again for all others
 CACHE_SECONDS = 300.0  # that the kernel may keep names and attributes: every change comes through the mount itself
 FILESYSTEM_BLOCK = 4096  # bytes: f_bsize and st_blksize; glibc emulates fallocate with one write for each
 ROOT_INO = 1  # FUSE's root inode

@@ -1,22 +1,16 @@
 """Which mounts there are, and unmounting one. Asks the kernel's table: a dead mount cannot be asked itself."""
 
 import os
-import re
 import subprocess
 from pathlib import Path
 
 from coopfs.errors import MountError
-
-_ESCAPE = re.compile(rb"\\([0-7]{3})")
+from coopfs.fs.mounttable import device_at
 
 
 def is_mounted(path: Path) -> bool:
     """Whether something is mounted exactly there. Does not touch the path itself, which might hang."""
-    wanted = os.fsencode(os.path.join(os.path.realpath(path.parent), path.name))
-    return any(
-        _ESCAPE.sub(_unescape, line.split(b" ")[4]) == wanted
-        for line in Path("/proc/self/mountinfo").read_bytes().splitlines()
-    )
+    return device_at(path) is not None
 
 
 def unmount(path: Path) -> None:
@@ -36,7 +30,3 @@ def _commands(path: Path) -> list[list[str]]:
     if os.geteuid() == 0:
         return [["umount", str(path)], ["umount", "--lazy", str(path)]]
     return [["fusermount3", "-u", str(path)], ["fusermount3", "-u", "-z", str(path)]]
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    return bytes([int(match[1], 8)])

@@ -12,6 +12,7 @@ pyfuse3 keeps its session in module globals: one process has one mount at a time
 import contextlib
 import errno
 import os
+import select
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,8 +21,10 @@ import pyfuse3
 import trio
 
 from coopfs.errors import MountError
+from coopfs.fs.background import allow_background
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.kernelmount import KernelMount
+from coopfs.fs.mounttable import device_at
 from coopfs.limits import FUSE_TASKS
 
 ANSWER_TIMEOUT = 30.0  # seconds for the first statvfs of a new mount
@@ -77,15 +80,20 @@ class Mount:
         """
         await trio.to_thread.run_sync(check_mountpoint, self._mountpoint)
         own = self._mount()
+        device = device_at(self._mountpoint)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._serve, nursery.cancel_scope)
+                nursery.start_soon(pyfuse3.main, 1, FUSE_TASKS)
+                nursery.start_soon(self._until_disconnected, nursery.cancel_scope)
                 await self._wait_for_answer()
+                if device is not None:
+                    allow_background(device)
                 task_status.started()
         finally:
-            if own is not None:
+            ours = device_at(self._mountpoint) == device  # else it was unmounted, and something else may be there
+            if own is not None and ours:
                 own.unmount()
-            pyfuse3.close(unmount=True)
+            pyfuse3.close(unmount=ours or own is not None)  # of an own mount this closes the descriptor only
             self._handlers.disk.release_all()
             self._ended.set()
 
@@ -105,9 +113,12 @@ class Mount:
             ) from None
         return own
 
-    async def _serve(self, until: trio.CancelScope) -> None:
-        await pyfuse3.main(min_tasks=1, max_tasks=FUSE_TASKS)
-        until.cancel()
+    async def _until_disconnected(self, serving: trio.CancelScope) -> None:
+        """End what is served when the last user is gone after an unmount: also requests that wait for partners."""
+        with select.epoll() as gone:
+            gone.register(_fuse_descriptor(), 0)  # nothing but the error, which comes in any case
+            await trio.lowlevel.wait_readable(gone.fileno())
+        serving.cancel()
 
     async def _wait_for_answer(self) -> None:
         with trio.move_on_after(ANSWER_TIMEOUT) as patience:
@@ -119,6 +130,15 @@ class Mount:
         """Unmount, and return when the session has ended. MountError: somebody uses it."""
         await trio.to_thread.run_sync(_umount, self._mountpoint, False)
         await self._ended.wait()
+
+
+def _fuse_descriptor() -> int:
+    """The session's descriptor, which pyfuse3 does not tell."""
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the one that lists them
+            if os.readlink(descriptor) == "/dev/fuse":
+                return int(descriptor.name)
+    raise AssertionError("mounted without /dev/fuse")
 
 
 def _umount(mountpoint: Path, lazily: bool) -> None:

@@ -3,95 +3,24 @@
 import ctypes
 import mmap
 import os
-import select
-import signal
 import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from tests.fs.operations import ROOT, Chooser, RealSide
+from tests.fs.server import PROJECT, REAL_MOUNTS, Server
 from tests.fs.shapes import Shape, shape_of_real
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not os.access("/dev/fuse", os.R_OK | os.W_OK), reason="/dev/fuse cannot be opened"),
-]
+pytestmark = REAL_MOUNTS
 
-PROJECT = Path(__file__).parents[2]
 XATTRS = "--xattrs --xattrs-include='*'"
 TAR = f"cd '{{source}}' && tar {XATTRS} -cSf - . | tar -C '{{target}}' {XATTRS} -xpf -"
-START_TIMEOUT = 30  # seconds
 libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Server:
-    """A process that serves one disk at one mountpoint."""
-
-    def __init__(self, home: Path) -> None:
-        self.disk = home / "disk"
-        self.mountpoint = home / "mnt"
-        self.mountpoint.mkdir(exist_ok=True)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "tests.fs.serve_local", str(self.disk), str(self.mountpoint)]
-        self._process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], START_TIMEOUT)
-        assert ready, "the mount did not come up"
-        assert self._process.stdout.readline() == b"ready\n"
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
-        self._end()
-
-    def stop(self) -> None:
-        """Unmount; the server ends by itself."""
-        unmount(self.mountpoint)
-        self._end()
-
-    def _end(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        self._process.wait(timeout=START_TIMEOUT)
-        self._process.stdout.close()
-        self._process = None
-
-    def clean_up(self) -> None:
-        if self._process is not None:
-            self.kill()
-        if is_mounted(self.mountpoint):
-            subprocess.run(["fusermount3", "-u", "-z", self.mountpoint], check=True)
-
-
-def unmount(mountpoint: Path) -> None:
-    subprocess.run(["fusermount3", "-u", mountpoint], check=True)
-
-
-def is_mounted(mountpoint: Path) -> bool:
-    lines = Path("/proc/self/mounts").read_text().splitlines()
-    return any(line.split()[1] == str(mountpoint) for line in lines)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.clean_up()
-    assert not is_mounted(server.mountpoint)
-
-
-@pytest.fixture
-def mnt(server: Server) -> Path:
-    return server.mountpoint
 
 
 def renameat2(old: Path, new: Path, flags: int) -> None:
