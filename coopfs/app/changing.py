@@ -1,11 +1,17 @@
 """Changes of who holds the columns of this node's disk, as the owner asks for them (design R7, R14)."""
 
+import secrets
 from collections.abc import Sequence
 
 from coopfs.app.own_disk import OwnDisk
+from coopfs.core.columnstate import Event
+from coopfs.core.master import StorePlace
+from coopfs.core.storeformat import store_size
 from coopfs.errors import UsageError
 from coopfs.local.partners import PartnerEntry
+from coopfs.sizes import format_size
 from coopfs.tasks.column import Column
+from coopfs.types import StoreId
 
 
 def find(entries: Sequence[PartnerEntry], name: str) -> PartnerEntry:
@@ -17,12 +23,39 @@ def find(entries: Sequence[PartnerEntry], name: str) -> PartnerEntry:
 
 
 async def lose(own: OwnDisk, entry: PartnerEntry) -> None:
-    """Its column never counts again with this store. UsageError: it has none, or it answers. StateError."""
+    """Its store never counts again. UsageError: it has none, or it answers. StateError."""
+    incoming = own.columns.incoming
+    if incoming is not None and incoming.place.node == entry.key:
+        await own.replacing.give_up()
+        return
     column = column_of(own, entry)
     if column.session is not None:
-        raise UsageError(f"{entry.name} answers, and what it holds counts: only who cannot be reached can be lost")
-    own.columns.lose(column)
+        raise UsageError(
+            f"{entry.name} answers, and what it holds counts: `coopfs partner replace` gives its column to another "
+            "partner without losing any of it"
+        )
+    own.columns.happen(column, Event.LOST)
     await own.committer.commit()
+
+
+async def give(own: OwnDisk, old: PartnerEntry, new: PartnerEntry) -> None:
+    """Begin to give the column of `old` to `new`; nothing, if that was begun before. UsageError, StateError."""
+    column, incoming = column_of(own, old), own.columns.incoming
+    if incoming is not None and (incoming.number, incoming.place.node) == (column.number, new.key):
+        return
+    if any(store.node == new.key for stores in own.places.columns for store in stores):
+        raise UsageError(f"{new.name} holds a column of this disk already")
+    check_size(own, new.name, new.taken)
+    own.readers.forget(new.key)
+    store = StorePlace(StoreId(secrets.token_bytes(16)), new.key, new.key, new.name, new.addresses)
+    await own.replacing.begin(column.number, store)
+
+
+def check_size(own: OwnDisk, name: str, given: int) -> None:
+    """UsageError: a column does not fit into so many bytes."""
+    needed = store_size(own.ledger.rows.total, own.ledger.layout.block_size)
+    if given < needed:
+        raise UsageError(f"{name} gives {format_size(given)}, a column of this disk needs {format_size(needed)}")
 
 
 def column_of(own: OwnDisk, entry: PartnerEntry) -> Column:

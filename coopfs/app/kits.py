@@ -16,6 +16,7 @@ from coopfs.app.requests import FOREVER
 from coopfs.app.status import date
 from coopfs.core.identity import SEED_SIZE, Identity
 from coopfs.core.kit import Kit, KitDisk, KitPartner
+from coopfs.core.master import VAULT
 from coopfs.errors import StateError
 from coopfs.limits import GRANT_PATIENCE
 from coopfs.local.kitrecord import MadeKit
@@ -87,6 +88,6 @@ async def _tell(own: OwnDisk, key: NodeKey) -> int:
 
 
 def _kit(own: OwnDisk, name: str, seed: bytes, known: Addresses) -> Kit:
-    stores = [store for column in own.places.columns for store in column]
+    stores = [store for column in own.places.columns for store in column if store.role != VAULT]
     listed = tuple(KitPartner(s.node, s.name, known.get(s.node, s.addresses)) for s in stores)
     return Kit(name, seed, (KitDisk(own.keys, own.keeper.block.floor),), listed, int(time.time()))

@@ -28,6 +28,7 @@ from coopfs.app.requests import FOREVER, Arguments
 from coopfs.app.takeover import TAKING_OVER
 from coopfs.core import invitation
 from coopfs.core.identity import Identity
+from coopfs.core.invitation import Invitation
 from coopfs.core.kit import to_text
 from coopfs.core.wire.node_requests import Hello
 from coopfs.core.wire.session import Standing
@@ -152,7 +153,9 @@ class Node:
         return {"code": made.encode()}
 
     async def call_partner_accept(self, arguments: Arguments, watch: Watch) -> Any:
-        code = invitation.decode(arguments["code"])
+        return {"name": (await self._accept(invitation.decode(arguments["code"]))).name}
+
+    async def _accept(self, code: Invitation) -> PartnerEntry:
         if code.inviter == self.identity.key:
             raise UsageError("this code is this node's own invitation: another node must accept it")
         proposal = await self.hosting.reserve(code, self._settings.name, self.addresses, int(time.time()))
@@ -170,11 +173,23 @@ class Node:
         finally:
             self._proposed.discard(code.inviter)
         self._know(entry)
-        return {"name": entry.name}
+        return entry
 
     async def call_partner_lose(self, arguments: Arguments, watch: Watch) -> Any:
         entry = changing.find(partners.all_partners(self._database), arguments["partner"])
         await changing.lose(self._disk(), entry)
+
+    async def call_partner_replace(self, arguments: Arguments, watch: Watch) -> Any:
+        own, entries = self._disk(), partners.all_partners(self._database)
+        old = changing.find(entries, arguments["partner"])
+        changing.column_of(own, old)
+        new = next((entry for entry in entries if entry.name == arguments["by"]), None)
+        if new is None:
+            code = invitation.decode(arguments["by"])
+            changing.check_size(own, code.name, code.given)
+            new = next((entry for entry in entries if entry.key == code.inviter), None) or await self._accept(code)
+        await changing.give(own, old, new)
+        return {"name": new.name}
 
     async def call_format(self, arguments: Arguments, watch: Watch) -> Any:
         if self.own is not None or self.damage is not None:

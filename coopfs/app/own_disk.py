@@ -7,7 +7,7 @@ mount -> fs.Disk -> committer -> writer -> columns -> partners
 
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import trio
 from coopfs.app.cache_size import set_cache_size, take_cache_option
 from coopfs.core import coding
 from coopfs.core.claims import sign_claim
-from coopfs.core.master import LayoutPlaces
+from coopfs.core.master import PRIMARY, LayoutPlaces, StorePlace
 from coopfs.errors import MountError, NotAuthentic, StateError, UsageError, first_of
 from coopfs.fs.disk import Disk
 from coopfs.fs.handlers import Handlers
@@ -25,6 +25,7 @@ from coopfs.limits import DEFAULT_CACHE, PROGRESS_INTERVAL, ROOT_INO
 from coopfs.local import keyfile
 from coopfs.local.disk import LocalDisk
 from coopfs.local.groups import Group
+from coopfs.local.incoming import IncomingAcks
 from coopfs.local.kitrecord import KitRecord
 from coopfs.local.log import Log, Sealed
 from coopfs.local.mastercopy import MasterHolders, read_master, save_master
@@ -41,15 +42,17 @@ from coopfs.tasks.content import RemoteContent
 from coopfs.tasks.fetcher import Fetched, Fetcher
 from coopfs.tasks.file_state import StateOfFile
 from coopfs.tasks.granter import Granter
+from coopfs.tasks.incoming import Incoming
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network
 from coopfs.tasks.recaller import Recaller
 from coopfs.tasks.rehold import Rehold
+from coopfs.tasks.replacing import Replacing
 from coopfs.tasks.retirer import Retirer
 from coopfs.tasks.space import PartnerSpace
 from coopfs.tasks.writer import Writer
-from coopfs.types import Claim, DiskId, NodeKey, Octets, Opening, Place
+from coopfs.types import Claim, DiskId, NodeKey, Octets, Opening, Place, StoreSpec
 
 logger = logging.getLogger(__name__)
 
@@ -77,27 +80,28 @@ class OwnDisk:
         self.keys = keyfile.read(directory)
         self.local = LocalDisk(directory, lambda: int(wall() * NS))
         master = read_master(self.local.database, self.keys, node)
-        self.places: LayoutPlaces = master.layouts[-1]
-        layout = self.places.layout
+        places = master.layouts[-1]
+        layout = places.layout
         self.log = Log(self.local.database, self.local.metadata.stripes.take_id)
         slots = Slots(self.local.database)
-        self.ledger = Ledger(self.log, slots, layout, self.places.rows, self._forget_content, self.local.cache)
+        self.ledger = Ledger(self.log, slots, layout, places.rows, self._forget_content, self.local.cache)
         self.kits = KitRecord(self.local.database)
         self.readers = ReaderList(self.local.database)
         self.chronicle = Chronicle(self.ledger, self.local.database, wall)
         self.committer = Committer(self.local.metadata, self.local.stage, self._on_closed)
         claimer = bytes(self.local.database.fact("claimer"))
         claim = sign_claim(self._seed(), self.log.epoch, claimer, int(wall()))
-        self.columns = Columns(list(self._make_columns(network, claim)), self.ledger, wall)
+        acks = IncomingAcks(self.local.database)
+        self.columns = Columns(places, partial(self._make_column, network, claim, acks), self.ledger, wall)
         save = partial(save_master, self.local.database, self.keys, node)
         holders = MasterHolders(self.local.database)
         self.keeper = MasterKeeper(self.keys, master, claim, self.log, save, self.committer.commit, holders)
         self._network = network
-        self.granter = Granter(self.readers, self.disk_id, [column.place for column in self.columns.columns], network)
-        self._fetcher = Fetcher(self.keys, layout, self.columns.columns)
-        stores = tuple(column.place for column in self.columns.columns)
-        coder = Coder(self.keys, layout, stores, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)
-        self._writer = Writer(self.keys, layout, self.ledger, coder, self.columns.columns, self.committer.commit)
+        self.replacing = Replacing(self.keeper, self.columns, self.ledger, acks, self.kits)
+        self.granter = Granter(self.readers, self.disk_id, self.columns, network)
+        self._fetcher = Fetcher(self.keys, layout, self.columns.stores)
+        coder = Coder(self.keys, layout, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)
+        self._writer = Writer(self.keys, layout, self.ledger, coder, self.columns.stores, self.committer.commit)
         self._cleaner = Cleaner(self.ledger, coder, self._writer.in_hand)
         self._retirer = Retirer(self.ledger, self.local.metadata, self.committer.hurry)
         self.space = PartnerSpace(self.ledger, self.local.metadata, self.local.stage, directory)
@@ -114,10 +118,21 @@ class OwnDisk:
         self._mount: Mount | None = None
         self._nursery = nursery
 
-    def _make_columns(self, network: Network, claim: Claim) -> Iterable[Column]:
-        for number, (store, *_) in enumerate(self.places.columns):
+    def _make_column(
+        self, network: Network, claim: Claim, acks: IncomingAcks, number: int, store: StorePlace
+    ) -> Column:
+        """One that is being filled is made at the partner if it is not there yet; what counts never is (R16)."""
+        if store.role == PRIMARY:
             opening = Opening(self.disk_id, store.store, claim)
-            yield Column(number, store, opening, network, self.ledger, self._is_mine)
+            return Column(number, store, opening, network, self.ledger, self._is_mine)
+        spec = StoreSpec(self.ledger.rows.total, self.ledger.layout.block_size)
+        seat = Incoming(number, self.ledger, acks, trio.current_time())
+        return Column(number, store, Opening(self.disk_id, store.store, claim, spec), network, seat, self._is_mine)
+
+    @property
+    def places(self) -> LayoutPlaces:
+        """Who holds the columns, as of the newest master block."""
+        return self.keeper.places
 
     def _seed(self) -> bytes:
         assert self.keys.signing_seed is not None
@@ -127,10 +142,9 @@ class OwnDisk:
     def disk_id(self) -> DiskId:
         return self.keys.disk
 
-    def _is_mine(self, column: int, place: Place, data: Octets) -> bool:
-        store = self.places.columns[column][0]
+    def _is_mine(self, store: StorePlace, column: int, place: Place, data: Octets) -> bool:
         try:
-            coding.unbox(self.keys, store, self.places.layout.id, column, place, data)
+            coding.unbox(self.keys, store, self.ledger.layout.id, column, place, data)
         except NotAuthentic:
             return False
         return True
@@ -176,14 +190,14 @@ class OwnDisk:
             nursery.start_soon(self.columns.run)
             nursery.start_soon(self.chronicle.run)
             nursery.start_soon(self._recaller.run)
-            for column in self.columns.columns:
-                nursery.start_soon(self._cleaner.run, column)
+            nursery.start_soon(self.columns.each, self._cleaner.run)
             rehold = Rehold(self.local, self.ledger, self.committer)
             await rehold.hold_again()
             nursery.start_soon(self._writer.run)
             await rehold.begin_epoch()
             self.ready.set()
-            nursery.start_soon(self.keeper.run, self.columns.columns, self._network)
+            nursery.start_soon(self.keeper.run, self.columns, self._network)
+            nursery.start_soon(self.replacing.run)
             nursery.start_soon(self.granter.run)
             nursery.start_soon(self._retirer.run)
             nursery.start_soon(self._compactor.run)

@@ -68,6 +68,7 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
     "partner_invite": {"size": Shape(_whole(1, MAX_GIVEN))},
     "partner_accept": {"code": Shape(_text)},
     "partner_lose": {"partner": Shape(_text)},
+    "partner_replace": {"partner": Shape(_text), "by": Shape(_text)},
     "format": {
         "data": Shape(_whole(1, MAX_COLUMNS)),
         "redundancy": Shape(_whole(0, MAX_COLUMNS)),

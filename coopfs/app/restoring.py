@@ -43,8 +43,7 @@ from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.masters import MasterSearch
 from coopfs.tasks.nobody import Nobody
 from coopfs.tasks.reach import RosterNetwork
-from coopfs.tasks.reader import Reader
-from coopfs.tasks.recovery import Recovery, State
+from coopfs.tasks.recovery import Recovery, State, readers_of
 from coopfs.types import NodeKey
 
 NS = 1_000_000_000
@@ -100,7 +99,7 @@ async def _recover(
     search = MasterSearch(wanted.keys, network, lambda node, places: know(roster, node, places), talk.watch)
     master = await search.run([partner.node for partner in taken.partners])
     places = master.layouts[-1]
-    readers = [Reader(number, store, wanted.keys.disk, network) for number, (store, *_) in enumerate(places.columns)]
+    readers = readers_of(places, wanted.keys.disk, network)
     for reader in readers:
         nursery.start_soon(reader.run)
     fetcher = Fetcher(wanted.keys, places.layout, readers)

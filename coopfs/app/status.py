@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import trio
+
 from coopfs.app.own_disk import OwnDisk
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.rows import reserve_rows, stripe_payload
@@ -12,6 +14,7 @@ from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.partners import PartnerEntry
 from coopfs.net.roster import Roster
 from coopfs.tasks.column import Column
+from coopfs.tasks.incoming import Incoming
 
 
 def describe_disk(own: OwnDisk) -> dict[str, Any]:
@@ -54,6 +57,7 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "below_target": progress.pending,
         "margin": progress.margin() if progress.barrier else None,
         "kit": _describe_kit(own),
+        "replacement": _describe_replacement(own),
         "trouble": own.trouble,
         "columns": [_describe_column(column, own, damage) for column in own.columns.columns],
     }
@@ -65,6 +69,24 @@ def _describe_cache(own: OwnDisk) -> dict[str, Any]:
     cache = own.local.cache
     figures = {"size": cache.size, "used": cache.used, "dirty": cache.dirty, "dirty_size": cache.dirty_size}
     return {**figures, "writers_waiting": own.committer.waiting}
+
+
+def _describe_replacement(own: OwnDisk) -> dict[str, Any] | None:
+    """The column that is being given to another partner, blocks that are there, seconds left at the rate so far, and
+    what else is waited for."""
+    incoming = own.columns.incoming
+    if incoming is None or not isinstance(incoming.seat, Incoming):
+        return None
+    return {
+        "column": incoming.number,
+        "from": own.places.primaries[incoming.number].name,
+        "to": incoming.place.name,
+        "blocks": min(incoming.seat.has, incoming.seat.total),
+        "blocks_of": incoming.seat.total,
+        "seconds_left": incoming.seat.seconds_left(trio.current_time()),
+        "waits_for": own.replacing.hindrance(),
+        "trouble": incoming.trouble,
+    }
 
 
 def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:

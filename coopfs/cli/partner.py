@@ -1,4 +1,4 @@
-"""partner invite, accept, lose, list: who swaps space with this node."""
+"""partner invite, accept, lose, replace, list: who swaps space with this node."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,20 @@ def lose(home: Path, name: str) -> None:
     Only for one that cannot be reached; after two weeks it happens by itself.
     """
     client.call(home, "partner_lose", {"partner": name})
-    click.echo(f"{name} is lost, and what it held counts no more")
+    click.echo(f"{name} is lost; its column needs a new partner: coopfs partner replace {name} CODE")
+
+
+@partner.command()
+@click.argument("old")
+@click.argument("code", nargs=-1, required=True)
+@home_option
+def replace(home: Path, old: str, code: tuple[str, ...]) -> None:
+    """Give the column of partner OLD to whoever made the invitation CODE, or to a partner of that name.
+
+    The new store is filled in the background, as coopfs status tells. Until it has everything, what OLD holds counts.
+    """
+    answer = client.call(home, "partner_replace", {"partner": old, "by": " ".join(code)})
+    click.echo(f"{answer['name']} gets the column of {old}; coopfs status tells how far that is")
 
 
 @partner.command("list")

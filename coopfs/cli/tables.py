@@ -14,7 +14,14 @@ from coopfs.sizes import format_size
 Json = dict[str, Any]
 
 KEY_DIGITS = 12  # hex digits of a key or id that are shown: 48 bits, enough to tell a few partners apart
-STATE_STYLES = {"caught up": "green", "catching up": "yellow", "unreachable": "yellow", "away": "red", "lost": "red"}
+STATE_STYLES = {
+    "caught up": "green",
+    "catching up": "yellow",
+    "unreachable": "yellow",
+    "away": "red",
+    "lost": "red",
+    "rebuilt": "yellow",
+}
 
 
 def print_status(status: Json) -> None:

@@ -24,6 +24,7 @@ def disk_sentences(disk: Json, now: datetime) -> list[str]:
         f"disk {escape(disk['id'][:12])}: {disk['k']}+{disk['m']} on {len(disk['columns'])} partners, {where}",
         safety(disk, now),
         waiting(disk),
+        *([replacement(disk["replacement"])] if disk["replacement"] else []),
         space(disk),
         cache(disk["cache"]),
         cleaning(disk),
@@ -58,6 +59,19 @@ def waiting(disk: Json) -> str:
     missing = disk["below_target"]
     repair = f"; {missing} stripe{'s' if missing > 1 else ''} not yet on every partner" if missing else ""
     return f"{what}; {there}{repair}"
+
+
+def replacement(given: Json) -> str:
+    """A column that is being given to another partner."""
+    done, total = given["blocks"], given["blocks_of"]
+    share = 100 * done // total if total else 100
+    sentence = f"{escape(given['from'])} is being replaced by {escape(given['to'])}: {share} % of the blocks are there"
+    if given["trouble"]:
+        return f"{sentence}; [yellow]{escape(given['trouble'])}[/]"
+    left = given["seconds_left"]
+    if done < total:
+        return sentence + (f", about {_duration(left)} left" if left is not None else "")
+    return sentence + (f"; [yellow]{escape(given['waits_for'])}[/]" if given["waits_for"] else "")
 
 
 def space(disk: Json) -> str:
@@ -108,7 +122,9 @@ def advice(disk: Json) -> Iterator[str]:
         yield escape(disk["trouble"])
     for column in columns:
         if column["state"] == "lost":
-            yield f"{escape(column['partner'])} is lost, and what it held counts no more"
+            name = escape(column["partner"])
+            if disk["replacement"] is None or disk["replacement"]["column"] != column["column"]:
+                yield f"{name} is lost: give its column to a new partner with coopfs partner replace {name} CODE"
     unreached = [column for column in columns if column["state"] in ("unreachable", "away")]
     if unreached and len(unreached) == len(columns):
         yield "no partner is reached: look at this machine's network, and at coopfs partner list"
@@ -126,7 +142,8 @@ def advice(disk: Json) -> Iterator[str]:
             )
     if disk["bytes_free"] * NEARLY_FULL < disk["bytes"]:
         yield "the disk is nearly full: delete something"
-    if disk["kit"] is None or disk["kit"]["holders"] <= disk["kit"]["needed"]:
+    waits = (disk["replacement"] or {}).get("waits_for") or ""
+    if disk["kit"] is None or disk["kit"]["holders"] <= disk["kit"]["needed"] or "kit" in waits:
         yield "export a new kit and keep it somewhere else: coopfs kit export FILE"
 
 
@@ -134,6 +151,15 @@ def clock(text: str, now: datetime) -> str:
     """A moment of an answer ("2026-01-02 03:04:05 UTC") as told here: the time of day alone if it is today's."""
     moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC).astimezone(now.tzinfo)
     return moment.strftime("%H:%M:%S" if moment.date() == now.date() else "%Y-%m-%d %H:%M:%S")
+
+
+def _duration(seconds: int) -> str:
+    """To about one digit: an estimate has no more."""
+    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = round(seconds / size)
+            return f"{count} {name}{'s' if count > 1 else ''}"
+    return "a minute"
 
 
 def _blocks(count: int) -> str:

@@ -7,7 +7,7 @@ partner by itself: box kind MASTER, no store, no column, row 0, layout 0, versio
 The counter is epoch(16).count(48), like versions; a partner keeps the two greatest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgpack
@@ -71,6 +71,45 @@ class LayoutPlaces:
     layout: Layout
     rows: int
     columns: tuple[tuple[StorePlace, ...], ...]
+
+    @property
+    def primaries(self) -> tuple[StorePlace, ...]:
+        """By column: the store that counts, and alone answers for it in a restore (R7)."""
+        return tuple(_with_role(column, PRIMARY) for column in self.columns)
+
+    @property
+    def spares(self) -> tuple[tuple[int, StorePlace], ...]:
+        """(column, store) of all others: what they hold can be read, what they lack says nothing."""
+        return tuple((j, store) for j, column in enumerate(self.columns) for store in column if store.role != PRIMARY)
+
+    @property
+    def nodes(self) -> tuple[NodeKey, ...]:
+        """Everybody who keeps a store, once."""
+        return tuple(dict.fromkeys(store.node for column in self.columns for store in column))
+
+    def spare(self, role: str) -> tuple[int, StorePlace] | None:
+        """The one store of this role with its column, as one column is changed at a time; None: there is none."""
+        return next(((j, store) for j, store in self.spares if store.role == role), None)
+
+    def with_incoming(self, column: int, store: StorePlace) -> "LayoutPlaces":
+        """A new store is filled for a column; one that was being filled before is given up."""
+        return self._with(column, (self.primaries[column], replace(store, role=INCOMING)))
+
+    def promoted(self, column: int, keep: bool) -> "LayoutPlaces":
+        """The incoming store counts from now on. keep: the one before it may still be read, and told of this."""
+        before, store = self.primaries[column], _with_role(self.columns[column], INCOMING)
+        return self._with(column, (replace(store, role=PRIMARY), *([replace(before, role=VAULT)] if keep else [])))
+
+    def settled(self, column: int) -> "LayoutPlaces":
+        """The column has its primary store, and no other."""
+        return self._with(column, (self.primaries[column],))
+
+    def _with(self, column: int, stores: tuple[StorePlace, ...]) -> "LayoutPlaces":
+        return replace(self, columns=(*self.columns[:column], stores, *self.columns[column + 1 :]))
+
+
+def _with_role(stores: tuple[StorePlace, ...], role: str) -> StorePlace:
+    return next(store for store in stores if store.role == role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +200,10 @@ def _layout(decoded: Any) -> LayoutPlaces:
     id_, k, m, block_size, rows, columns = pick(decoded, _LAYOUT)
     layout = Layout(id_, k, m, block_size)
     check(columns, (Field(tuple, 1, MAX_STORES),) * layout.n)
-    return LayoutPlaces(layout, rows, tuple(tuple(_store(store) for store in column) for column in columns))
+    places = LayoutPlaces(layout, rows, tuple(tuple(_store(store) for store in column) for column in columns))
+    if any(sum(store.role == PRIMARY for store in column) != 1 for column in places.columns):
+        raise ValueError("a column without one primary store")
+    return places
 
 
 def _store(decoded: Any) -> StorePlace:

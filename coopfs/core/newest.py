@@ -6,7 +6,7 @@ authenticated (the caller) and every stripe that it names has k claims of exactl
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coopfs.core.meta import MetaHead
 from coopfs.core.quorum import Quorum
@@ -15,23 +15,31 @@ from coopfs.types import Place, epoch_of
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the primary stores that answered hold: column -> row -> version (0: torn or rotten, it cannot deny)."""
+    """What the primary stores that answered hold: column -> row -> version (0: torn or rotten, it cannot deny).
+
+    spares: the same of a column's other store, which can give blocks, and deny nothing.
+    """
 
     quorum: Quorum
     slots: Mapping[int, Mapping[int, int]]
+    spares: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
 
     def places(self) -> list[tuple[Place, list[int]]]:
-        """Every (row, version) that some column claims, with those columns, newest version first."""
+        """Every (row, version) that some store claims, with those stores, newest version first. A store is the number
+        of its column, and n more if it is a spare one."""
         holders: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-        for column, slots in self.slots.items():
+        spares = {self.quorum.n + column: slots for column, slots in self.spares.items()}
+        for store, slots in (*self.slots.items(), *spares.items()):
             for row, version in slots.items():
                 if version:
-                    holders[version, row].append(column)
+                    holders[version, row].append(store)
         return [(Place(version, row), holders[version, row]) for version, row in sorted(holders, reverse=True)]
 
     def holders(self, place: Place) -> int:
         """How many columns claim exactly this version in this row."""
-        return sum(slots.get(place.row) == place.version for slots in self.slots.values())
+        row, version = place.row, place.version
+        others = (column for column, slots in self.slots.items() if slots.get(row) == version)
+        return len({*others, *(column for column, slots in self.spares.items() if slots.get(row) == version)})
 
     def is_doubtful(self, place: Place) -> bool:
         """Whether so few claim this stripe that f false claims would leave less than k blocks of it."""
@@ -47,7 +55,8 @@ class Answers:
         if end is None:
             denials = len(self.slots) - max(spoiled.values(), default=0)
         else:
-            denials = len(self.slots) - self.holders(end) - spoiled[end.row]
+            claims = sum(slots.get(end.row) == end.version for slots in self.slots.values())
+            denials = len(self.slots) - claims - spoiled[end.row]
         return self.quorum.may_have_been_held(denials)
 
 

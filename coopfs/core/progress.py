@@ -123,6 +123,10 @@ class Progress:
         """The newest group up to which every stripe lies on all columns."""
         return min(min(self._groups, default=self.sealed + 1) - 1, self.sealed)
 
+    def all_pending(self) -> Iterable[Pending]:
+        """The stripes below target."""
+        return self._pending.values()
+
     def missing(self, column: int) -> Iterator[Pending]:
         """The stripes that a column lacks."""
         bit = 1 << column

@@ -4,6 +4,7 @@ Nothing is known yet of who holds what: acks come from the inventories that foll
 state is safe again nothing is held, and nothing is written.
 """
 
+from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -15,8 +16,18 @@ from coopfs.local.database import Database
 from coopfs.types import Claim, Master, Place
 
 
-def adopt(path: Path, group: int, end: Place, chain: bytes, time: int, claim: Claim, master: Master, n: int) -> None:
-    """Durable on return. group, end, chain, time (ns): of the state; master: sealed for this node; n: columns."""
+def adopt(
+    path: Path,
+    group: int,
+    end: Place,
+    chain: bytes,
+    time: int,
+    claim: Claim,
+    master: Master,
+    columns: Sequence[ColumnState],
+) -> None:
+    """Durable on return. group, end, chain, time (ns): of the state; master: sealed for this node; columns: in A until
+    caught up, and for what else their states wait for."""
     database = Database(path)
     try:
         facts: dict[str, int | bytes] = {
@@ -34,8 +45,8 @@ def adopt(path: Path, group: int, end: Place, chain: bytes, time: int, claim: Cl
         for key, value in facts.items():
             database.set_fact(key, value)
         _note_fragments(database)
-        for number in range(n):  # in A until caught up
-            database.write("INSERT OR REPLACE INTO columns VALUES (?, NULL, ?)", (number, ColumnState.CATCHING_UP))
+        for number, state in enumerate(columns):
+            database.write("INSERT OR REPLACE INTO columns VALUES (?, NULL, ?)", (number, int(state)))
         database.commit()
         database.sync_wal()
     finally:

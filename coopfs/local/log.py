@@ -14,7 +14,7 @@ import msgpack
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.meta import FIRST_CHAIN
 from coopfs.core.records import Stripe, Type, encode
-from coopfs.limits import ROOT_INO
+from coopfs.limits import MAX_COLUMNS, ROOT_INO
 from coopfs.local.database import Database
 from coopfs.local.groups import State
 from coopfs.types import Kind, Place, Version, make_version
@@ -24,6 +24,9 @@ Key = tuple[int, int, int | bytes]  # of an image: type, a, b as in open_images
 # SQLite uses the index of a part of a table where a query says the same in the same words, without parameters.
 _META = f"kind != {Kind.DATA:d}"
 _LIVE_DATA = f"kind = {Kind.DATA:d} AND died IS NULL AND row IS NOT NULL"
+
+INCOMING = MAX_COLUMNS  # the bit in acks of a store that is being filled: no column's
+_ACKS = (1 << INCOMING) - 1
 
 _COLUMNS = "id, kind, born, died, layout, length, slices, tag, row, version, end_row, end_version, acks"
 
@@ -140,12 +143,12 @@ class Log:
         return [id_ for (id_,) in self._db.read(query, (Kind.DATA, limit))]
 
     def places(self) -> list[tuple[int, int, int, int]]:
-        """(id, row, version, acks) of every sealed stripe."""
+        """(id, row, version, acks) of every sealed stripe; in acks, bit INCOMING too."""
         return self._db.read("SELECT id, row, version, acks FROM stripes WHERE row IS NOT NULL").fetchall()
 
     def below(self, full: int) -> Iterator[Sealed]:
         """The sealed stripes that some column lacks; full: the mask of all columns."""
-        query = f"SELECT {_COLUMNS} FROM stripes WHERE row IS NOT NULL AND acks != ? ORDER BY id"
+        query = f"SELECT {_COLUMNS} FROM stripes WHERE row IS NOT NULL AND acks & ?1 != ?1 ORDER BY id"
         return map(_sealed, self._db.read(query, (full,)))
 
     def rows_taken(self) -> list[int]:
@@ -281,7 +284,8 @@ class Log:
 
     def set_acks(self, masks: Iterable[tuple[int, int]]) -> None:
         """(stripe id, mask) of those that changed."""
-        self._db.write_many("UPDATE stripes SET acks = ? WHERE id = ?", [(mask, id_) for id_, mask in masks])
+        query = f"UPDATE stripes SET acks = acks & {1 << INCOMING} | ? WHERE id = ?"
+        self._db.write_many(query, [(mask, id_) for id_, mask in masks])
 
     def died_in(self, group: int) -> list[int]:
         """The stripes that a group killed."""
@@ -364,4 +368,5 @@ class Log:
 def _sealed(columns: Sequence[Any]) -> Sealed:
     id_, kind, born, died, layout, length, slices, tag, row, version, end_row, end_version, acks = columns
     place, end = Place(version, row), None if end_version is None else Place(end_version, end_row)
-    return Sealed(id_, Kind(kind), born, died, layout, length, tuple(msgpack.unpackb(slices)), tag, place, end, acks)
+    cut = tuple(msgpack.unpackb(slices))
+    return Sealed(id_, Kind(kind), born, died, layout, length, cut, tag, place, end, acks & _ACKS)

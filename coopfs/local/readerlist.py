@@ -63,6 +63,12 @@ class ReaderList:
         else:
             self._put(replace(present, told=told))
 
+    def forget(self, node: NodeKey) -> None:
+        """This partner gets a new store, of which nobody was told yet."""
+        for reader in self.all():
+            if node in reader.told:
+                self._put(replace(reader, told=reader.told - {node}))
+
     def _put(self, reader: Reader) -> None:
         self._readers[reader.key] = reader
         self._save()

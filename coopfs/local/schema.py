@@ -89,7 +89,7 @@ CREATE TABLE stripes (
     end_version INTEGER,
     grp         INTEGER,                    -- group number in the header
     changed     INTEGER,                    -- group of the newest record of a data stripe, once it is sealed
-    acks        INTEGER NOT NULL DEFAULT 0  -- bit j: column j has acked
+    acks        INTEGER NOT NULL DEFAULT 0  -- bit j: column j has acked; bit 62: the store that is being filled has
 );
 CREATE INDEX unsealed ON stripes (id) WHERE row IS NULL;
 CREATE INDEX stripes_of_group ON stripes (born);
@@ -146,7 +146,7 @@ CREATE TABLE columns (
 
 -- What each column's slots hold (local/slots), so that a partner that returns need not tell it slot by slot (R16).
 CREATE TABLE digests (
-    number INTEGER PRIMARY KEY, -- the column
+    number INTEGER PRIMARY KEY, -- the column; 62: the store that is being filled
     digest BLOB NOT NULL        -- 16 bytes: of all stripes that it acked, and all remains that it has
 );
 
@@ -154,7 +154,7 @@ CREATE TABLE digests (
 CREATE TABLE remains (
     row     INTEGER NOT NULL,
     version INTEGER NOT NULL,
-    acks    INTEGER NOT NULL,   -- bit j: the slot of column j still holds it
+    acks    INTEGER NOT NULL,   -- bit j: the slot of column j still holds it; bit 62 as for stripes
     PRIMARY KEY (row, version)
 ) WITHOUT ROWID;
 """

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from coopfs.core.master import PRIMARY
 from coopfs.core.newest import Answers
 from coopfs.core.quorum import Quorum
 from coopfs.local.log import Log
@@ -20,10 +21,11 @@ class Attendance:
     def __init__(self, quorum: Quorum, readers: Sequence[Reader], log: Log, say: Callable[[str], None]) -> None:
         self._quorum = quorum
         self._readers = readers
+        self._primaries = [reader for reader in readers if reader.place.role == PRIMARY]
         self._log = log
         self._say = say
         self._places = [Place(version, row) for _, row, version, _ in log.places()]
-        self._slots: dict[int, dict[int, int]] = {}  # column -> row -> version, as it was when the column was opened
+        self._slots: dict[Reader, dict[int, int]] = {}  # row -> version, as it was when the store was opened
         self._told = ""
 
     async def run(self) -> None:
@@ -38,7 +40,7 @@ class Attendance:
             if session is not None:
                 slots = await reader.inventory()
                 if slots is not None:
-                    self._slots[reader.number] = slots
+                    self._slots[reader] = slots
             self._tell()
             if reader.session is session:
                 await reader.changed.wait()
@@ -62,14 +64,16 @@ class Attendance:
         return f"{names}: everything can be read"
 
     def _missing(self) -> list[str]:
-        return [reader.place.name for reader in self._readers if reader.session is None]
+        return [reader.place.name for reader in self._primaries if reader.session is None]
 
     def _readable(self, place: Place) -> bool:
         return self._here().lacks([place]) is None
 
     def _here(self) -> Answers:
-        up = {reader.number for reader in self._readers if reader.session is not None}
-        return Answers(self._quorum, {column: slots for column, slots in self._slots.items() if column in up})
+        up = {reader: slots for reader, slots in self._slots.items() if reader.session is not None}
+        primaries = {reader.number: slots for reader, slots in up.items() if reader.place.role == PRIMARY}
+        spares = {reader.number: slots for reader, slots in up.items() if reader.place.role != PRIMARY}
+        return Answers(self._quorum, primaries, spares)
 
     def __call__(self, stripes: Sequence[int], group: int) -> str:
         here = self._here()

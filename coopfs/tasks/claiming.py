@@ -47,8 +47,9 @@ class Claiming:
         self._save = save
         self._wall = wall
         self._watch = watch
-        self._nodes = [store.node for (store, *_) in places.columns]
-        self._names = {store.node: store.name for (store, *_) in places.columns}
+        self._nodes = [store.node for store in places.primaries]
+        self._others = [store.node for _, store in places.spares]  # claimed too, and not counted
+        self._names = {store.node: store.name for store in places.primaries}
         self._quorum = Quorum(places.layout.k, places.layout.m)
 
     async def run(self, epoch: int, claimer: bytes) -> tuple[Claim, str | None]:
@@ -73,7 +74,7 @@ class Claiming:
         answers = _Round()
         with trio.move_on_after(RESTORE_PATIENCE):
             async with trio.open_nursery() as nursery:
-                for node in dict.fromkeys(self._nodes):
+                for node in dict.fromkeys((*self._nodes, *self._others)):
                     nursery.start_soon(self._ask, node, claim, answers)
         return answers
 

@@ -1,10 +1,9 @@
 """The cleaner: repairs stripes that lack blocks (sections 2.3, 3.1; design R7).
 
-For each column that is open, least redundant stripes first: the block it lacks is sealed again at the stripe's old row
+For each store that is open, least redundant stripes first: the block it lacks is sealed again at the stripe's old row
 and version, from this machine's content or from the partners' blocks, and put. It never changes a version.
 """
 
-import heapq
 import logging
 
 import trio
@@ -28,7 +27,7 @@ class Cleaner:
         self._given_up: set[int] = set()  # stripes that could not be repaired when last tried, which was said
 
     async def run(self, column: Column) -> None:
-        """Keep one column clean for ever."""
+        """Keep one store clean for ever."""
         while True:
             for stripe in self._worst(column):
                 if column.session is None:
@@ -37,15 +36,10 @@ class Cleaner:
             await trio.sleep(CLEANER_INTERVAL)
 
     def _worst(self, column: Column) -> list[int]:
-        """Stripes that the column lacks, least redundant first, then oldest first."""
+        """What its store lacks, the most urgent first."""
         if column.session is None:
             return []
-        missing = (
-            (pending.acks.bit_count(), pending.id)
-            for pending in self._ledger.progress.missing(column.number)
-            if pending.id not in self._in_hand and pending.id not in column.queued
-        )
-        return [id_ for _, id_ in heapq.nsmallest(CLEANER_BATCH, missing)]
+        return column.seat.lacking(column.number, lambda id_: id_ in self._in_hand or id_ in column.queued)
 
     async def _repair(self, id_: int, column: Column) -> None:
         stripe = self._ledger.log.get(id_)
@@ -59,5 +53,5 @@ class Cleaner:
                 logger.warning("stripe %d cannot be repaired now: %s", id_, missing)
             return
         self._given_up.discard(id_)
-        ((box,),) = await self._coder.boxes(((stripe, head, coded),), (column.number,))
+        ((box,),) = await self._coder.boxes(((stripe, head, coded),), ((column.number, column.place),))
         await column.send(Parcel(id_, stripe.place, box))

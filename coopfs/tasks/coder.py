@@ -13,7 +13,7 @@ from coopfs.core import coding
 from coopfs.core.coding import Coded
 from coopfs.core.header import Header
 from coopfs.core.keys import DiskKeys
-from coopfs.core.master import StorePlace
+from coopfs.core.master import PRIMARY, StorePlace
 from coopfs.core.stripe import Fragment
 from coopfs.errors import StateError
 from coopfs.limits import CODING_THREADS
@@ -30,13 +30,12 @@ Fetch = Callable[[Sealed], Awaitable[Fetched]]
 
 
 class Coder:
-    """Coding for one disk and layout. stores: by column. fetch: a sealed stripe, from partners."""
+    """Coding for one disk and layout. fetch: a sealed stripe, from partners."""
 
     def __init__(
         self,
         keys: DiskKeys,
         layout: Layout,
-        stores: tuple[StorePlace, ...],
         stage: Stage,
         stripes: Stripes,
         log: Log,
@@ -45,7 +44,6 @@ class Coder:
         self._keys = keys
         self._tag_key = keys.tag_key
         self._layout = layout
-        self._stores = stores
         self._stage = stage
         self._stripes = stripes
         self._log = log
@@ -77,10 +75,11 @@ class Coder:
         return coding.header_of(coded, stripe.kind, self._layout, stripe.end, stripe.born)
 
     async def boxes(
-        self, sealed: Sequence[tuple[Sealed, Header, Coded]], columns: Sequence[int]
+        self, sealed: Sequence[tuple[Sealed, Header, Coded]], stores: Sequence[tuple[int, StorePlace]]
     ) -> list[list[bytearray]]:
-        """For each sealed stripe its blocks for these columns, in their order. They are taken from what was coded."""
-        return await self._run(self._boxes, sealed, columns)
+        """For each sealed stripe its blocks for these stores, each with its column, in their order. They are taken from
+        what was coded."""
+        return await self._run(self._boxes, sealed, stores)
 
     async def _local(self, stripe: Sealed) -> Coded | None:
         if stripe.kind == Kind.DATA:
@@ -109,11 +108,16 @@ class Coder:
             return None
         return coding.code_data(self._layout, self._tag_key, draft)
 
-    def _boxes(self, sealed: Sequence[tuple[Sealed, Header, Coded]], columns: Sequence[int]) -> list[list[bytearray]]:
-        return [
-            [coding.box(self._keys, self._stores[j], j, stripe.place, head, coded.blocks[j]) for j in columns]
-            for stripe, head, coded in sealed
-        ]
+    def _boxes(
+        self, sealed: Sequence[tuple[Sealed, Header, Coded]], stores: Sequence[tuple[int, StorePlace]]
+    ) -> list[list[bytearray]]:
+        result = []
+        for stripe, head, coded in sealed:
+            # sealing takes the block, and a column may have two stores: what is not primary gets a copy
+            blocks = [coded.blocks[j] if store.role == PRIMARY else bytearray(coded.blocks[j]) for j, store in stores]
+            boxed = zip(stores, blocks, strict=True)
+            result.append([coding.box(self._keys, store, j, stripe.place, head, b) for (j, store), b in boxed])
+        return result
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await trio.to_thread.run_sync(partial(work, *args, **kwargs), limiter=self._limiter)

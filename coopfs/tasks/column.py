@@ -9,10 +9,10 @@
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import trio
 
@@ -20,7 +20,7 @@ from coopfs.core.columnstate import ColumnState, Event, after
 from coopfs.core.master import StorePlace
 from coopfs.errors import BlockRefused, Fenced, NotAuthentic, PartnerAway, PeerError, StateError
 from coopfs.limits import COLUMN_QUEUE, PUT_RUN, PUTS_IN_FLIGHT, RECONNECT_MAX, RECONNECT_MIN, STALL_TIMEOUT
-from coopfs.tasks.ledger import Ledger
+from coopfs.local.log import Log
 from coopfs.tasks.network import Network, read_inventory
 from coopfs.tasks.signal import Signal
 from coopfs.types import BlockStore, Octets, Opening, Partner, Place, Write
@@ -37,10 +37,29 @@ class Parcel:
     box: Octets
 
 
-class Column:
-    """The writer's side of one column.
+class Seat(Protocol):
+    """What is known of a store: of the one that counts for its column, or of one that is being filled."""
 
-    is_mine: whether a stored block authenticates as this disk's, for this column at this place.
+    log: Log
+
+    def ack(self, ids: Sequence[int], column: int) -> None:
+        """These stripes are on stable storage there."""
+
+    def digest(self, column: int) -> bytes:
+        """What it answers if it lost nothing and got nothing else: 16 bytes."""
+
+    def reconcile(self, found: Mapping[int, int], column: int) -> int:
+        """Its inventory, row -> version. How many acks had to be taken back."""
+
+    def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
+        """Stripes to send to it next, most urgent first, but for those that are under way; CLEANER_BATCH at most."""
+
+
+class Column:
+    """The writer's side of one store of a column.
+
+    seat: where its acks go; is_mine: whether a block in this store authenticates as this disk's, for this column at
+    this place.
     """
 
     def __init__(
@@ -49,8 +68,8 @@ class Column:
         place: StorePlace,
         opening: Opening,
         network: Network,
-        ledger: Ledger,
-        is_mine: Callable[[int, Place, Octets], bool],
+        seat: "Seat",
+        is_mine: Callable[[StorePlace, int, Place, Octets], bool],
     ) -> None:
         self.number = number
         self.place = place
@@ -60,9 +79,10 @@ class Column:
         self.state = ColumnState.COUNTED
         self.lost = 0  # blocks that it had acked and was found to lack, since the start
         self.changed = Signal()  # opened or closed
+        self.gone = False  # it is no store of this disk any more: what it still answers is of no account
         self._opening = opening
         self._network = network
-        self._ledger = ledger
+        self.seat = seat
         self._is_mine = is_mine
         self._stalled = False
         self._send, self._receive = trio.open_memory_channel[Parcel](COLUMN_QUEUE)
@@ -175,7 +195,8 @@ class Column:
 
     def _take(self, stored: Sequence[int]) -> None:
         self.queued.difference_update(stored)
-        self._ledger.ack(stored, self.number)
+        if not self.gone:
+            self.seat.ack(stored, self.number)
 
     async def _refused(self, session: BlockStore, parcel: Parcel, refusal: PeerError) -> None:
         if not isinstance(refusal, BlockRefused):
@@ -186,14 +207,16 @@ class Column:
 
     def _was_overtaken(self, parcel: Parcel, refusal: BlockRefused) -> bool:
         """The stripe was given up while its block was on the way, and this home used the row again: no harm done."""
-        log = self._ledger.log
+        log = self.seat.log
         return log.get(parcel.stripe) is None and refusal.stored_version <= log.newest_version
 
     async def _dispute(self, session: BlockStore, parcel: Parcel, refusal: BlockRefused) -> NoReturn:
         """R15: an authentic block of equal or newer version means that this home is a copy, or older than its
         partners; anything else means that the partner is wrong."""
         stored = await session.get(parcel.place.row)
-        if stored is not None and self._is_mine(self.number, Place(stored.version, parcel.place.row), stored.data):
+        if stored is not None and self._is_mine(
+            self.place, self.number, Place(stored.version, parcel.place.row), stored.data
+        ):
             raise StateError(
                 f"{self.place.name} holds a newer block of this disk in row {parcel.place.row}: this home is a copy of "
                 "another, or older than its partners; nothing more is sent from here: restore the disk from its kit"
@@ -203,20 +226,22 @@ class Column:
     async def _reconcile(self, session: BlockStore) -> None:
         """The digest came after the claim was raised; if it is what this home expects, an inventory would neither find
         nor lack anything."""
-        if session.opened.digest == self._ledger.slots.digest(self.number):
+        if session.opened.digest == self.seat.digest(self.number):
             return
         found = await read_inventory(session)
-        newest = self._ledger.log.newest_version
+        newest = self.seat.log.newest_version
         ahead = [Place(version, row) for row, version in found.items() if version > newest]
         for place in ahead:
             stored = await session.get(place.row)
-            if stored is not None and self._is_mine(self.number, Place(stored.version, place.row), stored.data):
+            if stored is not None and self._is_mine(
+                self.place, self.number, Place(stored.version, place.row), stored.data
+            ):
                 raise StateError(
                     f"{self.place.name} holds blocks newer than this home knows: its database is older than the "
                     "partners; nothing is sent from here: restore the disk from its recovery kit"
                 )
             raise NotAuthentic(f"{self.place.name} claims to hold versions that were never sent")
-        lost = self._ledger.reconcile(found, self.number)
+        lost = 0 if self.gone else self.seat.reconcile(found, self.number)
         if lost:
             logger.warning("partner %s lacks %d blocks that it had acked", self.place.name, lost)
             self.happen(Event.LACKS)

@@ -2,48 +2,101 @@
 
 A column that has been unreachable for GRACE_PERIOD is lost by itself. When most are unreachable it is this machine that
 is offline, and nobody is: nor before it has tried for as long as it takes to call anybody away.
+
+Stores come and go while a column is given to another partner. `stores` is always the list of all that get blocks: the
+same list, so that who was given it sees every change.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import trio
 
 from coopfs.core.columnstate import ColumnState, Event
+from coopfs.core.master import INCOMING, LayoutPlaces, StorePlace
 from coopfs.limits import AWAY_AFTER, AWAY_CHECK, GRACE_PERIOD
 from coopfs.tasks.column import Column
 from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.signal import Signal
+
+Make = Callable[[int, StorePlace], Column]
 
 
 class Columns:
-    """The columns by number. wall: seconds since 1970, to remember across restarts since when one is unreachable."""
+    """make: of a column's number and one of its stores; wall: seconds since 1970, to remember across restarts since
+    when a partner is unreachable."""
 
-    def __init__(self, columns: Sequence[Column], ledger: Ledger, wall: Callable[[], float]) -> None:
-        self.columns = tuple(columns)
+    def __init__(self, places: LayoutPlaces, make: Make, ledger: Ledger, wall: Callable[[], float]) -> None:
+        self.stores: list[Column] = []  # those that count, by number, then the one that is being filled
+        self.changed = Signal()  # stores came or went
+        self._count = places.layout.n
+        self._make = make
         self._ledger = ledger
         self._wall = wall
         self._began = 0.0
         self._states = ledger.log.columns()  # as the log has them: column -> (unreachable since, state)
+        self.seat(places)
+
+    @property
+    def columns(self) -> list[Column]:
+        """The stores that count, by column."""
+        return self.stores[: self._count]
+
+    @property
+    def incoming(self) -> Column | None:
+        """The store that is being filled."""
+        return self.stores[self._count] if len(self.stores) > self._count else None
+
+    def seat(self, places: LayoutPlaces) -> None:
+        """These are the stores from now on."""
+        known = {(column.place.store, column.place.role): column for column in self.stores}
+        wanted = list(enumerate(places.primaries))
+        if (incoming := places.spare(INCOMING)) is not None:
+            wanted.append(incoming)
+        seated = [
+            known.pop((place.store, place.role)) if (place.store, place.role) in known else self._make(number, place)
+            for number, place in wanted
+        ]
+        for column in known.values():
+            column.gone = True
+        self.stores[:] = seated
         for column in self.columns:
             _, column.state = self._states.setdefault(column.number, (None, ColumnState.COUNTED))
         self._tell()
+        self.changed.notify()
 
     async def run(self) -> None:
         """Run all columns. StateError: from any of them."""
         self._began = trio.current_time()
         async with trio.open_nursery() as nursery:
-            for column in self.columns:
-                nursery.start_soon(column.run)
-                nursery.start_soon(self._watch, column)
+            nursery.start_soon(self.each, Column.run)
+            nursery.start_soon(self.each, self._watch)
             while True:
                 await trio.sleep(AWAY_CHECK)
                 for column in self.columns:
                     self._judge(column)
 
-    def lose(self, column: Column) -> None:
-        """Its owner says that it is lost: it never counts again, and is not called any more. Durable with the next
-        commit."""
-        column.happen(Event.LOST)
-        self._note(column, self._states[column.number][0])
+    async def each(self, work: Callable[[Column], Awaitable[None]]) -> None:
+        """Do this for every store for ever, for each from when it comes until it goes."""
+        running: dict[Column, trio.CancelScope] = {}
+
+        async def until_gone(column: Column) -> None:
+            with running[column]:
+                await work(column)
+
+        async with trio.open_nursery() as nursery:
+            while True:
+                for column in [column for column in running if column.gone]:
+                    running.pop(column).cancel()
+                for column in self.stores:
+                    if column not in running:
+                        running[column] = trio.CancelScope()
+                        nursery.start_soon(until_gone, column)
+                await self.changed.wait()
+
+    def happen(self, column: Column, event: Event) -> None:
+        """To a store that counts, and what follows of its state. Durable with the next commit."""
+        column.happen(event)
+        self._note(column, None if event is Event.REPLACED else self._states[column.number][0])
 
     async def _watch(self, column: Column) -> None:
         while True:
@@ -52,6 +105,8 @@ class Columns:
             await column.changed.wait()
 
     def _judge(self, column: Column) -> None:
+        if column is self.incoming:  # it counts for nothing yet
+            return
         since, _ = self._states[column.number]
         if column.session is not None:
             since = None
@@ -70,7 +125,7 @@ class Columns:
 
     def _may_judge(self) -> bool:
         """Whether this machine is online, and has been for long enough to know."""
-        return trio.current_time() - self._began >= AWAY_AFTER and 2 * self.reached > len(self.columns)
+        return trio.current_time() - self._began >= AWAY_AFTER and 2 * self.reached > self._count
 
     def _note(self, column: Column, since: int | None) -> None:
         if (since, column.state) != self._states[column.number]:

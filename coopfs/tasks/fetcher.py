@@ -19,11 +19,11 @@ import trio
 from coopfs.core import coding
 from coopfs.core.header import Header
 from coopfs.core.keys import DiskKeys
-from coopfs.core.master import StorePlace
+from coopfs.core.master import PRIMARY, StorePlace
 from coopfs.errors import ContentGone, ContentUnavailable, NotAuthentic, PartnerAway, PeerError
 from coopfs.limits import CODING_THREADS, READ_TIMEOUT, SPARE_DELAY
 from coopfs.tasks.signal import Signal
-from coopfs.types import BlockStore, Layout, Octets, Place
+from coopfs.types import BlockStore, Layout, Octets, Place, StoreId
 
 
 class Source(Protocol):
@@ -61,6 +61,11 @@ class _Hunt:
         return next((header for header, shards in self.found.items() if len(shards) >= k), None)
 
 
+def _turn(source: Source) -> tuple[bool, int]:
+    """Of two stores of one column, the one that is primary comes first, and all primary ones before all others."""
+    return source.place.role != PRIMARY, source.number
+
+
 class Fetcher:
     """Fetches stripes of one layout, and remembers which blocks were damaged."""
 
@@ -70,7 +75,7 @@ class Fetcher:
         self._layout = layout
         self._sources = sources
         self._limiter = trio.CapacityLimiter(CODING_THREADS)
-        self._damaged: defaultdict[int, set[int]] = defaultdict(set)  # column -> rows met rotten or not authentic
+        self._damaged: defaultdict[StoreId, set[int]] = defaultdict(set)  # rows met rotten or not authentic
 
     async def wait_for(self, place: Place, tag: bytes | None) -> Fetched:
         """The stripe, waiting for partners to come back. ContentUnavailable: not within READ_TIMEOUT. ContentGone: a
@@ -88,7 +93,7 @@ class Fetcher:
 
     async def fetch(self, place: Place, tag: bytes | None) -> Fetched:
         """The stripe at `place`, of this tag if it is known, from the columns reached now. ContentUnavailable."""
-        reached = sorted((s for s in self._sources if s.session is not None), key=lambda source: source.number)
+        reached = sorted((s for s in self._sources if s.session is not None), key=_turn)
         hunt = _Hunt(place, tag, reached)
         async with trio.open_nursery() as nursery:
             for _ in range(self._layout.k):
@@ -151,7 +156,7 @@ class Fetcher:
             raise PartnerAway("not connected")
         stored = await source.session.get(place.row)
         if stored is None and await self._is_rotten(source.session, place.row):
-            self._damaged[source.number].add(place.row)
+            self._damaged[source.place.store].add(place.row)
         if stored is None or stored.version != place.version:
             if stored is not None and stored.version > place.version and overwritten is not None:
                 overwritten.add(source.number)
@@ -160,7 +165,7 @@ class Fetcher:
         try:
             return await trio.to_thread.run_sync(unbox, limiter=self._limiter)
         except NotAuthentic:
-            self._damaged[source.number].add(place.row)
+            self._damaged[source.place.store].add(place.row)
             return None
 
     async def _is_rotten(self, session: BlockStore, row: int) -> bool:
@@ -169,7 +174,7 @@ class Fetcher:
 
     def damage(self) -> dict[str, int]:
         """Partner -> blocks of it that were met rotten or not authentic. Others took their place."""
-        return {source.place.name: len(rows) for source in self._sources if (rows := self._damaged[source.number])}
+        return {source.place.name: len(rows) for source in self._sources if (rows := self._damaged[source.place.store])}
 
     def _sessions(self) -> list[BlockStore | None]:
         return [source.session for source in self._sources]

@@ -8,20 +8,22 @@ pass an old state off as the newest. It follows what is held once a day, and at 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import trio
 
 from coopfs.core.keys import DiskKeys
-from coopfs.core.master import Floor, MasterBlock, seal_master
+from coopfs.core.master import VAULT, Floor, LayoutPlaces, MasterBlock, StorePlace, seal_master
 from coopfs.errors import PeerError
-from coopfs.limits import FLOOR_CHECK, FLOOR_INTERVAL
+from coopfs.limits import AWAY_CHECK, FLOOR_CHECK, FLOOR_INTERVAL, RESTORE_PATIENCE
 from coopfs.local.log import Log
 from coopfs.local.mastercopy import MasterHolders
 from coopfs.tasks.column import Column
+from coopfs.tasks.columns import Columns
 from coopfs.tasks.network import Network
-from coopfs.types import BlockStore, Claim, NodeKey
+from coopfs.tasks.signal import Signal
+from coopfs.types import BlockStore, Claim, NodeKey, Partner
 
 logger = logging.getLogger(__name__)
 
@@ -47,15 +49,23 @@ class MasterKeeper:
         self._log = log
         self._save = save
         self._commit = commit
-        self._columns: Sequence[Column] = ()
+        self.changed = Signal()  # there is a newer block, or somebody has it
         self._moving = trio.Lock()
 
-    async def run(self, columns: Sequence[Column], network: Network) -> None:
+    @property
+    def places(self) -> LayoutPlaces:
+        """The layout in force."""
+        return self.block.layouts[-1]
+
+    async def run(self, columns: Columns, network: Network) -> None:
         """Keep the floor and the partners up to date for ever. StateError: the database failed."""
-        self._columns = columns
+
+        async def give(column: Column) -> None:
+            await self._give(column, network)
+
         async with trio.open_nursery() as nursery:
-            for column in columns:
-                nursery.start_soon(self._give, column, network)
+            nursery.start_soon(columns.each, give)
+            nursery.start_soon(self._tell_former, network)
             while True:
                 if abs(self._held().date - self.block.floor.date) >= FLOOR_INTERVAL:  # a clock may have been wrong
                     await self.move_floor()
@@ -75,13 +85,53 @@ class MasterKeeper:
         async with self._moving:
             held = self._held()
             if held.version > self.block.floor.version:
-                block = replace(self.block, counter=self.block.counter + 1, floor=held)
-                self._save(block)
-                await self._commit()
-                self.block = block
-                for column in self._columns:
-                    column.changed.notify()
+                await self._replace(replace(self.block, counter=self.block.counter + 1, floor=held))
             return self.block.floor
+
+    async def change(self, make: Callable[[], LayoutPlaces | None]) -> bool:
+        """Who holds which column changes, durably; partners get it as they are reached. StateError.
+
+        make: the layout from now on, asked for when it is its turn; what it changes in the database is in the same
+        transaction. None: nothing changes after all (False).
+        """
+        async with self._moving:
+            places = make()
+            if places is None:
+                return False
+            layouts = (*self.block.layouts[:-1], places)
+            await self._replace(replace(self.block, counter=self.block.counter + 1, layouts=layouts))
+            return True
+
+    async def _replace(self, block: MasterBlock) -> None:
+        self._save(block)
+        await self._commit()
+        self.block = block
+        self.changed.notify()
+
+    async def _tell_former(self, network: Network) -> None:
+        """Who held a column until now must know that another does: in a restore it would answer for it (R7)."""
+        while True:
+            await self.changed.wait_until(lambda: self._untold() is not None)
+            former = self._untold()
+            if former is None:
+                continue
+            try:
+                with trio.move_on_after(RESTORE_PATIENCE):
+                    await self._put(former, await network.reach(former.node))
+            except PeerError as trouble:
+                logger.info("partner %s does not take the master block: %s", former.name, trouble)
+            await trio.sleep(AWAY_CHECK)
+
+    def _untold(self) -> StorePlace | None:
+        former = self.places.spare(VAULT)
+        return None if former is None or former[1].node in self.holders() else former[1]
+
+    async def _put(self, store: StorePlace, partner: Partner) -> None:
+        block = self.block
+        await partner.put_master(self._claim, seal_master(self._keys, block, store.node))
+        if block.counter == self.block.counter:
+            self._holders.note(block.counter, store.node)
+            self.changed.notify()
 
     async def _give(self, column: Column, network: Network) -> None:
         given: tuple[BlockStore | None, int] = (None, 0)  # in which session, and which
@@ -90,12 +140,21 @@ class MasterKeeper:
             return column.session is not None and given != (column.session, self.block.counter)
 
         while True:
-            await column.changed.wait_until(is_due)
-            block, given = self.block, (column.session, self.block.counter)
+            await self._until(is_due, column)
+            given = column.session, self.block.counter
             try:
-                partner = await network.reach(column.place.node)
-                await partner.put_master(self._claim, seal_master(self._keys, block, column.place.node))
-                if block.counter == self.block.counter:
-                    self._holders.note(block.counter, column.place.node)
+                await self._put(column.place, await network.reach(column.place.node))
             except PeerError as trouble:  # its column's next session begins with the newest one
                 logger.info("partner %s does not take the master block: %s", column.place.name, trouble)
+
+    async def _until(self, condition: Callable[[], bool], column: Column) -> None:
+        """Until a look after some change of the column, or of the block, finds the condition true."""
+        while not condition():
+            async with trio.open_nursery() as nursery:
+
+                async def wait(signal: Signal) -> None:
+                    await signal.wait()
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(wait, column.changed)
+                nursery.start_soon(wait, self.changed)

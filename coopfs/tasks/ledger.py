@@ -4,6 +4,7 @@ The writer seals, the columns ack and retract, the filesystem kills; from that f
 used again. All changes go into the transaction of the next commit; nothing here waits.
 """
 
+import heapq
 from collections.abc import Callable, Mapping, Sequence
 
 from coopfs.core.cache import Cache
@@ -11,6 +12,7 @@ from coopfs.core.meta import extend_chain
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum
 from coopfs.core.rows import Rows
+from coopfs.limits import CLEANER_BATCH
 from coopfs.local.groups import State
 from coopfs.local.log import Key, Log, Sealed
 from coopfs.local.slots import Slots
@@ -104,6 +106,11 @@ class Ledger:
 
     def retract(self, ids: Sequence[int], column: int) -> None:
         """A column lacks stripes that it acked (R7)."""
+        self.log.set_acks(self._note_lost(ids, column))
+        self.changed.notify()
+
+    def _note_lost(self, ids: Sequence[int], column: int) -> list[tuple[int, int]]:
+        """(stripe, mask) of each."""
         masks = []
         for id_ in ids:
             if self.progress.get(id_) is None:
@@ -112,8 +119,7 @@ class Ledger:
                 self.progress.add(id_, stripe.born, stripe.died, stripe.acks)
             masks.append((id_, self.progress.retract(id_, column)))
             self._cache.judge(id_)
-        self.log.set_acks(masks)
-        self.changed.notify()
+        return masks
 
     def reconcile(self, found: Mapping[int, int], column: int) -> int:
         """A column's inventory, row -> version: acks for what is not there are taken back, others are counted. How
@@ -132,6 +138,29 @@ class Ledger:
         self.ack(gained, column)
         self.slots.found(column, found)
         return len(lost)
+
+    def digest(self, column: int) -> bytes:
+        """What a column's store answers that lost nothing, and got nothing else."""
+        return self.slots.digest(column)
+
+    def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
+        """Stripes that a column lacks, least redundant first, then oldest first."""
+        missing = (
+            (pending.acks.bit_count(), pending.id)
+            for pending in self.progress.missing(column)
+            if not under_way(pending.id)
+        )
+        return [id_ for _, id_ in heapq.nsmallest(CLEANER_BATCH, missing)]
+
+    def another_store(self, gained: Sequence[int], lost: Sequence[int], column: int) -> None:
+        """Another store is the column's, as the log has it already: in its acks, digest and remains."""
+        self._note_lost(lost, column)
+        for id_ in gained:
+            mask = self.progress.ack(id_, column)
+            if mask is not None and mask.bit_count() == self.layout.n:
+                self.log.drop_meta_payload(id_)
+            self._cache.judge(id_)
+        self._advance()
 
     def set_away(self, away: int) -> None:
         """The columns in A have changed."""

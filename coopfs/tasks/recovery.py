@@ -19,7 +19,7 @@ from coopfs.core import meta, records
 from coopfs.core.geometry import shard_capacity
 from coopfs.core.header import Header
 from coopfs.core.keys import DiskKeys
-from coopfs.core.master import LayoutPlaces
+from coopfs.core.master import PRIMARY, LayoutPlaces
 from coopfs.core.meta import MetaHead, extend_chain
 from coopfs.core.newest import Answers, Voids
 from coopfs.core.quorum import Quorum
@@ -29,8 +29,9 @@ from coopfs.limits import READ_AHEAD_STRIPES, RESTORE_PATIENCE, RESTORE_SPOT, RE
 from coopfs.local.disk import DATABASE, STAGE
 from coopfs.local.rebuild import Named, Rebuild
 from coopfs.tasks.fetcher import Fetched, Fetcher
+from coopfs.tasks.network import Network
 from coopfs.tasks.reader import Reader
-from coopfs.types import BlockStore, Kind, Place
+from coopfs.types import BlockStore, Claim, DiskId, Kind, Place
 
 logger = logging.getLogger(__name__)
 BELOW_FLOOR = "a newer state is known to have been held, and is not whole at those who answer"
@@ -52,8 +53,20 @@ class State:
     doubt: str | None
 
 
+def readers_of(places: LayoutPlaces, disk: DiskId, network: Network, claim: Claim | None = None) -> list[Reader]:
+    """One for every store, by column, then those of spare stores. claim: as Reader has it."""
+    stores = (*enumerate(places.primaries), *places.spares)
+    return [Reader(number, store, disk, network, claim) for number, store in stores]
+
+
+def _number(reader: Reader, n: int) -> int:
+    """As in Answers.places."""
+    return reader.number if reader.place.role == PRIMARY else reader.number + n
+
+
 class Recovery:
-    """The search for T on the columns that answer now. directory: where databases are built."""
+    """The search for T on the columns that answer now. readers: of all stores (`readers_of`); directory: for the
+    databases."""
 
     def __init__(
         self,
@@ -66,7 +79,7 @@ class Recovery:
     ) -> None:
         self._keys = keys
         self._layout = places.layout
-        self._readers = readers
+        self._readers = {_number(reader, places.layout.n): reader for reader in readers}
         self._fetcher = fetcher
         self._directory = directory
         self._watch = watch
@@ -79,12 +92,12 @@ class Recovery:
 
         async def wait(reader: Reader) -> None:
             await reader.opened()
-            up = sum(each.session is not None for each in self._readers)
+            up = sum(each.session is not None for each in self._readers.values())
             self._watch("reaching partners", up, len(self._readers))
 
         with trio.move_on_after(RESTORE_PATIENCE):
             async with trio.open_nursery() as nursery:
-                for reader in self._readers:
+                for reader in self._readers.values():
                     nursery.start_soon(wait, reader)
 
     async def find(self, floor: int) -> State:
@@ -118,21 +131,23 @@ class Recovery:
 
     async def _ask_all(self) -> Answers:
         slots: dict[int, dict[int, int]] = {}
+        spares: dict[int, dict[int, int]] = {}
 
-        async def ask(reader: Reader) -> None:
-            self._sessions[reader.number] = reader.session
+        async def ask(number: int, reader: Reader) -> None:
+            self._sessions[number] = reader.session
             inventory = await reader.inventory()
             if inventory is not None:
-                slots[reader.number] = inventory
+                (slots if reader.place.role == PRIMARY else spares)[reader.number] = inventory
             self._watch("reading inventories", len(slots), self._layout.n)
 
         async with trio.open_nursery() as nursery:
-            for reader in self._readers:
-                nursery.start_soon(ask, reader)
-        return Answers(Quorum(self._layout.k, self._layout.m), slots)
+            for number, reader in self._readers.items():
+                nursery.start_soon(ask, number, reader)
+        return Answers(Quorum(self._layout.k, self._layout.m), slots, spares)
 
     def _missing(self) -> str:
-        missing = [f"{r.place.name} ({r.trouble or 'not reached'})" for r in self._readers if r.session is None]
+        primaries = (reader for number, reader in self._readers.items() if number < self._layout.n)
+        missing = [f"{r.place.name} ({r.trouble or 'not reached'})" for r in primaries if r.session is None]
         return "missing are " + ", ".join(missing) if missing else "all partners answer"
 
     async def _header(self, place: Place, holders: Sequence[int]) -> Header | None:

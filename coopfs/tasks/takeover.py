@@ -17,8 +17,9 @@ from pathlib import Path
 
 import trio
 
+from coopfs.core.columnstate import ColumnState
 from coopfs.core.keys import DiskKeys
-from coopfs.core.master import Floor, MasterBlock, seal_master
+from coopfs.core.master import VAULT, Floor, MasterBlock, seal_master
 from coopfs.errors import NotRestorable, PeerError
 from coopfs.limits import RESTORE_PATIENCE
 from coopfs.local import claimfile, keyfile
@@ -29,8 +30,7 @@ from coopfs.tasks.claiming import Claiming
 from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.masters import Know, MasterSearch
 from coopfs.tasks.network import Network
-from coopfs.tasks.reader import Reader
-from coopfs.tasks.recovery import Recovery, State, Watch
+from coopfs.tasks.recovery import Recovery, State, Watch, readers_of
 from coopfs.types import Claim, NodeKey, epoch_of, make_version
 
 WORK = "states"  # directory of databases that are tried
@@ -99,9 +99,7 @@ class Takeover:
         work = directory / WORK
         shutil.rmtree(work, ignore_errors=True)  # of an earlier try
         places, disk = master.layouts[-1], self._keys.disk
-        readers = [
-            Reader(number, store, disk, self._network, claim) for number, (store, *_) in enumerate(places.columns)
-        ]
+        readers = readers_of(places, disk, self._network, claim)
         recovery = Recovery(self._keys, places, readers, Fetcher(self._keys, places.layout, readers), work, self._watch)
         async with trio.open_nursery() as nursery:
             for reader in readers:
@@ -119,8 +117,12 @@ class Takeover:
     async def _adopt(self, directory: Path, state: State, master: MasterBlock, claim: Claim) -> Taken:
         counter = max(master.counter + 1, make_version(claim.epoch, 1))
         new = replace(master, counter=counter, claimer=claim.claimer)
-        n, mine = master.layouts[-1].layout.n, seal_master(self._keys, new, self._node)
-        adopt(state.directory / DATABASE, state.group, state.end, state.chain, state.time, claim, mine, n)
+        mine = seal_master(self._keys, new, self._node)
+        columns = [
+            ColumnState.REBUILT if any(store.role == VAULT for store in stores) else ColumnState.CATCHING_UP
+            for stores in master.layouts[-1].columns
+        ]
+        adopt(state.directory / DATABASE, state.group, state.end, state.chain, state.time, claim, mine, columns)
         keyfile.write(state.directory, self._keys)
         sync_directory(state.directory)
         await self._tell(new, claim)

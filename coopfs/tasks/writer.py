@@ -31,7 +31,8 @@ NS = 1_000_000_000
 
 
 class Writer:
-    """commit: makes the transaction durable, together with others who ask at the same time."""
+    """columns: every store that gets blocks, as they come and go; commit: makes the transaction durable, together with
+    others who ask at the same time."""
 
     def __init__(
         self,
@@ -39,7 +40,7 @@ class Writer:
         layout: Layout,
         ledger: Ledger,
         coder: Coder,
-        columns: tuple[Column, ...],
+        columns: Sequence[Column],
         commit: Callable[[], Awaitable[None]],
     ) -> None:
         self._keys = keys
@@ -113,7 +114,7 @@ class Writer:
         """Empties the list."""
         columns = [column for column in self._columns if column.session is not None]
         headed = [(stripe, self._coder.header(stripe, coded), coded) for stripe, coded in sealed]
-        boxes = await self._coder.boxes(headed, [column.number for column in columns])
+        boxes = await self._coder.boxes(headed, [(column.number, column.place) for column in columns])
         headed.clear()
         stripes = [stripe for stripe, _ in sealed]
         sealed.clear()

@@ -54,6 +54,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "partner_invite": {"size": 1},
     "partner_accept": {"code": "c"},
     "partner_lose": {"partner": "p"},
+    "partner_replace": {"partner": "p", "by": "c"},
     "format": {"data": 1, "redundancy": 1, "block_size": None, "partners": None, "no_redundancy": False},
     "mount": {"mountpoint": "/mnt", "options": []},
     "log": {"path": "/mnt"},

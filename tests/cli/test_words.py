@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from coopfs.cli.words import advice, cache, clock, disk_sentences, kit, safety, waiting
+from coopfs.cli.words import advice, cache, clock, disk_sentences, kit, replacement, safety, waiting
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=timezone(timedelta(hours=1)))
 HELD = "2026-11-21 12:34:56 UTC"
-COLUMN: dict[str, Any] = {"partner": "bob", "state": "caught up", "missing": 0, "lost": 0, "damaged": 0}
+COLUMN: dict[str, Any] = {"column": 1, "partner": "bob", "state": "caught up", "missing": 0, "lost": 0, "damaged": 0}
 DISK: dict[str, Any] = {
     **{"id": "ab" * 16, "k": 2, "m": 2, "mounted": None, "epoch": 1, "trouble": None},
     **{"rows": 100, "rows_used": 30, "row_bytes": 1 << 20, "bytes": 90 << 20, "bytes_free": 60 << 20},
     **{"reserve_bytes": 16 << 20, "cleaning": {"data_rows": 20, "live_bytes": 15 << 20, "log_rows": 10}},
-    **{"held_at": HELD, "margin": 1, "not_held_bytes": 0, "below_target": 0},
+    **{"held_at": HELD, "margin": 1, "not_held_bytes": 0, "below_target": 0, "replacement": None},
     "cache": {"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30, "writers_waiting": 0},
     "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "holders": 4, "needed": 2},
     "columns": [{**COLUMN, "partner": name} for name in ("anna", "bob", "carl", "dora")],
@@ -92,6 +92,34 @@ def test_what_would_help(disk: dict[str, Any], lines: list[str]) -> None:
     given = list(advice(disk))
     assert len(given) == len(lines)
     assert all(line in said for line, said in zip(lines, given, strict=True))
+
+
+REPLACEMENT = {"column": 1, "from": "bob", "to": "zoe", "blocks": 50, "blocks_of": 200, "trouble": None}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"seconds_left": None, "waits_for": None}, "bob is being replaced by zoe: 25 % of the blocks are there"),
+        ({"seconds_left": 9000, "waits_for": None}, "there, about 2 hours left"),
+        ({"seconds_left": 5, "waits_for": None}, "about a minute left"),
+        (
+            {"blocks": 200, "seconds_left": 0, "waits_for": "carl is away"},
+            "100 % of the blocks are there; [yellow]carl",
+        ),
+        ({"trouble": "no room", "seconds_left": None, "waits_for": "zoe"}, "are there; [yellow]no room"),
+    ],
+)
+def test_a_column_on_its_way_to_another_partner(more: dict[str, Any], said: str) -> None:
+    assert said in replacement(REPLACEMENT | more)
+    assert replacement(REPLACEMENT | more) in disk_sentences(DISK | {"replacement": REPLACEMENT | more}, NOW)
+
+
+def test_a_lost_partner_is_to_be_replaced_unless_it_is() -> None:
+    lost = with_columns(bob={"state": "lost"})
+    assert "coopfs partner replace bob CODE" in next(advice(lost))
+    begun = lost | {"replacement": REPLACEMENT | {"waits_for": "a new kit must be exported", "seconds_left": 0}}
+    assert list(advice(begun)) == ["export a new kit and keep it somewhere else: coopfs kit export FILE"]
 
 
 def test_moments_are_told_in_the_zone_of_the_reader() -> None:

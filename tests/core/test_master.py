@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coopfs.core import master
 from coopfs.core.keys import SIGNATURE, DiskKeys, make_keys
-from coopfs.core.master import LayoutPlaces, open_master, seal_master
+from coopfs.core.master import INCOMING, PRIMARY, LayoutPlaces, open_master, seal_master
 from coopfs.core.seal import NO_COLUMN, NO_STORE, Binding, seal, unseal
 from coopfs.errors import NotAuthentic
 from coopfs.limits import MAX_COLUMNS, MAX_MASTER, MAX_STORES
@@ -56,7 +56,8 @@ def test_round_trip() -> None:
 
 def test_the_largest_master_fits() -> None:
     layout = Layout(1, MAX_COLUMNS - 2, 2, 65536)
-    columns = tuple((store_place(j),) * MAX_STORES for j in range(1, MAX_COLUMNS + 1))
+    roles = (PRIMARY, *(INCOMING,) * (MAX_STORES - 1))
+    columns = tuple(tuple(replace(store_place(j), role=role) for role in roles) for j in range(1, MAX_COLUMNS + 1))
     block = replace(MASTER, layouts=(LayoutPlaces(layout, 1000, columns),))
     stored = seal_master(KEYS, block, PARTNER)
     assert len(stored.data) <= MAX_MASTER

@@ -7,9 +7,14 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from coopfs.app import changing
+from coopfs.core.columnstate import Event
+from coopfs.core.master import INCOMING, VAULT
+from coopfs.local.kitrecord import MadeKit
+from coopfs.local.partners import PartnerEntry
 from tests.sim.hosted import FileHost
 from tests.sim.invariants import check_cache, check_ledger, check_replay, have_masters
-from tests.sim.network import CALM, Weather
+from tests.sim.network import CALM, Site, Weather
 from tests.sim.owner import Owner
 from tests.sim.patience import not_stuck
 from tests.sim.restore import Refused
@@ -54,9 +59,11 @@ class Days:
             self._crash: 1.5,
             self.quiet: 1,
         }
+        actions[self._replace] = 3
         if self.world.files is not None:
             actions[self._power_of_a_partner] = 3
         await self._machine.start(self.owner.run)
+        self.owner.own.kits.note(MadeKit(0, self.world.kit))
         await self._hold_again()
         self._steps.begin()
         for _ in range(self.random.randint(20, 140)):
@@ -69,7 +76,7 @@ class Days:
         while not self.owner.own.ready.is_set() and self.random.random() < 0.7:
             await self.random.choice([self._pause, self._outage, self._return, self._cut, self._slow, self._crash])()
         if not self.owner.own.ready.is_set():
-            for site in self.world.sites:
+            for site in self.world.known.values():
                 site.slowness = 1.0
                 site.go(up=True)
             with not_stuck("the wait until all that was found is held again"):
@@ -112,12 +119,12 @@ class Days:
             await self.owner.close_group()
 
     async def _outage(self) -> None:
-        site = self.random.choice(self.world.sites)
+        site = self.random.choice([*self.world.sites, *self.world.others])
         self.world.note(f"outage {site.number}")
         site.go(up=False)
 
     async def _return(self) -> None:
-        for site in self.world.sites:
+        for site in self.world.known.values():
             if self.random.random() < 0.7:
                 if not site.up and self.random.random() < 0.4:
                     site.slowness = 100.0  # what it lacks will take its time
@@ -145,7 +152,7 @@ class Days:
 
     async def _damage(self) -> None:
         """A partner loses blocks that it acknowledged. One at a time, and only if one may be lost."""
-        if self.world.damaged or not self.world.geometry.quorum.f:
+        if self.world.damaged or self._vanished() or not self.world.geometry.quorum.f:
             return
         if self.owner.took_over and not (self.owner.own.ready.is_set() and self.owner.own.ledger.progress.margin()):
             return  # a machine that took over has no content of its own to repair from
@@ -155,11 +162,53 @@ class Days:
             return
         for row in self.random.sample(sorted(store.blocks), self.random.randint(1, len(store.blocks))):
             del store.blocks[row]
-            self.world.trace.lose(site.number, row)
+            self.world.trace.lose(site.life, row)
         self.world.damaged.add(site.number)
         self.world.note(f"damage {site.number}")
         if self.random.random() < 0.7:
             site.cut()
+
+    def _vanished(self) -> list[Site]:
+        return [site for site in self.world.sites if site.vanished]
+
+    async def _replace(self) -> None:
+        """A partner is lost for good, or is to go; another one gets its column. Or nothing comes of who was to get it,
+        and yet another one does."""
+        own, places = self.owner.own, self.owner.own.places
+        if not own.ready.is_set():
+            return
+        if (incoming := places.spare(INCOMING)) is not None:
+            self.world.known[incoming[1].node].vanished = True
+            self.world.known[incoming[1].node].go(up=False)
+            await self._give(incoming[0])
+            return
+        if places.spares:
+            return
+        site = self.random.choice(self._vanished() or self.world.sites)
+        progress = own.ledger.progress
+        may_vanish = not self.world.damaged and not self._vanished() and progress.barrier and progress.margin() > 0
+        if may_vanish and self.random.random() < 0.5:
+            self.world.note(f"vanish {site.number}")
+            site.vanished = True
+            site.go(up=False)
+            own.columns.happen(own.columns.columns[site.number], Event.LOST)
+            if self.random.random() < 0.3:
+                return
+        await self._give(site.number)
+
+    async def _give(self, number: int) -> None:
+        """A new partner gets a column."""
+        self.world.note(f"replace {number}")
+        old, site = self.owner.own.columns.columns[number].place, self.world.join(number)
+        entries = [PartnerEntry(f"p{s.life}", s.host.key, (), 0, 1 << 40) for s in (self.world.known[old.node], site)]
+        with not_stuck("giving a column away"):
+            await changing.give(self.owner.own, *entries)
+        self._export_kit()
+
+    def _export_kit(self) -> None:
+        own = self.owner.own
+        self.world.kit = tuple(store.node for column in own.places.columns for store in column if store.role != VAULT)
+        own.kits.note(MadeKit(0, self.world.kit))
 
     async def _power_of_a_partner(self) -> None:
         """It keeps what it acknowledged."""
@@ -187,11 +236,13 @@ class Days:
     async def quiet(self) -> None:
         """Everybody comes back, and all invariants hold."""
         self.world.network.weather = CALM
-        for site in self.world.sites:
+        for site in self.world.known.values():
             site.slowness = 1.0
             site.go(up=True)
             if site.number in self.world.damaged:
                 site.cut()  # only a new session tells what is lost
+        if self._vanished() and not self.owner.own.places.spares:
+            await self._give(self._vanished()[0].number)
         with not_stuck("the wait until all is complete"):
             metadata, ledger = self.owner.own.local.metadata, self.owner.own.ledger
             closed = None
@@ -199,7 +250,7 @@ class Days:
                 await self.owner.close_group()
                 closed = metadata.group
                 await trio.sleep(15)  # AWAY_CHECK, CLEANER_INTERVAL, reconnects
-                await ledger.changed.wait_until(lambda: self._is_complete() and not ledger.progress.away)
+                await ledger.changed.wait_until(self._is_complete)
             while not have_masters(self.owner):
                 await trio.sleep(15)
         check_ledger(self.owner)
@@ -216,4 +267,5 @@ class Days:
     def _is_complete(self) -> bool:
         ledger = self.owner.own.ledger
         newest = self.owner.own.local.metadata.group - 1
-        return not ledger.progress.pending and ledger.progress.barrier == newest
+        settled = not (self._vanished() or self.owner.own.places.spares or ledger.progress.away)
+        return settled and not ledger.progress.pending and ledger.progress.barrier == newest

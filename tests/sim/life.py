@@ -146,9 +146,9 @@ class Life:
         burns, owner.may_be_fenced = self._random.random() < 0.5, True
         if burns:
             await owner.burn()
-        for site in self.world.sites:
+        for site in self.world.known.values():
             site.slowness = 1.0
-            site.go(up=site.number not in lost)
+            site.go(up=site not in self.world.sites or site.number not in lost)
         self._takeovers += 1
         with not_stuck("a takeover"):
             found = await take_over(self.world, self.world.directory / f"takeover {self._takeovers}")

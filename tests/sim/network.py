@@ -5,7 +5,7 @@ carried out, or its answer. A request that was lost may still arrive, late.
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
@@ -49,10 +49,13 @@ CALM = Weather()
 
 @dataclass(eq=False)
 class Site:
-    """A partner and the way to it. slowness multiplies its delays."""
+    """A partner and the way to it. number: of its column; life: no other site has this number; slowness multiplies its
+    delays; vanished: it never comes back."""
 
     number: int
     host: MemoryHost
+    life: int
+    vanished: bool = False
     up: bool = True
     slowness: float = 1.0
     link: trio.Event = field(default_factory=trio.Event)  # set: this connection is broken
@@ -64,8 +67,8 @@ class Site:
         self.link = trio.Event()
 
     def go(self, up: bool) -> None:
-        self.up = up
-        if not up:
+        self.up = up and not self.vanished
+        if not self.up:
             self.cut()
         self.changed.notify()
 
@@ -74,9 +77,15 @@ class SimNetwork:
     """Who is up, for one peer. late: nursery in which stragglers travel on."""
 
     def __init__(
-        self, sites: Sequence[Site], peer: NodeKey, weather: Weather, random: Random, trace: Trace, late: trio.Nursery
+        self,
+        sites: Mapping[NodeKey, Site],
+        peer: NodeKey,
+        weather: Weather,
+        random: Random,
+        trace: Trace,
+        late: trio.Nursery,
     ) -> None:
-        self._sites = {site.host.key: site for site in sites}
+        self._sites = sites
         self._peer = peer
         self.weather = weather
         self._random = random
@@ -179,7 +188,7 @@ class SimStore:
     async def put(self, row: int, version: int, data: bytes) -> None:
         async def store() -> None:
             await self._store.put(row, version, data)
-            self._network.trace.put(trio.current_time(), self._site.number, row, StoredBlock(version, bytes(data)))
+            self._network.trace.put(trio.current_time(), self._site.life, row, StoredBlock(version, bytes(data)))
 
         await self._call(store, lasting=True)
 
@@ -189,7 +198,7 @@ class SimStore:
             for write, refusal in zip(writes, outcomes, strict=True):
                 if refusal is None:
                     block = StoredBlock(write.version, bytes(write.data))
-                    self._network.trace.put(trio.current_time(), self._site.number, write.row, block)
+                    self._network.trace.put(trio.current_time(), self._site.life, write.row, block)
             return outcomes
 
         return await self._call(store, lasting=True)

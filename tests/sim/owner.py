@@ -107,6 +107,7 @@ class Owner:
         if self.own.trouble is not None and not (self._told or self.may_be_fenced):
             self._told = True
             raise Violation(f"the disk gave up: {self.own.trouble}")
+        self.world.seat(self.own.places)
         progress = self.own.ledger.progress
         if progress.barrier < self.own.log.rehold:
             return  # after a takeover nothing is known to be held

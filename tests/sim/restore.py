@@ -15,8 +15,7 @@ from coopfs.tasks.content import RemoteContent
 from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.masters import MasterSearch
 from coopfs.tasks.network import Network
-from coopfs.tasks.reader import Reader
-from coopfs.tasks.recovery import Recovery, State
+from coopfs.tasks.recovery import Recovery, State, readers_of
 from tests.sim.picture import SHOWN, Camera, Picture, starts
 from tests.sim.trace import Violation
 from tests.sim.world import World
@@ -56,9 +55,9 @@ async def restore(world: World, network: Network, directory: Path) -> Restored |
     async with trio.open_nursery() as nursery:
         try:
             search = MasterSearch(keys, network, lambda node, addresses: None, ignore)
-            master = await search.run([site.host.key for site in world.sites])
+            master = await search.run(world.kit)
             places = master.layouts[-1]
-            readers = [Reader(number, store, keys.disk, network) for number, (store, *_) in enumerate(places.columns)]
+            readers = readers_of(places, keys.disk, network)
             for reader in readers:
                 nursery.start_soon(reader.run)
             fetcher = Fetcher(keys, places.layout, readers)

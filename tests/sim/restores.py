@@ -70,7 +70,8 @@ class Restores:
             raise Violation(f"group {max(whole)} is whole at {sorted(left)}, but there is {brief(found)}")
 
     def _is_whole(self, named: Iterable[Place], left: Collection[int]) -> bool:
-        stores = [next(iter(self.world.sites[column].host.stores.values())) for column in left]
+        there = [self.world.sites[column] for column in left if not self.world.sites[column].vanished]
+        stores = [next(iter(site.host.stores.values())) for site in there]
         for place in named:
             blocks = [store.blocks.get(place.row) for store in stores]
             if sum(block is not None and block.version == place.version for block in blocks) < self.world.geometry.k:
@@ -90,18 +91,23 @@ class Restores:
         if progress.barrier == newest and self.random.random() < 0.5:
             away, others = progress.away, progress.margin()
         gone = {column for column in range(quorum.n) if away >> column & 1}
-        others -= len(self.world.damaged - gone)
+        vanished = {site.number for site in self.world.sites if site.vanished}
+        others -= len((self.world.damaged | vanished) - gone)
         if others < 0:
             return None
-        rest = sorted(set(range(quorum.n)) - gone - self.world.damaged)
+        rest = sorted(set(range(quorum.n)) - gone - self.world.damaged - vanished)
         chosen = self.random.sample(rest, min(others, len(rest)))
         lost = {*chosen, *(column for column in sorted(gone | self.world.damaged) if self.random.random() < 0.7)}
+        lost |= vanished
         self.world.note(f"lost {sorted(lost)}")
+        if not any(self.world.sites[j].host.key in self.world.kit for j in set(range(quorum.n)) - lost):
+            return None  # the kit names nobody who is left
         return lost
 
     def _liars(self, lost: set[int]) -> set[int]:
         """Who is lost may answer all the same, and claim blocks that it has let go."""
-        liars = {column for column in sorted(lost) if self.random.random() < 0.3}
+        there = [column for column in sorted(lost) if not self.world.sites[column].vanished]
+        liars = {column for column in there if self.random.random() < 0.3}
         for column in liars:
             (store,) = self.world.sites[column].host.stores.values()
             for row in self.random.sample(sorted(store.blocks), self.random.randint(0, len(store.blocks))):
@@ -116,6 +122,9 @@ class Restores:
         for site in self.world.sites:
             site.slowness = 1.0
             site.go(up=site.number in left)
+        for site in self.world.others:  # they may answer, or not
+            site.slowness = 1.0
+            site.go(up=self.random.random() < 0.5)
         self._count += 1
         directory = self.world.directory / f"restore {self._count}"
         with not_stuck("a restore"):

@@ -55,12 +55,11 @@ async def _try(world: World, directory: Path, agree: Callable[[State], None]) ->
         agree(state)
 
     claimer = world.random.randbytes(CLAIMER)
-    nodes = [site.host.key for site in world.sites]
     takeover = Takeover(
         world.keys, world.node, world.network, claimer, world.wall, lambda node, addresses: None, ignore, hear
     )
     try:
-        taken = await takeover.run(directory, nodes, Floor(0, 0))
+        taken = await takeover.run(directory, world.kit, Floor(0, 0))
     except NotRestorable as refusal:
         return Refused(str(refusal))
     return Found(taken, doubts[-1])

@@ -15,7 +15,7 @@ from coopfs.core.quorum import Quorum
 from coopfs.limits import BLOCK_ROUNDING, MIN_BLOCK_SIZE
 from coopfs.local import keyfile
 from coopfs.local.disk import create_disk
-from coopfs.types import Layout, Opening, StoreId, StoreSpec, make_version
+from coopfs.types import Layout, NodeKey, Opening, StoreId, StoreSpec, make_version
 from tests.memory import MemoryHost
 from tests.sim.hosted import FileHost, Writes
 from tests.sim.network import SimNetwork, Site, Weather
@@ -64,16 +64,37 @@ class World:
         self.node = Identity.from_seed(random.randbytes(32)).key
         self.keys = make_keys(random.randbytes(32), random.randbytes(32))
         self.files = Writes() if random.random() < FILES else None  # of partners whose stores are files
-        self.sites = [Site(number, self._host(random.randbytes(32))) for number in range(geometry.k + geometry.m)]
+        self.known: dict[NodeKey, Site] = {}  # all that ever were
+        self.sites = [self.join(number) for number in range(geometry.k + geometry.m)]  # who counts, by column
+        self.kit: tuple[NodeKey, ...] = ()  # whom the newest kit names
         self._late = late
         self.network = self.way(Weather())
 
     def _host(self, seed: bytes) -> MemoryHost:
         return MemoryHost(seed) if self.files is None else FileHost(seed, self.directory, self.files)
 
+    def join(self, number: int) -> Site:
+        """A further partner, who gives what is needed for a column."""
+        site = Site(number, self._host(self.random.randbytes(32)), len(self.known))
+        site.host.given[self.node] = 1 << 40
+        self.known[site.host.key] = site
+        return site
+
+    def seat(self, places: LayoutPlaces) -> None:
+        """Who holds the columns now."""
+        self.places = places
+        for number, store in enumerate(places.primaries):
+            self.sites[number] = self.known[store.node]
+            self.sites[number].number = number
+
+    @property
+    def others(self) -> list[Site]:
+        """Those that do not count: whose stores are being filled, or were given up."""
+        return [site for site in self.known.values() if site not in self.sites]
+
     def way(self, weather: Weather) -> SimNetwork:
         """The owner's network, or that of somebody with the kit."""
-        return SimNetwork(self.sites, self.node, weather, Random(self.random.random()), self.trace, self._late)
+        return SimNetwork(self.known, self.node, weather, Random(self.random.random()), self.trace, self._late)
 
     def wall(self) -> float:
         """Seconds since 1970. It goes on by a microsecond with each look, so that all times differ."""
@@ -108,6 +129,7 @@ class World:
         )
         self.places = places = LayoutPlaces(layout, ROWS, columns)
         claimer = self.random.randbytes(CLAIMER)
+        self.kit = places.nodes
         block = MasterBlock(make_version(EPOCH, 1), claimer, (self.keys.key_id,), (), (places,), Floor(0, 0))
         await self._prepare_partners(block, places)
         directory = self.directory / "home 0"
@@ -129,7 +151,6 @@ class World:
         claim = sign_claim(self.keys.signing_seed, EPOCH, block.claimer, int(START))
         spec = StoreSpec(places.rows, places.layout.block_size)
         for site, (store,) in zip(self.sites, places.columns, strict=True):
-            site.host.given[self.node] = 1 << 40
             partner = site.host.partner(self.node)
             session = await partner.open(Opening(self.keys.disk, store.store, claim, spec))
             await session.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.core.columnstate import ColumnState
+from coopfs.core.columnstate import ColumnState, Event
 from coopfs.limits import GRACE_PERIOD
 from coopfs.tasks import columns as columns_of
 from tests.sim.owner import Owner
@@ -27,7 +27,7 @@ def test_who_is_lost_counts_no_more_even_if_it_comes_back(tmp_path: Path) -> Non
         assert progress.margin() == 2
         site.go(up=False)
         await trio.sleep(SETTLED)
-        owner.own.columns.lose(owner.own.columns.columns[1])
+        owner.own.columns.happen(owner.own.columns.columns[1], Event.LOST)
         assert (states(owner), progress.away, progress.margin()) == ([S.COUNTED, S.LOST, S.COUNTED], 0b010, 1)
         held = blocks(owner, 1)
         site.go(up=True)
@@ -49,7 +49,7 @@ def test_an_open_column_that_is_lost_closes(tmp_path: Path) -> None:
         await trio.sleep(SETTLED)
         column = owner.own.columns.columns[0]
         assert column.session is not None
-        owner.own.columns.lose(column)
+        owner.own.columns.happen(column, Event.LOST)
         await trio.sleep(SETTLED)
         assert (column.session, column.trouble) == (None, "it was declared lost")
 

@@ -1,0 +1,100 @@
+"""The store that is being filled for a column, as its Column sees it (column.Seat): what it acks is noted, and counts
+for nothing until it takes the column's place (design R7, R14).
+
+Which stripes it lacks is found by walking the table: the least redundant first, which stand in memory, then from the
+newest to the oldest. A walk that finds nothing and a look at what is held say that it has caught up.
+"""
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+
+from coopfs.limits import CLEANER_BATCH, WALK_REST
+from coopfs.local.incoming import IncomingAcks
+from coopfs.local.log import INCOMING, Log
+from coopfs.tasks.ledger import Ledger
+
+_TOP = 1 << 62  # above every stripe id
+
+
+class Incoming:
+    """column: whose place it will take; now: seconds of a steady clock, for the rate."""
+
+    def __init__(self, column: int, ledger: Ledger, acks: IncomingAcks, now: float) -> None:
+        self.column = column
+        self.log: Log = ledger.log
+        self.has = acks.count()  # stripes
+        self._began = self.has, now
+        self._ledger = ledger
+        self._acks = acks
+        self._below = _TOP
+        self._rest = 0  # looks before the table is walked again
+
+    # --- column.Seat ----------------------------------------------------------------------------------------------
+
+    def ack(self, ids: Sequence[int], column: int) -> None:
+        """It has these stripes on stable storage."""
+        new = [id_ for id_ in ids if not self._acks.has(id_)]
+        for id_ in new:
+            self._ledger.slots.put(id_, INCOMING)
+        self._acks.add(new)
+        self.has += len(new)
+        self._ledger.changed.notify()
+
+    def digest(self, column: int) -> bytes:
+        return self._ledger.slots.digest(INCOMING)
+
+    def reconcile(self, found: Mapping[int, int], column: int) -> int:
+        """Its inventory, row -> version: as Ledger.reconcile."""
+        bit = 1 << INCOMING
+        places = self.log.places()
+        lost = [id_ for id_, row, version, acks in places if acks & bit and found.get(row) != version]
+        gained = [id_ for id_, row, version, acks in places if not acks & bit and found.get(row) == version]
+        self._acks.remove(lost)
+        self._acks.add(gained)
+        self.has += len(gained) - len(lost)
+        self._ledger.slots.found(INCOMING, found)
+        self._ledger.changed.notify()
+        return len(lost)
+
+    def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
+        """Stripes below target first, the least redundant ones before all, then the newest."""
+        endangered = (
+            (pending.acks.bit_count(), -pending.id)
+            for pending in self._ledger.progress.all_pending()
+            if not under_way(pending.id) and not self._acks.has(pending.id)
+        )
+        if worst := heapq.nsmallest(CLEANER_BATCH, endangered):
+            return [-id_ for _, id_ in worst]
+        if self._rest:
+            self._rest -= 1
+            return []
+        found = self._acks.lacking(self._below, CLEANER_BATCH)
+        if not found:
+            self._below, self._rest, self.has = _TOP, WALK_REST, self._acks.count()
+            return []
+        self._below = found[-1]
+        return [id_ for id_ in found if not under_way(id_)]
+
+    # --- the replacement ------------------------------------------------------------------------------------------
+
+    def has_caught_up(self) -> bool:
+        """It has every stripe that the held state names. Looks at every stripe when it has: not too often."""
+        return not self._acks.lacks_held(self._ledger.progress.barrier)
+
+    @property
+    def total(self) -> int:
+        """Stripes that it will have."""
+        rows = self._ledger.rows
+        return rows.total - rows.free
+
+    def seconds_left(self, now: float) -> int | None:
+        """At the rate since this process began; None: too little is known."""
+        count, began = self._began
+        done = self.has - count
+        return int((self.total - self.has) * (now - began) / done) if done > 0 else None
+
+    def take_place(self) -> None:
+        """It is the column's store from now on. The column must be in A, or about to be put there."""
+        gained, lost = self._acks.differing(self.column)
+        self._acks.become(self.column)
+        self._ledger.another_store(gained, lost, self.column)

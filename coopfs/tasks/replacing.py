@@ -1,0 +1,153 @@
+"""A column is given to another partner, one at a time (design R7, R12, R14).
+
+1. the master block names a new store beside the old one: it is filled, and gets all that is written; the old one counts
+   as long as it answers;
+2. when it has all that is held, everybody who counts is up, and the kit would still be good, the master block names it
+   as the column's store, in one transaction with its acks. The column is in A from here;
+3. when f+1 partners of the kit, all that count, and the old partner if it was up, have that block, the column counts.
+   All who accepted it have accepted this writer's epoch since the new store was made: an older writer could not;
+4. the master block forgets the old store.
+
+Where it stands is what the master block and the states of the columns say, so a crash anywhere is nothing. A restore
+asks who is named as primary, which is always one store, and may read from the others.
+"""
+
+import trio
+
+from coopfs.core.columnstate import ColumnState, Event
+from coopfs.core.master import INCOMING, VAULT, LayoutPlaces, StorePlace
+from coopfs.errors import UsageError
+from coopfs.limits import AWAY_AFTER, AWAY_CHECK
+from coopfs.local.incoming import IncomingAcks
+from coopfs.local.kitrecord import KitRecord
+from coopfs.tasks.column import Column
+from coopfs.tasks.columns import Columns
+from coopfs.tasks.incoming import Incoming
+from coopfs.tasks.keeper import MasterKeeper
+from coopfs.tasks.ledger import Ledger
+
+
+class Replacing:
+    """kits: which names the partners that whoever restores can ask."""
+
+    def __init__(
+        self, keeper: MasterKeeper, columns: Columns, ledger: Ledger, acks: IncomingAcks, kits: KitRecord
+    ) -> None:
+        self._keeper = keeper
+        self._columns = columns
+        self._quorum = ledger.progress.quorum
+        self._acks = acks
+        self._kits = kits
+        self._named_at = 0.0  # when the old store was put aside, in this process
+
+    @property
+    def places(self) -> LayoutPlaces:
+        return self._keeper.places
+
+    async def begin(self, number: int, store: StorePlace) -> None:
+        """Fill this store for a column. UsageError: another column is being given away just now. StateError."""
+
+        def name() -> LayoutPlaces:
+            if (busy := next(iter(self.places.spares), None)) is not None and busy != self.places.spare(INCOMING):
+                raise UsageError("a column has just been given to another partner, and few partners know: wait a while")
+            if busy is not None and busy[0] != number:
+                raise UsageError(
+                    f"the column of {self.places.primaries[busy[0]].name} is being given to {busy[1].name}: wait until "
+                    "that is done, as `coopfs status` tells"
+                )
+            self._drop_incoming()
+            return self.places.with_incoming(number, store)
+
+        await self._keeper.change(name)
+        self._columns.seat(self.places)
+
+    async def give_up(self) -> None:
+        """The store that is being filled will not come to anything. StateError."""
+
+        def forget() -> LayoutPlaces | None:
+            found = self.places.spare(INCOMING)
+            self._drop_incoming()
+            return None if found is None else self.places.settled(found[0])
+
+        await self._keeper.change(forget)
+        self._columns.seat(self.places)
+
+    def _drop_incoming(self) -> None:
+        if self._columns.incoming is not None:
+            self._columns.incoming.gone = True
+        self._acks.forget()
+
+    async def run(self) -> None:
+        """Bring whatever was begun to its end, for ever. StateError."""
+        self._named_at = trio.current_time()
+        while True:
+            if self._columns.incoming is not None and self.hindrance() is None:
+                await self._promote()
+            for column in self._columns.columns:
+                if column.state is ColumnState.REBUILT and self._is_known(column):
+                    self._columns.happen(column, Event.KNOWN)
+            await self._settle()
+            await trio.sleep(AWAY_CHECK)
+
+    def hindrance(self) -> str | None:
+        """What is waited for besides blocks, in words, before the new store can take its place. None: nothing."""
+        incoming = self._columns.incoming
+        assert incoming is not None
+        if incoming.session is None:
+            return f"{incoming.place.name} is not reached"
+        others = self._others(incoming)
+        old = self._columns.columns[incoming.number]
+        absent = [c.place.name for c in (*others, old) if c.session is None and not c.away]
+        if absent:
+            return f"{', '.join(absent)} must be told and cannot be reached"
+        made = self._kits.newest()
+        remaining = {c.place.node for c in (*others, incoming) if c.session is not None}
+        if made is not None and len(remaining.intersection(made.partners)) <= self._quorum.f:
+            return f"a new kit must be exported that names {incoming.place.name}"
+        return None
+
+    async def _promote(self) -> None:
+        incoming = self._columns.incoming
+        assert incoming is not None
+        assert isinstance(incoming.seat, Incoming)
+        seat, old = incoming.seat, self._columns.columns[incoming.number]
+
+        def name() -> LayoutPlaces | None:
+            if incoming.gone or not seat.has_caught_up():
+                return None
+            keep = old.session is not None and old.place.node != incoming.place.node
+            old.gone = incoming.gone = True
+            self._columns.happen(old, Event.REPLACED)
+            seat.take_place()
+            return self.places.promoted(incoming.number, keep)
+
+        if await self._keeper.change(name):
+            self._named_at = trio.current_time()
+            self._columns.seat(self.places)
+
+    def _is_known(self, column: Column) -> bool:
+        """Whether so many have the master block that the column's new store may count (R14)."""
+        holders, quorum = self._keeper.holders(), self._quorum
+        others = self._others(column)
+        if column.place.node not in holders or any(c.place.node not in holders for c in others if not c.away):
+            return False
+        fenced = min(quorum.n - quorum.claims_needed + 1, quorum.n - 1)
+        if sum(c.place.node in holders for c in others) < fenced:
+            return False
+        made = self._kits.newest()
+        return (made is None or len(holders.intersection(made.partners)) > quorum.f) and self._former_knows()
+
+    def _former_knows(self) -> bool:
+        """Whether who held the column until now will not answer for it any more, or has long been away."""
+        former = self.places.spare(VAULT)
+        waited = trio.current_time() - self._named_at
+        return former is None or former[1].node in self._keeper.holders() or waited >= AWAY_AFTER
+
+    async def _settle(self) -> None:
+        former = self.places.spare(VAULT)
+        if former is not None and self._columns.columns[former[0]].state is not ColumnState.REBUILT:
+            await self._keeper.change(lambda: self.places.settled(former[0]))
+            self._columns.seat(self.places)
+
+    def _others(self, column: Column) -> list[Column]:
+        return [other for other in self._columns.columns if other.number != column.number]

@@ -1,0 +1,205 @@
+"""A column is given to another partner: lost or alive, with crashes on the way, and what a restore finds meanwhile."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from coopfs.app import changing
+from coopfs.app.status import describe_disk
+from coopfs.core.columnstate import ColumnState, Event
+from coopfs.core.master import INCOMING, PRIMARY, VAULT, open_master
+from coopfs.errors import UsageError
+from coopfs.local.kitrecord import MadeKit
+from coopfs.local.partners import PartnerEntry
+from tests.sim.network import Site
+from tests.sim.owner import Owner
+from tests.sim.restore import Restored, restore
+from tests.sim.world import Geometry
+from tests.tasks.homes import SETTLED, blocks, group_of, play, running
+
+LONG = 4 * SETTLED
+
+
+def entry(site: Site, taken: int = 1 << 40) -> PartnerEntry:
+    return PartnerEntry(f"p{site.life}", site.host.key, (), 0, taken)
+
+
+async def give(owner: Owner, number: int) -> Site:
+    """Begin to give a column to a new partner, with a kit that names it."""
+    world = owner.world
+    site = world.join(number)
+    await changing.give(owner.own, entry(world.sites[number]), entry(site))
+    owner.own.kits.note(MadeKit(0, owner.own.places.nodes))
+    return site
+
+
+def roles(owner: Owner, number: int) -> list[str]:
+    return [store.role for store in owner.own.places.columns[number]]
+
+
+def stored(site: Site) -> dict[int, int]:
+    (store,) = site.host.stores.values()
+    return {row: block.version for row, block in store.blocks.items()}
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_another_partner_gets_a_column(tmp_path: Path, lost: bool) -> None:
+    async def main(owner: Owner) -> None:
+        old, progress = owner.world.sites[1], owner.own.ledger.progress
+        for name in (b"a", b"b", b"c"):
+            await group_of(owner, name, 50_000)
+        await trio.sleep(SETTLED)
+        expected = blocks(owner, 0)
+        if lost:
+            old.vanished = True
+            old.go(up=False)
+            owner.own.columns.happen(owner.own.columns.columns[1], Event.LOST)
+        site = await give(owner, 1)
+        assert roles(owner, 1) == [PRIMARY, INCOMING]
+        assert progress.away == (0b010 if lost else 0)
+        await trio.sleep(LONG)
+        assert roles(owner, 1) == [PRIMARY]
+        assert owner.own.places.primaries[1].node == site.host.key
+        assert stored(site) == expected
+        assert (progress.away, progress.pending, progress.margin()) == (0, 0, 2)
+        assert describe_disk(owner.own)["replacement"] is None
+        group = await group_of(owner, b"d")
+        await trio.sleep(SETTLED)
+        assert (progress.complete(), stored(site)) == (group, blocks(owner, 0))
+        if not lost:
+            assert stored(old) == expected, "it gets nothing any more"
+            disk = old.host.known_disk(owner.world.node, owner.world.keys.disk)
+            assert disk is not None
+            told = open_master(owner.world.keys, max(disk.masters, key=lambda m: m.counter), old.host.key)
+            assert told.layouts[-1].primaries[1].node == site.host.key
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_it_goes_on_where_a_crash_left_it(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        for name in (b"a", b"b", b"c", b"d"):
+            await group_of(owner, name, 50_000)
+        await trio.sleep(SETTLED)
+        site = await give(owner, 2)
+        site.slowness = 300.0
+        await trio.sleep(8)
+        done = len(stored(site))
+        assert 0 < done < len(blocks(owner, 0))
+        await owner.die(power=True)
+        async with running(owner):
+            assert roles(owner, 2) == [PRIMARY, INCOMING]
+            figures = describe_disk(owner.own)["replacement"]
+            assert (figures["from"], figures["blocks_of"]) == ("p2", len(blocks(owner, 0)))
+            site.slowness = 1.0
+            await trio.sleep(LONG)
+            assert owner.own.places.primaries[2].node == site.host.key
+            assert stored(site) == blocks(owner, 0)
+            assert (owner.own.ledger.progress.away, owner.own.ledger.progress.margin()) == (0, 2)
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_who_holds_it_counts_until_the_new_store_has_all_and_the_kit_names_it(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        world, progress = owner.world, owner.own.ledger.progress
+        owner.own.kits.note(MadeKit(0, owner.own.places.nodes))
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        site = world.join(0)
+        await changing.give(owner.own, entry(world.sites[0]), entry(site))
+        await trio.sleep(LONG)
+        assert stored(site) == blocks(owner, 1)
+        assert roles(owner, 0) == [PRIMARY, INCOMING]
+        assert owner.own.columns.columns[0].state is ColumnState.COUNTED
+        assert "a new kit must be exported" in describe_disk(owner.own)["replacement"]["waits_for"]
+        group = await group_of(owner, b"b")
+        await trio.sleep(SETTLED)
+        assert progress.complete() == group
+        owner.own.kits.note(MadeKit(0, owner.own.places.nodes))
+        world.sites[1].go(up=False)
+        await trio.sleep(LONG)
+        assert roles(owner, 0) == [PRIMARY, INCOMING], "who counts must be told"
+        world.sites[1].go(up=True)
+        await trio.sleep(LONG)
+        assert owner.own.places.primaries[0].node == site.host.key
+        assert progress.away == 0
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
+def test_it_does_not_count_before_who_held_it_knows(tmp_path: Path) -> None:
+    """Or a restore that meets only him would take the past for the present."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        old = world.sites[1]
+        await give(owner, 1)
+        while roles(owner, 1) != [PRIMARY, VAULT]:
+            await trio.sleep(0.001)
+        old.go(up=False)
+        await trio.sleep(LONG)
+        assert roles(owner, 1) == [PRIMARY, VAULT]
+        assert owner.own.columns.columns[1].state is ColumnState.REBUILT
+        old.go(up=True)
+        await trio.sleep(LONG)
+        assert roles(owner, 1) == [PRIMARY]
+        assert owner.own.columns.columns[1].state is ColumnState.COUNTED
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_one_column_at_a_time_and_only_to_who_has_room_and_none_yet(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        first, second = world.join(0), world.join(1)
+        p0, p1 = entry(world.sites[0]), entry(world.sites[1])
+        with pytest.raises(UsageError, match="gives 1000 B, a column of this disk needs"):
+            await changing.give(owner.own, p0, entry(first, 1000))
+        with pytest.raises(UsageError, match="holds a column of this disk already"):
+            await changing.give(owner.own, p0, p1)
+        with pytest.raises(UsageError, match="holds no column of this disk"):
+            await changing.give(owner.own, entry(first), entry(second))
+        first.go(up=False)
+        await changing.give(owner.own, p0, entry(first))
+        await changing.give(owner.own, p0, entry(first))
+        with pytest.raises(UsageError, match="is being given to p3"):
+            await changing.give(owner.own, p1, entry(second))
+        assert [store.node for store in owner.own.places.columns[0]] == [p0.key, first.host.key]
+        await changing.give(owner.own, p0, entry(second))
+        assert [store.node for store in owner.own.places.columns[0]] == [p0.key, second.host.key]
+        await changing.lose(owner.own, entry(second))
+        assert roles(owner, 0) == [PRIMARY]
+        await trio.sleep(SETTLED)
+        with pytest.raises(UsageError, match="p1 answers"):
+            await changing.lose(owner.own, p1)
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_a_restore_in_the_middle_reads_from_both(tmp_path: Path) -> None:
+    """Two of three partners are gone, and the new one has what a third of the stripes need."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        group = await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        site = await give(owner, 2)
+        site.slowness = 50.0
+        while len(stored(site) if site.host.stores else ()) < len(blocks(owner, 0)):
+            await trio.sleep(0.01)
+        assert roles(owner, 2) == [PRIMARY, INCOMING]
+        await owner.burn()
+        for other in world.sites:
+            other.go(up=False)
+        site.slowness = 1.0
+        world.kit = (site.host.key,)
+        found = await restore(world, world.network, tmp_path / "restored")
+        assert isinstance(found, Restored)
+        assert found.group == group
+        assert found.doubt is not None
+
+    play(tmp_path, Geometry(1, 2), main)
