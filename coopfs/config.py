@@ -23,6 +23,9 @@ FILE_NAME = "coopfs.toml"
 DEFAULT_PORT = 7530
 DEFAULT_LISTEN = f"[::]:{DEFAULT_PORT}"
 
+DEFAULT_LEVEL = 1  # of zstd: the others cost the front more than they win
+
+_LEVEL = re.compile(r"[1-9]|1[0-9]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})")
 
@@ -34,10 +37,24 @@ def _host_name() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Compression:
+    """How what is written is compressed. level: of zstd, 1 to 19; None: not at all."""
+
+    level: int | None
+
+    def __str__(self) -> str:
+        return "off" if self.level is None else f"zstd:{self.level}"
+
+
+NO_COMPRESSION = Compression(None)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """name: how partners see this node in their lists. listen: HOST:PORT of the daemon, port 0 = any free one.
     advertise: addresses given to partners, HOST:PORT each; empty: derived from listen. upload_limit, download_limit: of
-    content, by the hour of the week. cache: bytes of content on the local disk at the most."""
+    content, by the hour of the week. cache: bytes of content on the local disk at the most. compress: what is written
+    from now on."""
 
     name: str = field(default_factory=_host_name)
     listen: str = DEFAULT_LISTEN
@@ -45,6 +62,7 @@ class Config:
     upload_limit: Schedule = UNLIMITED
     download_limit: Schedule = UNLIMITED
     cache: int = limits.DEFAULT_CACHE
+    compress: Compression = NO_COMPRESSION
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -53,6 +71,16 @@ def parse_address(text: str) -> tuple[str, int]:
     if match is None or int(match["port"]) > 65535 or len(text) > limits.MAX_TEXT:
         raise UsageError(f"{text!r} is not an address; write HOST:PORT or [IPV6]:PORT")
     return match["six"] or match["host"], int(match["port"])
+
+
+def parse_compression(text: str) -> Compression:
+    """`off`, `zstd` or `zstd:LEVEL`. UsageError: it is none of these."""
+    kind, colon, level = text.partition(":")
+    if text == "off":
+        return NO_COMPRESSION
+    if kind != "zstd" or (colon and not _LEVEL.fullmatch(level)):
+        raise UsageError(f"{text!r} is no way of compressing; write off, zstd, or zstd:1 to zstd:19")
+    return Compression(int(level or DEFAULT_LEVEL))
 
 
 def check_name(text: str) -> str:
@@ -174,6 +202,10 @@ def _read_cache(value: object) -> int:
     return parse_size(str(value))
 
 
+def _read_compression(value: object) -> Compression:
+    return parse_compression(_text(value))
+
+
 def _toml_type(value: object) -> str:
     names: dict[type, str] = {
         bool: "true or false",
@@ -193,6 +225,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "upload_limit": _read_limit,
     "download_limit": _read_limit,
     "cache": _read_cache,
+    "compress": _read_compression,
 }
 assert set(_READERS) == {entry.name for entry in fields(Config)}
 
@@ -221,6 +254,10 @@ download_limit = 0
 # Most bytes of file content on this machine's disk, whether safe with partners or still on the way to them.
 # What is safe goes first when room is needed, and is fetched back when it is read.
 cache = "10G"
+
+# Whether what is written from now on is compressed: "off", "zstd", or "zstd:1" (fast) to "zstd:19" (small).
+# What does not shrink is stored as it is.
+compress = "off"
 """
 
 

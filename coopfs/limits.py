@@ -9,6 +9,16 @@ MAX_BLOCK_SIZE = 1 * MIB  # bytes; measured best is 256 KiB, 1 MiB is slower and
 DEFAULT_BLOCK_SIZE = 256 * KIB  # bytes; until-acked throughput was 212 MB/s, against 100 at 64 KiB and 155 at 1 MiB
 BLOCK_ROUNDING = 4 * KIB  # bytes; short blocks are padded to this, so that sizes tell little (P5)
 UNIT_MAX = 128 * KIB  # bytes of content compressed by itself: a small read decodes 0.1 ms more than it needs
+UNITS_PER_STRIPE = 8  # that fit into one at least: a unit lies in one stripe, half of one is what its end wastes
+UNIT_GAIN = 512  # bytes that compressing a unit must win: twice what its extent takes in log, tables and directories
+UNIT_SHARE = 16  # and at least 1/16 of it: less is not worth decoding it for every reader
+UNTRIED_MAX = (
+    64 * UNIT_MAX
+)  # bytes of a file that did not shrink which go by before it is tried again: 1/64 of the cost
+STUBBORN_FILES = 4096  # files known not to shrink: x ~200 bytes = 0.8 MB
+AT_ONCE_BYTES = 16 * KIB  # of one request that are compressed on the loop: 0.06 ms, a hop to a thread costs 0.09
+AT_ONCE_LEVEL = 3  # of zstd, up to which that holds
+COMPRESSING_THREADS = 2  # the cores of a small machine: requests beyond wait, as they do for the disk
 MAX_COLUMNS = 62  # columns of one layout; acks are one bit each in a signed 64-bit SQLite integer
 MAX_ROWS = 1 << 31  # rows of a store; 2^31 x 256 KiB = 512 TiB per partner
 

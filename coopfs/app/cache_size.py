@@ -1,14 +1,10 @@
 """How much content the local disk may hold: what the owner says, as far as there is room for it."""
 
-from collections.abc import Sequence
-
 from coopfs.errors import UsageError
 from coopfs.limits import DIRTY_SHARE, LOCAL_HEADROOM
 from coopfs.local.stage import Stage, free_bytes
-from coopfs.sizes import format_size, parse_size
+from coopfs.sizes import format_size
 from coopfs.types import Layout
-
-CACHE_OPTION = "cache="
 
 
 def set_cache_size(stage: Stage, layout: Layout, wanted: int) -> None:
@@ -26,10 +22,3 @@ def set_cache_size(stage: Stage, layout: Layout, wanted: int) -> None:
     size = max(stage.least_cache, min(wanted, there))
     stage.cache.limit(size, int(size * DIRTY_SHARE))
     stage.make_room(0)
-
-
-def take_cache_option(options: Sequence[str]) -> tuple[list[str], int | None]:
-    """(the other mount options, bytes that cache=SIZE asks for). UsageError: it is no size."""
-    rest = [option for option in options if not option.startswith(CACHE_OPTION)]
-    sizes = [option.removeprefix(CACHE_OPTION) for option in options if option.startswith(CACHE_OPTION)]
-    return rest, parse_size(sizes[-1]) if sizes else None

@@ -105,7 +105,8 @@ class Node:
                 logger.error("%s", damage)
 
     def _run_disk(self, directory: Path) -> None:
-        self.own = OwnDisk(directory, self.identity.key, self._network, self._nursery, time.time, self._settings.cache)
+        settings = (self._settings.cache, self._settings.compress)
+        self.own = OwnDisk(directory, self.identity.key, self._network, self._nursery, time.time, *settings)
         self._nursery.start_soon(self.own.run)
 
     async def note_who_is_up(self) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import trio
 
-from coopfs.app.cache_size import set_cache_size, take_cache_option
+from coopfs.app.cache_size import set_cache_size
+from coopfs.app.own_options import take_own_options
+from coopfs.config import NO_COMPRESSION, Compression
 from coopfs.core import coding
 from coopfs.core.claims import sign_claim
 from coopfs.core.master import PRIMARY, LayoutPlaces, StorePlace
@@ -64,8 +66,8 @@ class OwnDisk:
     """One disk, opened. trouble: why nothing is sent any more, in words; None while all is well.
 
     directory: HOME/disks/<disk id>; node: this node's key; network: the way to partners; wall: seconds since 1970;
-    cache: bytes of content on the local disk. StateError: its files are missing, damaged, or of another version.
-    UsageError: the cache is too small.
+    cache: bytes of content on the local disk; compression: of what is written.
+    StateError: its files are missing, damaged, or of another version. UsageError: the cache is too small.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class OwnDisk:
         nursery: trio.Nursery,
         wall: Callable[[], float],
         cache: int = DEFAULT_CACHE,
+        compression: Compression = NO_COMPRESSION,
     ) -> None:
         self.keys = keyfile.read(directory)
         self.local = LocalDisk(directory, lambda: int(wall() * NS))
@@ -111,6 +114,8 @@ class OwnDisk:
         self._cache_setting = cache
         set_cache_size(self.local.stage, layout, cache)
         self.disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
+        self._compression_setting = compression
+        self.disk.compressor.level = compression.level
         self.disk.bury_orphans()
         self.trouble: str | None = None
         self.ready = trio.Event()  # nothing hinders writing: after a takeover, all it found is held again
@@ -214,15 +219,17 @@ class OwnDisk:
                 await self.ready.wait()
 
     async def mount(self, mountpoint: Path, options: Sequence[str], watch: Watch) -> None:
-        """Return when the mount answers. MountError, StateError, UsageError: cache= is wrong."""
+        """Return when the mount answers. MountError, StateError, UsageError: cache= or compress= is wrong."""
         await self.wait_until_ready(watch)
         if self.trouble is not None:
             raise StateError(self.trouble)
         if self._mount is not None:
             raise MountError(f"this disk is mounted at {self.mountpoint} already")
-        rest, cache = take_cache_option(options)
-        set_cache_size(self.local.stage, self.ledger.layout, self._cache_setting if cache is None else cache)
-        mount = Mount(Handlers(self.disk, self.committer), mountpoint, rest)
+        own = take_own_options(options)
+        cache = self._cache_setting if own.cache is None else own.cache
+        set_cache_size(self.local.stage, self.ledger.layout, cache)
+        self.disk.compressor.level = (own.compression or self._compression_setting).level
+        mount = Mount(Handlers(self.disk, self.committer), mountpoint, own.rest)
         await self._nursery.start(self._serve, mount, mountpoint)
 
     async def _serve(self, mount: Mount, mountpoint: Path, task_status: trio.TaskStatus[None]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from coopfs.config import parse_compression
 from coopfs.errors import UsageError
 from coopfs.sizes import parse_size
 
@@ -26,6 +27,7 @@ FOR_OTHERS = (
 PREFIXES_FOR_OTHERS = ("x-", "X-", "comment=", "user=", "uhelper=", "helper=")
 
 CACHE = "cache="  # and a size, in place of the home's setting
+COMPRESS = "compress="  # and how, likewise
 
 TAKEN_BACK = {negative: positive for positive, negative in _PAIRS}
 PASSED_ON = frozenset(positive for positive, _ in _PAIRS) | _PASSED
@@ -33,20 +35,22 @@ PASSED_ON = frozenset(positive for positive, _ in _PAIRS) | _PASSED
 
 def split_options(groups: Iterable[str]) -> tuple[list[str], list[str]]:
     """(what the daemon must know, what nobody knows); each group is one -o argument, each option is named once,
-    sorted. UsageError: the size of the cache is none."""
+    sorted. UsageError: the size of the cache is none, or nothing is compressed like that."""
     chosen: set[str] = set()
     unknown: set[str] = set()
-    cache: list[str] = []
+    ours: dict[str, str] = {}
     for option in (part.strip() for group in groups for part in group.split(",")):
         if option in PASSED_ON:
             chosen.add(option)
         elif option.startswith(CACHE):
-            cache = [f"{CACHE}{parse_size(option.removeprefix(CACHE))}"]
+            ours[CACHE] = str(parse_size(option.removeprefix(CACHE)))
+        elif option.startswith(COMPRESS):
+            ours[COMPRESS] = str(parse_compression(option.removeprefix(COMPRESS)))
         elif option in TAKEN_BACK:
             chosen.discard(TAKEN_BACK[option])
         elif option and not _is_for_others(option):
             unknown.add(option)
-    return sorted([*chosen, *cache]), sorted(unknown)
+    return sorted([*chosen, *(name + value for name, value in ours.items())]), sorted(unknown)
 
 
 def parse_options(groups: Iterable[str]) -> list[str]:

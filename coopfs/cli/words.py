@@ -28,6 +28,7 @@ def disk_sentences(disk: Json, now: datetime) -> list[str]:
         space(disk),
         cache(disk["cache"]),
         cleaning(disk),
+        *compression(disk),
         kit(disk["kit"], now),
     ]
     return sentences + [f"[yellow]-> {line}[/]" for line in advice(disk)]
@@ -99,6 +100,15 @@ def cleaning(disk: Json) -> str:
         f"rows: {disk['rows_used']} of {disk['rows']} taken, {cleaned['data_rows']} by content{share}, "
         f"{cleaned['log_rows']} by the log"
     )
+
+
+def compression(disk: Json) -> list[str]:
+    """What it saves; nothing while it is off and nothing is compressed."""
+    level, saved = disk["compression"]["level"], disk["compression"]["saved_bytes"]
+    how = "off" if level is None else f"zstd, level {level}"
+    if not saved:
+        return [] if level is None else [f"compression: {how}; it has saved nothing yet"]
+    return [f"compression: {how}; content takes {format_size(saved)} less than files are long"]
 
 
 def kit(made: Json | None, now: datetime) -> str:

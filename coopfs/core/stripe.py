@@ -9,40 +9,42 @@ The life of a data stripe's content:
 
     shard = content | zero pad | directory | directory length u32 | content length u32
 
-The directory lists the shard's own bytes in order: 29 bytes an entry and the name once for each inode and stripe,
-so that a single block, without database or log, still tells which file its bytes belong to:
-
-    inode u64 | file offset u64 | length u32 | checksum 8 bytes (BLAKE3 of these bytes) | name length u8
-    [ parent inode u64 | name ]      if name length > 0
-
-Fragments of the same inode whose offsets follow on each other are one entry.
+The directory (directory.py) tells which file each byte of the shard belongs to. Plain fragments of the same inode whose
+offsets follow on each other are one entry; each compressed unit has its own, one in each shard that it lies in.
 """
 
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from blake3 import blake3
-
+from coopfs.core.directory import FOOTER_SIZE, Entry, encode_entry, encode_footer, entry_size, name_size
 from coopfs.core.geometry import shard_lengths
+from coopfs.core.units import PLAIN
 from coopfs.errors import NotAuthentic
 from coopfs.types import Octets
-
-_ENTRY = struct.Struct(">QQI8sB")
-_PARENT = struct.Struct(">Q")
-_FOOTER = struct.Struct(">II")
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A run of one file's bytes in a stripe's content. parent and name: where the file was last seen; name may be
-    empty (an unlinked file)."""
+    """A run of one file's bytes in a stripe's content: `length` bytes of the file. parent and name: where the file was
+    last seen; name may be empty (an unlinked file). codec, packed: of a compressed unit, and the bytes that it has in
+    the stripe."""
 
     ino: int
     offset: int
     length: int
     parent: int
     name: bytes
+    codec: int = PLAIN
+    packed: int = 0
+
+    @property
+    def stored(self) -> int:
+        """Bytes that it takes of the stripe's content."""
+        return self.length if self.codec == PLAIN else self.packed
+
+    def is_followed_by(self, ino: int, offset: int, codec: int) -> bool:
+        """Whether what begins there goes on where this ends, so that both are one."""
+        return self.codec == codec == PLAIN and self.ino == ino and self.offset + self.length == offset
 
     def longer(self, by: int) -> "Fragment":
         """With so many bytes more (dataclasses.replace takes three times as long, for each request of a stream)."""
@@ -51,26 +53,21 @@ class Fragment:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The piece of a fragment that lies in one shard; `named`: the directory entry carries its name."""
+    """The piece of a fragment that lies in one shard: `size` stored bytes, from its byte `start` on. named: the
+    directory entry carries its name. A plain fragment is cut where shards end, so that start is 0."""
 
     shard: int
     fragment: Fragment
     named: bool
+    start: int
+    size: int
 
     @property
-    def directory_size(self) -> int:
-        return _ENTRY.size + (_PARENT.size + len(self.fragment.name) if self.named else 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One decoded directory entry, with the bytes it speaks of."""
-
-    ino: int
-    offset: int
-    content: bytes
-    parent: int
-    name: bytes
+    def entry(self) -> Entry:
+        """Its entry in the directory, without the content."""
+        f = self.fragment
+        name = f.name if self.named else b""
+        return Entry(f.ino, f.offset, b"", f.parent, name, f.codec, f.length, f.packed, self.start)
 
 
 class Packer:
@@ -80,59 +77,61 @@ class Packer:
         self._k = k
         self._shard_length = shard_length
         self._shard = 0
-        self._left = shard_length - _FOOTER.size  # bytes for content and directory in the current shard
+        self._left = shard_length - FOOTER_SIZE  # bytes for content and directory in the current shard
         self._inodes: set[int] = set()  # whose names are in the stripe
         self.parts: list[Part] = []
         self.slices = [0] * k  # content bytes in each shard
 
-    def room(self, ino: int, offset: int, name: bytes) -> int:
+    def room(self, ino: int, offset: int, name: bytes, codec: int = PLAIN) -> int:
         """Content bytes of this inode that still fit, when they are added at this file offset; 0: full."""
-        fresh = self._shard_length - _FOOTER.size
-        here = self._left - self._entry_cost(ino, offset, name)
+        fresh = self._shard_length - FOOTER_SIZE
+        entry = entry_size(codec)
+        here = self._left - self._entry_cost(ino, offset, name, codec)
         after = self._k - 1 - self._shard
         if here > 0:
-            return here + after * (fresh - _ENTRY.size)
+            return here + after * (fresh - entry)
         if not after:
             return 0
-        return max(0, fresh - _ENTRY.size - self._name_cost(ino, name)) + (after - 1) * (fresh - _ENTRY.size)
+        return max(0, fresh - entry - self._name_cost(ino, name)) + (after - 1) * (fresh - entry)
 
     def add(self, fragment: Fragment) -> None:
-        """Append a fragment of at most room() bytes; it is split where shards end."""
-        ino, offset, left = fragment.ino, fragment.offset, fragment.length
-        while left:
-            cost = self._entry_cost(ino, offset, fragment.name)
-            take = min(left, self._left - cost)
+        """Append a fragment whose stored bytes are at most room(); it is split where shards end."""
+        ino, codec, stored = fragment.ino, fragment.codec, fragment.stored
+        done = 0
+        while done < stored:
+            offset = fragment.offset if codec else fragment.offset + done
+            cost = self._entry_cost(ino, offset, fragment.name, codec)
+            take = min(stored - done, self._left - cost)
             if take <= 0:
                 self._shard += 1
                 assert self._shard < self._k, "more was added than fits"
-                self._left = self._shard_length - _FOOTER.size
+                self._left = self._shard_length - FOOTER_SIZE
                 continue
-            whole = take == fragment.length  # as small files are: a copy would cost more than all the rest
-            self._append(fragment if whole else Fragment(ino, offset, take, fragment.parent, fragment.name), cost)
-            offset += take
-            left -= take
+            whole = codec or take == stored  # as small files are: a copy would cost more than all the rest
+            piece = fragment if whole else Fragment(ino, offset, take, fragment.parent, fragment.name)
+            self._append(piece, done if codec else 0, take, cost)
+            done += take
 
-    def _append(self, piece: Fragment, cost: int) -> None:
-        self._left -= cost + piece.length
-        self.slices[self._shard] += piece.length
+    def _append(self, piece: Fragment, start: int, size: int, cost: int) -> None:
+        self._left -= cost + size
+        self.slices[self._shard] += size
         if cost == 0:
             last = self.parts[-1]
-            self.parts[-1] = Part(last.shard, last.fragment.longer(piece.length), last.named)
+            self.parts[-1] = Part(last.shard, last.fragment.longer(size), last.named, 0, last.size + size)
             return
         named = piece.ino not in self._inodes and bool(piece.name)
         self._inodes.add(piece.ino)
-        self.parts.append(Part(self._shard, piece, named))
+        self.parts.append(Part(self._shard, piece, named, start, size))
 
-    def _entry_cost(self, ino: int, offset: int, name: bytes) -> int:
+    def _entry_cost(self, ino: int, offset: int, name: bytes, codec: int) -> int:
         if self.parts:
             last = self.parts[-1]
-            f = last.fragment
-            if last.shard == self._shard and f.ino == ino and f.offset + f.length == offset:
+            if last.shard == self._shard and last.fragment.is_followed_by(ino, offset, codec):
                 return 0
-        return _ENTRY.size + self._name_cost(ino, name)
+        return entry_size(codec) + self._name_cost(ino, name)
 
     def _name_cost(self, ino: int, name: bytes) -> int:
-        return 0 if not name or ino in self._inodes else _PARENT.size + len(name)
+        return 0 if not name or ino in self._inodes else name_size(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +166,7 @@ def plan(fragments: Sequence[Fragment], k: int, block_size: int) -> Plan:
 def _pack(fragments: Sequence[Fragment], k: int, shard_length: int) -> Plan | None:
     packer = Packer(k, shard_length)
     for f in fragments:
-        if packer.room(f.ino, f.offset, f.name) < f.length:
+        if packer.room(f.ino, f.offset, f.name, f.codec) < f.stored:
             return None
         packer.add(f)
     return Plan(shard_length, tuple(packer.slices), tuple(packer.parts))
@@ -179,21 +178,13 @@ def finish(how: Plan, shards: Sequence[memoryview]) -> None:
     ends = [0] * len(shards)
     for part in how.parts:
         start = ends[part.shard]
-        ends[part.shard] = end = start + part.fragment.length
-        directories[part.shard].append(_entry(part, shards[part.shard][start:end]))
+        ends[part.shard] = end = start + part.size
+        directories[part.shard].append(encode_entry(part.entry, shards[part.shard][start:end]))
     assert tuple(ends) == how.slices
     for shard, length, entries in zip(shards, how.slices, directories, strict=True):
         directory = b"".join(entries)
-        tail = directory + _FOOTER.pack(len(directory), length)
+        tail = directory + encode_footer(len(directory), length)
         shard[len(shard) - len(tail) :] = tail
-
-
-def _entry(part: Part, content: memoryview) -> bytes:
-    f = part.fragment
-    checksum = blake3(content).digest(8)
-    if not part.named:
-        return _ENTRY.pack(f.ino, f.offset, f.length, checksum, 0)
-    return _ENTRY.pack(f.ino, f.offset, f.length, checksum, len(f.name)) + _PARENT.pack(f.parent) + f.name
 
 
 def content_of(shards: Sequence[Octets], slices: Sequence[int]) -> bytes:
@@ -211,32 +202,3 @@ def locate(slices: Sequence[int], at: int, length: int) -> Iterator[tuple[int, i
         if low < high:
             yield shard, low - start, high - low
         start += size
-
-
-def read_directory(shard: Octets) -> list[Entry]:
-    """What a single data shard tells of its own bytes. NotAuthentic: no directory of this format, or a bad checksum."""
-    try:
-        directory_length, content_length = _FOOTER.unpack_from(shard, len(shard) - _FOOTER.size)
-        at = len(shard) - _FOOTER.size - directory_length
-        if content_length > at or at < 0:
-            raise NotAuthentic("a shard's directory lies outside of it")
-        entries, start, end = [], 0, at + directory_length
-        while at < end:
-            ino, offset, length, checksum, name_length = _ENTRY.unpack_from(shard, at)
-            at += _ENTRY.size
-            parent, name = 0, b""
-            if name_length:
-                (parent,) = _PARENT.unpack_from(shard, at)
-                at += _PARENT.size
-                name = bytes(shard[at : at + name_length])
-                at += name_length
-            content = bytes(shard[start : start + length])
-            start += length
-            if blake3(content).digest(8) != checksum:
-                raise NotAuthentic("a shard's content does not match its directory")
-            entries.append(Entry(ino, offset, content, parent, name))
-    except struct.error:
-        raise NotAuthentic("a shard has no directory that this version can read") from None
-    if start != content_length or at != end:
-        raise NotAuthentic("a shard's directory does not cover its content")
-    return entries

@@ -4,14 +4,60 @@ A unit is at most UNIT_MAX bytes when decoded; it lies in one stripe. A run name
 of a unit leaves two runs in it. What is not compressed (PLAIN) needs no unit: each run names just its own bytes.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import zstandard
 
 from coopfs.errors import NotAuthentic
-from coopfs.limits import UNIT_MAX
+from coopfs.limits import UNIT_GAIN, UNIT_MAX, UNIT_SHARE
 
 PLAIN, ZSTD = 0, 1  # codecs
+FASTEST, STRONGEST = 1, 19  # levels of zstd; those above need more memory to decode than a reader grants
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Content on its way into a stripe: bytes of a file, and what is stored for them. codec PLAIN: the same bytes, of
+    any length; else both are one unit."""
+
+    raw: memoryview
+    stored: bytes | memoryview
+    codec: int
+
+
+def plain(data: bytes | memoryview) -> Portion:
+    """Content that is stored as it is."""
+    view = memoryview(data)
+    return Portion(view, view, PLAIN)
+
+
+def is_won(raw: int, stored: int, lost: int = 0) -> bool:
+    """Whether it is worth storing `raw` bytes as a unit of `stored`, if so many are lost beside that.
+
+    So whatever becomes of content, it never takes more of the stripes than its plain bytes would.
+    """
+    return stored + lost + max(UNIT_GAIN, raw // UNIT_SHARE) <= raw
+
+
+def compress(data: bytes | memoryview, unit: int, level: int) -> list[Portion]:
+    """Content in units of `unit` bytes each, and plain where that is not worth it; adjacent plain bytes are one."""
+    view = memoryview(data)
+    compressor = zstandard.ZstdCompressor(level=level)
+    portions: list[Portion] = []
+    plain_from = 0
+    for start in range(0, len(view), unit):
+        raw = view[start : start + unit]
+        stored = compressor.compress(raw)
+        if not is_won(len(raw), len(stored)):
+            continue
+        if plain_from < start:
+            portions.append(plain(view[plain_from:start]))
+        portions.append(Portion(raw, stored, ZSTD))
+        plain_from = start + len(raw)
+    if plain_from < len(view):
+        portions.append(plain(view[plain_from:]))
+    return portions
 
 
 class Run(NamedTuple):

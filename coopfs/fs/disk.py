@@ -10,6 +10,7 @@ import os
 
 from coopfs.fs.acls import Acls
 from coopfs.fs.attributes import Attributes
+from coopfs.fs.compressing import Compressor
 from coopfs.fs.files import Files
 from coopfs.fs.handles import Handle, Handles
 from coopfs.fs.ports import Content, Space, StateOf
@@ -31,6 +32,7 @@ class Disk:
         self.stage = local.stage
         self.space = space
         self.content = content
+        self.compressor = Compressor(self.stage.unit)
         self.handles = Handles()
         acls = Acls(self.metadata, space)
         self.tree = Tree(self.metadata, space, self.handles, acls)

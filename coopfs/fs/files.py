@@ -2,8 +2,10 @@
 
 import errno
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from coopfs.core.units import Portion
 from coopfs.fs.acls import Acls
 from coopfs.fs.handles import Handle
 from coopfs.fs.ports import Space
@@ -46,22 +48,27 @@ class Files:
         self._tree = tree
         self._acls = acls
 
-    def write(self, handle: Handle, offset: int, data: bytes) -> int:
+    def write(self, handle: Handle, offset: int, content: Sequence[Portion]) -> int:
         """Returns the bytes written: all. EFBIG."""
         node = self._tree.node(handle.ino)
-        end = offset + len(data)
+        end = offset + sum(len(portion.raw) for portion in content)
         if end > FILE_SIZE_MAX:
             raise PosixError(errno.EFBIG)
-        if not data:
+        if end == offset:
             return 0
-        self._space.admit(len(data), 2 + len(data) // self._stage.capacity)
-        pieces = self._stage.append(node.ino, offset, data, node.parent or 0, node.name or b"")
+        stored = sum(len(portion.stored) for portion in content)
+        self._space.admit(stored, 1 + len(content) + stored // self._stage.capacity)
+        pieces = []
+        at = offset
+        for portion in content:
+            pieces += self._stage.append(node.ino, at, portion, node.parent or 0, node.name or b"")
+            at += len(portion.raw)
         gained = self._extents.write(node.ino, pieces)
         now, ctime = self._metadata.times()
         mode = node.mode if handle.privileged else without_suid(node.mode)
         size = end if end > node.size else node.size
         self._metadata.put(node._replace(mode=mode, size=size, mtime=now, ctime=ctime, stored=node.stored + gained))
-        return len(data)
+        return end - offset
 
     def read(self, ino: int, offset: int, size: int) -> tuple[bytearray, list[Missing]]:
         """The bytes, shorter at the end of the file; complete once the caller has filled in what is missing."""

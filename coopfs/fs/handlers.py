@@ -198,9 +198,11 @@ class Handlers(pyfuse3.Operations):
 
     @modifies
     async def write(self, fh: int, off: int, buf: bytes) -> int:
+        handle = self.disk.handles.get(fh)
+        content = await self.disk.compressor.portions(handle.ino, buf)
         if not self._committer.may_append(len(buf)):
             await self._committer.until_may_append(len(buf))
-        written = self.disk.files.write(self.disk.handles.get(fh), off, buf)
+        written = self.disk.files.write(handle, off, content)
         self._committer.hurry()
         return written
 

@@ -72,12 +72,14 @@ class Extents:
         for run in before:
             gained -= run.charge
             self._stripes.live(run.stripe, -run.charge)
+            self._stripes.saved -= run.length - run.charge
             if run.offset not in offsets:
                 self._db.write(DELETE, (ino, run.offset))
                 self._images.mark_extent(ino, run.offset)
         for run in after:
             gained += run.charge
             self._stripes.live(run.stripe, run.charge)
+            self._stripes.saved += run.length - run.charge
             if run not in known:
                 self._db.write(PUT, (ino, *run, self._images.group))
                 self._images.mark_extent(ino, run.offset)
@@ -98,14 +100,16 @@ class Extents:
 
     def _drop(self, ino: int, size: int) -> int:
         lost = self._db.read(
-            f"SELECT stripe, sum({CHARGE}) FROM extents WHERE ino = ? AND offset >= ? GROUP BY stripe", (ino, size)
+            f"SELECT stripe, sum({CHARGE}), sum(length) FROM extents WHERE ino = ? AND offset >= ? GROUP BY stripe",
+            (ino, size),
         ).fetchall()
         if not lost:
             return 0
-        for stripe, charge in lost:
+        for stripe, charge, length in lost:
             self._stripes.live(stripe, -charge)
+            self._stripes.saved -= length - charge
         self._db.write("DELETE FROM extents WHERE ino = ? AND offset >= ?", (ino, size))
-        return -sum(int(charge) for _, charge in lost)
+        return -sum(int(charge) for _, charge, _ in lost)
 
     def stripes_of(self, ino: int) -> list[int]:
         """The stripes that hold bytes of this file."""

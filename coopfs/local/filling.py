@@ -20,9 +20,9 @@ class Filling:
         while written < len(content):
             written += os.pwrite(self.descriptor, content[written:], self.length + written)
         self.packer.add(fragment)
-        self.length += fragment.length
+        self.length += len(content)
         last = self.fragments[-1] if self.fragments else None
-        if last is not None and last.ino == fragment.ino and last.offset + last.length == fragment.offset:
+        if last is not None and last.is_followed_by(fragment.ino, fragment.offset, fragment.codec):
             self.fragments[-1] = last.longer(fragment.length)
         else:
             self.fragments.append(fragment)

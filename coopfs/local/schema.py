@@ -6,11 +6,12 @@ and what has still to be sent.
 """
 
 APPLICATION_ID = 0x636F6670  # "cofp": tells our file from any other SQLite database
-SCHEMA_VERSION = 4  # of this machine's files only; never sent
+SCHEMA_VERSION = 5  # of this machine's files only; never sent
 
 TABLES = """
 -- Facts of the disk: one row each, by name. Numbers the filesystem keeps: next_ino, next_stripe, clock (the highest
--- time ever given, ns since 1970). Others belong to those who set them (layout, epoch, version counter, barrier).
+-- time ever given, ns since 1970), saved (bytes that compression saves). Others belong to those who set them (layout,
+-- epoch, version counter, barrier).
 CREATE TABLE facts (
     key   TEXT PRIMARY KEY,
     value
@@ -100,7 +101,7 @@ CREATE INDEX sparse ON stripes (live) WHERE kind = 1 AND died IS NULL AND row IS
 -- What each data stripe carries, in content order: sealing puts it into the directories of the blocks (R2).
 CREATE TABLE fragments (
     stripe INTEGER PRIMARY KEY,
-    list   BLOB NOT NULL        -- msgpack: [[ino, offset, length, parent, name], ...]
+    list   BLOB NOT NULL        -- msgpack: [[ino, offset, length, parent, name], ...], of units codec and stored too
 );
 
 CREATE TABLE groups (

@@ -13,8 +13,18 @@ from pathlib import Path
 from coopfs.core.cache import Cache, charge_of
 from coopfs.core.records import Extent
 from coopfs.core.stripe import Fragment, Packer
+from coopfs.core.units import PLAIN, Portion, is_won
 from coopfs.errors import OutOfSpace, StateError
-from coopfs.limits import GROUP_BYTES, GROUPS_OF_DIRTY, LOCAL_HEADROOM, MIN_CACHE_FACTOR, NAME_MAX, WRITE_MAX
+from coopfs.limits import (
+    GROUP_BYTES,
+    GROUPS_OF_DIRTY,
+    LOCAL_HEADROOM,
+    MIN_CACHE_FACTOR,
+    NAME_MAX,
+    UNIT_MAX,
+    UNITS_PER_STRIPE,
+    WRITE_MAX,
+)
 from coopfs.local.contents import HASH, Contents, Local, fill
 from coopfs.local.database import REMEDY
 from coopfs.local.filling import Filling
@@ -35,6 +45,7 @@ class Stage:
         self._stripes = stripes
         self.capacity = capacity
         self._packer = packer
+        self.unit = min(UNIT_MAX, capacity // UNITS_PER_STRIPE)  # bytes of content that a compressed unit is made of
         self._usable = packer().room(0, 0, bytes(NAME_MAX))  # content bytes of one file with the longest name
         self._filling: Filling | None = None
         self._noted: tuple[int, int] = (0, 0)  # stripe and length that the transaction knows
@@ -82,7 +93,7 @@ class Stage:
         return GROUP_BYTES if size is None else min(GROUP_BYTES, size // GROUPS_OF_DIRTY)
 
     def may_append(self, length: int) -> bool:
-        """Whether so many bytes of one file fit under the dirty cap."""
+        """Whether so many bytes of one file fit under the dirty cap, before they are compressed (units.is_won)."""
         return self.cache.takes_dirty(self._charge_for(length))
 
     def _charge_for(self, length: int) -> int:
@@ -108,12 +119,17 @@ class Stage:
 
     # --- writing --------------------------------------------------------------------------------------------------
 
-    def append(self, ino: int, offset: int, data: bytes | memoryview, parent: int, name: bytes) -> list[Extent]:
+    def append(self, ino: int, offset: int, portion: Portion, parent: int, name: bytes) -> list[Extent]:
         """Keep these bytes of a file. Returns where they lie: adjacent extents. OutOfSpace: the local disk is full.
 
-        parent, name: where the file was last seen, for the directory of the blocks (R2).
+        parent, name: where the file was last seen, for the directory of the blocks (R2). A unit is at most `unit` bytes
+        when decoded; where it would leave more of a stripe empty than it wins, its plain bytes are kept.
         """
-        view = memoryview(data)
+        if portion.codec != PLAIN:
+            extent = self._append_unit(ino, offset, portion, parent, name)
+            if extent is not None:
+                return [extent]
+        view = portion.raw
         pieces = []
         while view:
             filling = self._filling or self._open_stripe()
@@ -122,12 +138,30 @@ class Stage:
                 self.close_stripe()
                 continue
             pieces.append(Extent(ino, offset, take, filling.stripe, filling.length, take, take))
-            filling.append(Fragment(ino, offset, take, parent, name), view[:take])
-            self._unsynced[filling.stripe] = self._unsynced.get(filling.stripe, 0) + take
-            self.appended += take
+            self._put(filling, Fragment(ino, offset, take, parent, name), view[:take])
             offset += take
             view = view[take:]
         return pieces
+
+    def _append_unit(self, ino: int, offset: int, unit: Portion, parent: int, name: bytes) -> Extent | None:
+        """None: it is not worth what it would leave empty."""
+        filling = self._filling or self._open_stripe()
+        raw, stored = len(unit.raw), len(unit.stored)
+        assert raw <= self.unit
+        room = filling.packer.room(ino, offset, name, unit.codec)
+        if room < stored:
+            if not is_won(raw, stored, room):
+                return None
+            self.close_stripe()
+            filling = self._open_stripe()
+        extent = Extent(ino, offset, raw, filling.stripe, filling.length, stored, raw, 0, unit.codec)
+        self._put(filling, Fragment(ino, offset, raw, parent, name, unit.codec, stored), unit.stored)
+        return extent
+
+    def _put(self, filling: Filling, fragment: Fragment, content: bytes | memoryview) -> None:
+        filling.append(fragment, memoryview(content))
+        self._unsynced[filling.stripe] = self._unsynced.get(filling.stripe, 0) + len(content)
+        self.appended += len(content)
 
     def _open_stripe(self) -> Filling:
         if not self.make_room(charge_of(self.capacity)):

@@ -20,6 +20,8 @@ class Stripes:
         self._db = database
         self._images = images
         self._next: int = database.fact("next_stripe", 1)
+        self.saved: int = database.fact("saved", 0)  # bytes of files, less those that their extents keep alive
+        self._saved_before = self.saved
         self._changed: dict[int, int] = {}  # stripe -> live bytes gained (lost: negative) since the last flush
         self.turnover = 0  # bytes that came to life, and bytes that died, since the start
 
@@ -55,6 +57,9 @@ class Stripes:
         and their stage files go after the commit.
         """
         changed, self._changed = self._changed, {}
+        if self.saved != self._saved_before:
+            self._db.set_fact("saved", self.saved)
+            self._saved_before = self.saved
         never_sent = []
         for stripe, by in changed.items():
             live, born, died = self._db.write(
@@ -79,7 +84,7 @@ class Stripes:
 
     def set_content(self, stripe: int, length: int, fragments: Sequence[Fragment]) -> None:
         """Note what a data stripe holds by now."""
-        packed = msgpack.packb([[f.ino, f.offset, f.length, f.parent, f.name] for f in fragments])
+        packed = msgpack.packb([_fields(f) for f in fragments])
         self._db.write("UPDATE stripes SET length = ? WHERE id = ?", (length, stripe))
         self._db.write("INSERT OR REPLACE INTO fragments VALUES (?, ?)", (stripe, packed))
 
@@ -99,3 +104,8 @@ class Stripes:
     def unsealed(self) -> list[tuple[int, int]]:
         """(id, length in bytes) of data stripes whose content may exist on this machine only."""
         return self._db.read("SELECT id, length FROM stripes WHERE row IS NULL AND kind = ?", (Kind.DATA,)).fetchall()
+
+
+def _fields(f: Fragment) -> list[int | bytes]:
+    plain: list[int | bytes] = [f.ino, f.offset, f.length, f.parent, f.name]
+    return [*plain, f.codec, f.packed] if f.codec else plain

@@ -89,7 +89,7 @@ class Coder:
 
     async def _code_staged(self, id_: int, length: int) -> Coded | None:
         fragments = self._stripes.fragments(id_)
-        if sum(fragment.length for fragment in fragments) != length:
+        if sum(fragment.stored for fragment in fragments) != length:
             return None  # after a takeover only what lives is known, not all that the stripe carries
         return await self._run(self._read_and_code, id_, fragments)
 

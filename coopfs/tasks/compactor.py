@@ -15,7 +15,7 @@ import trio
 from coopfs.core.cleaning import data_is_sparse, is_worth_emptying, sums_again
 from coopfs.core.rows import reserve_rows, stripe_payload
 from coopfs.core.stripe import Fragment
-from coopfs.core.units import PLAIN
+from coopfs.core.units import FASTEST, PLAIN, Portion, Run, compress, plain
 from coopfs.errors import ContentUnavailable, NotAuthentic, OutOfSpace
 from coopfs.limits import COMPACT_STRIPES, SPARSE_SHARE
 from coopfs.local.disk import LocalDisk
@@ -92,11 +92,25 @@ class Compactor:
         for run in extents.runs(fragment.ino, fragment.offset, fragment.offset + fragment.length):
             if run.stripe != id_:
                 continue
-            data = memoryview(content)[run.at : run.at + run.stored]
-            if run.codec != PLAIN:
-                data = memoryview(run.decode(data))
-            pieces = self._stage.append(node.ino, run.offset, data, node.parent or 0, node.name or b"")
+            pieces, at = [], run.offset
+            for portion in self._portions(run, memoryview(content)[run.at : run.at + run.stored]):
+                pieces += self._stage.append(node.ino, at, portion, node.parent or 0, node.name or b"")
+                at += len(portion.raw)
             gained = extents.write(node.ino, pieces)
             if gained:
                 node = node._replace(stored=node.stored + gained)
                 self._metadata.put(node)
+
+    def _portions(self, run: Run, stored: memoryview) -> list[Portion]:
+        """What this run becomes. NotAuthentic: its unit is damaged.
+
+        A unit of which all lives is moved as it is, if stripes of today take it. Of any other the part that lives is
+        compressed anew: with what died in it, the next stripe would be as sparse as this one, and directories would
+        tell old bytes as new ones.
+        """
+        if run.codec == PLAIN:
+            return [plain(stored)]
+        raw = run.decode(stored)
+        if run.length == run.raw <= self._stage.unit:
+            return [Portion(memoryview(raw), stored, run.codec)]
+        return compress(raw, self._stage.unit, FASTEST)

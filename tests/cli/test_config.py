@@ -34,10 +34,13 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
         ('name = "a"\nlistne = "[::]:1"', "F, line 2: unknown key 'listne', did you mean 'listen'?"),
         (
             "zzz = 1",
-            "F, line 1: unknown key 'zzz' (there are: name, listen, advertise, upload_limit, download_limit, cache)",
+            "F, line 1: unknown key 'zzz' (there are: name, listen, advertise, upload_limit, download_limit, cache, co",
         ),
         ("cache = 1.5", 'F, line 1: cache: must be bytes, a number or text like "10G", not a number'),
         ('cache = "much"', "F, line 1: cache: 'much' is not a size"),
+        ("compress = true", "F, line 1: compress: must be text in quotes, not true or false"),
+        ('compress = "lz4"', "F, line 1: compress: 'lz4' is no way of compressing; write off, zstd, or zstd:1 to"),
+        ('compress = "zstd:0"', "F, line 1: compress: 'zstd:0' is no way of compressing"),
         ("\n[server]\na = 1", "F, line 2: unknown key 'server'"),
         ("listen = 7530", "F, line 1: listen: must be text in quotes, not a number"),
         ('listen = "7530"', "F, line 1: listen: '7530' is not an address"),
@@ -87,6 +90,11 @@ def test_rates_may_follow_the_hours_of_the_week() -> None:
     """
     expected = Schedule(((parse_when("mon-fri 08:00-18:00"), 500 << 10), (ALWAYS, 5 << 20)))
     assert config.parse(text, "f").upload_limit == expected
+
+
+@pytest.mark.parametrize(("text", "level"), [("off", None), ("zstd", 1), ("zstd:1", 1), ("zstd:19", 19)])
+def test_ways_of_compressing(text: str, level: int | None) -> None:
+    assert config.parse(f'compress = "{text}"', "f").compress == config.Compression(level)
 
 
 def test_a_directory_without_the_file_is_no_home(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from coopfs.errors import UsageError
         (["defaults,_netdev,nofail,x-systemd.automount,comment=mine,,"], []),
         (["allow_other, ro"], ["allow_other", "ro"]),
         (["cache=1G,ro", "cache=2M"], ["cache=2097152", "ro"]),
+        (["compress=zstd:19", "compress=zstd,ro"], ["compress=zstd:1", "ro"]),
+        (["compress=off"], ["compress=off"]),
     ],
 )
 def test_the_daemon_gets_what_the_mount_must_know(groups: list[str], chosen: list[str]) -> None:
@@ -26,6 +28,12 @@ def test_the_daemon_gets_what_the_mount_must_know(groups: list[str], chosen: lis
 def test_unknown_options_are_refused_by_name() -> None:
     with pytest.raises(UsageError, match="'cash=9', 'frob'"):
         parse_options(["ro,frob", "cash=9"])
+
+
+@pytest.mark.parametrize("option", ["compress=", "compress=lzo", "compress=zstd:", "compress=zstd:20", "cache=much"])
+def test_wrong_values_are_refused_in_one_line(option: str) -> None:
+    with pytest.raises(UsageError, match=r"zstd:1 to zstd:19$|is not a size"):
+        parse_options([option])
 
 
 def test_a_sloppy_mount_can_tell_them_apart() -> None:

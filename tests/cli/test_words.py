@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from coopfs.cli.words import advice, cache, clock, disk_sentences, kit, replacement, safety, waiting
+from coopfs.cli.words import advice, cache, clock, compression, disk_sentences, kit, replacement, safety, waiting
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=timezone(timedelta(hours=1)))
 HELD = "2026-11-21 12:34:56 UTC"
@@ -16,6 +16,7 @@ DISK: dict[str, Any] = {
     **{"reserve_bytes": 16 << 20, "cleaning": {"data_rows": 20, "live_bytes": 15 << 20, "log_rows": 10}},
     **{"held_at": HELD, "margin": 1, "not_held_bytes": 0, "below_target": 0, "replacement": None},
     "cache": {"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30, "writers_waiting": 0},
+    "compression": {"level": 1, "saved_bytes": 6 << 30},
     "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "holders": 4, "needed": 2},
     "columns": [{**COLUMN, "partner": name} for name in ("anna", "bob", "carl", "dora")],
 }
@@ -43,6 +44,16 @@ def test_what_lies_here() -> None:
     figures = DISK["cache"]
     assert cache(figures) == "on this machine: 2.0 GiB of at most 10.0 GiB, 3.0 MiB of it not safe with partners yet"
     assert "writers wait until less of it is" in cache(figures | {"writers_waiting": 2})
+
+
+def test_what_compression_saves() -> None:
+    def said(level: int | None, saved: int) -> list[str]:
+        return compression({"compression": {"level": level, "saved_bytes": saved}})
+
+    assert said(None, 0) == []
+    assert said(1, 0) == ["compression: zstd, level 1; it has saved nothing yet"]
+    assert said(1, 6 << 30) == ["compression: zstd, level 1; content takes 6.0 GiB less than files are long"]
+    assert said(None, 6 << 30) == ["compression: off; content takes 6.0 GiB less than files are long"]
 
 
 def test_what_waits() -> None:

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coopfs.core import stripe
+from coopfs.core.directory import read_directory
 from coopfs.core.geometry import OVERHEAD, shard_lengths
 from coopfs.core.stripe import Fragment, Packer, Plan
+from coopfs.core.units import ZSTD
 from coopfs.errors import NotAuthentic
 from tests.core.samples import flipped
 
@@ -27,6 +29,12 @@ fragments = st.lists(
         ino=st.sampled_from(sorted(NAMES)),
         offset=st.integers(0, 3),
         length=st.integers(1, 3000),
+    )
+    | st.builds(
+        lambda ino, offset, packed: Fragment(ino, offset * 1000, packed + 600, ino + 1000, NAMES[ino], ZSTD, packed),
+        ino=st.sampled_from(sorted(NAMES)),
+        offset=st.integers(0, 3),
+        packed=st.integers(1, 3000),
     ),
     min_size=1,
     max_size=40,
@@ -34,7 +42,14 @@ fragments = st.lists(
 
 
 def content(pieces: list[Fragment]) -> bytes:
-    return blake3(b"content").digest(sum(f.length for f in pieces))
+    return blake3(b"content").digest(sum(f.stored for f in pieces))
+
+
+def bytes_told(f: Fragment, start: int, length: int) -> list[tuple[int, ...]]:
+    """What a directory says of each of these stored bytes: of plain ones the byte of the file, of others the unit."""
+    if f.codec:
+        return [(f.ino, f.offset, f.codec, f.length, f.packed, start + i) for i in range(length)]
+    return [(f.ino, f.offset + i) for i in range(length)]
 
 
 def build(whole: bytes, how: Plan) -> list[bytes]:
@@ -52,7 +67,7 @@ def admitted(pieces: list[Fragment], k: int, block_size: int) -> list[Fragment]:
     packer = Packer(k, shard_lengths(block_size)[-1])
     taken = []
     for f in pieces:
-        if packer.room(f.ino, f.offset, f.name) < f.length:
+        if packer.room(f.ino, f.offset, f.name, f.codec) < f.stored:
             break
         packer.add(f)
         taken.append(f)
@@ -75,6 +90,19 @@ def test_golden_vector() -> None:
     )
 
 
+def test_golden_vector_of_a_unit() -> None:
+    """It lies in two shards, behind 100 plain bytes of the same file; each shard tells its part."""
+    pieces = [Fragment(7, 0, 100, 1, b"hi"), Fragment(7, 100, 9000, 1, b"hi", ZSTD, 4000)]
+    how = stripe.plan(pieces, 2, 4096)
+    shards = build(content(pieces), how)
+    assert how.slices == (3880, 220)
+    told = [(e.offset, e.codec, e.raw, e.stored, e.start, len(e.content)) for s in shards for e in read_directory(s)]
+    assert told == [(0, 0, 0, 0, 0, 100), (100, 1, 9000, 4000, 0, 3780), (100, 1, 9000, 4000, 3780, 220)]
+    assert shards[1][-49:].hex() == (
+        "00000000000000070000000000000064010000dcd69ba1b7ec2e027a000000232800000fa000000ec400000029000000dc"
+    )
+
+
 @given(fragments, st.integers(1, 5), st.sampled_from([4096, 8192, 16384]))
 def test_content_comes_back_from_all_shards_and_entries_from_each(
     pieces: list[Fragment], k: int, block_size: int
@@ -85,10 +113,13 @@ def test_content_comes_back_from_all_shards_and_entries_from_each(
     shards = build(whole, how)
     assert {len(shard) for shard in shards} == {how.shard_length}
     assert stripe.content_of(shards, how.slices) == whole
-    entries = [entry for shard in shards for entry in stripe.read_directory(shard)]
+    entries = [entry for shard in shards for entry in read_directory(shard)]
     assert b"".join(entry.content for entry in entries) == whole
-    expected = [(f.ino, f.offset + i) for f in pieces for i in range(f.length)]
-    assert [(e.ino, e.offset + i) for e in entries for i in range(len(e.content))] == expected
+    assert [told for f in pieces for told in bytes_told(f, 0, f.stored)] == [
+        told
+        for e in entries
+        for told in bytes_told(Fragment(e.ino, e.offset, e.raw, 0, b"", e.codec, e.stored), e.start, len(e.content))
+    ]
     named = [(e.ino, e.parent, e.name) for e in entries if e.name]  # once for each inode
     assert sorted(named) == sorted({(f.ino, f.parent, f.name) for f in pieces if f.name})
 
@@ -134,7 +165,7 @@ def test_shards_that_are_cut_otherwise_than_the_record_says_are_not_authentic(sl
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_a_shard_or_not_authentic(data: bytes) -> None:
     try:
-        entries = stripe.read_directory(data)
+        entries = read_directory(data)
     except NotAuthentic:
         return
     assert sum(len(entry.content) for entry in entries) <= len(data)
@@ -144,4 +175,4 @@ def test_a_shard_with_a_bit_flipped_tells_nothing_false_of_its_content() -> None
     shard = build(b"hello", stripe.plan([Fragment(7, 3, 5, 1, b"hi")], 1, 4096))[0]
     for bit in (*range(40), *range(8 * (len(shard) - 8), 8 * len(shard))):  # the content, and the footer
         with pytest.raises(NotAuthentic):
-            stripe.read_directory(flipped(shard, bit))
+            read_directory(flipped(shard, bit))

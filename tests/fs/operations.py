@@ -8,13 +8,15 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from coopfs.core.acl import ACCESS, DEFAULT
+from coopfs.core.units import Portion, compress, plain
 from coopfs.fs.disk import Disk
 from coopfs.fs.files import Changes
 from coopfs.fs.posix import PosixError
@@ -92,6 +94,17 @@ class Chooser:
             del kinds["chown"]
         (name,) = r.choices(list(kinds), [likely.get(kind, 1) for kind in kinds])
         return name, kinds[name]()
+
+
+LETTERS = bytes(b"abcd"[byte % 4] for byte in range(256))
+
+
+def shrinking(operation: Operation) -> Operation:
+    """The same operation; what it writes shrinks to a third, in two of three cases."""
+    name, arguments = operation
+    if name != "write" or arguments[2][0] % 3 == 0:
+        return operation
+    return name, (*arguments[:2], arguments[2].translate(LETTERS))
 
 
 class Side:
@@ -208,7 +221,12 @@ class OurSide(Side):
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
         self.handles: dict[int, int] = {}
+        self.portions: Callable[[bytes], Sequence[Portion]] = lambda data: [plain(data)]
         self.evicted: dict[int, bytes] = {}  # content of stripes that are not here any more, for who must not wait
+
+    def compress(self, level: int) -> None:
+        """Compress what is written from now on."""
+        self.portions = partial(compress, unit=self.disk.stage.unit, level=level)
 
     def resolve(self, path: tuple[bytes, ...]) -> Node:
         node = self.disk.tree.node(ROOT_INO)
@@ -279,7 +297,7 @@ class OurSide(Side):
     def write(self, number: int, offset: int, data: bytes) -> int | None:
         if number not in self.handles:
             return None
-        return self.disk.files.write(self.disk.handles.get(self.handles[number]), offset, data)
+        return self.disk.files.write(self.disk.handles.get(self.handles[number]), offset, self.portions(data))
 
     def read(self, number: int, offset: int, size: int) -> bytes | None:
         if number not in self.handles:

@@ -1,12 +1,15 @@
 """The stage: what it took can be read, is named by fragments, and stays within its stripe."""
 
+from dataclasses import astuple
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from coopfs.core.geometry import shard_capacity
+from coopfs.core.records import Extent
 from coopfs.core.stripe import plan
+from coopfs.core.units import FASTEST, PLAIN, ZSTD, Portion, Run, compress, plain
 from coopfs.errors import OutOfSpace
 from coopfs.limits import STAGE_DESCRIPTORS
 from coopfs.local.contents import Local
@@ -33,7 +36,7 @@ def test_pieces_are_adjacent_and_hold_what_was_given(local: LocalDisk) -> None:
     random = Random(4)
     for ino in range(2, 30):
         data = random.randbytes(random.choice([1, 100, 5_000, 40_000]))
-        pieces = local.stage.append(ino, 1000, data, 1, b"name %d" % ino)
+        pieces = local.stage.append(ino, 1000, plain(data), 1, b"name %d" % ino)
         assert pieces[0].offset == 1000
         assert [piece.end for piece in pieces[:-1]] == [piece.offset for piece in pieces[1:]]
         assert b"".join(read(local, piece.stripe, piece.at, piece.length) for piece in pieces) == data
@@ -46,7 +49,7 @@ def test_fragments_tell_what_a_closed_stripe_holds_and_fit_into_its_shards(local
     kept: dict[int, bytes] = {}
     for ino in range(2, 60):
         data = random.randbytes(random.choice([1, 10, 3_000, 15_000]))
-        for piece in local.stage.append(ino, 0, data, 1, b"n" * random.randrange(1, 256)):
+        for piece in local.stage.append(ino, 0, plain(data), 1, b"n" * random.randrange(1, 256)):
             part = data[piece.offset : piece.end]
             kept[piece.stripe] = kept.get(piece.stripe, b"") + part
     local.stage.close_stripe()
@@ -61,9 +64,9 @@ def test_fragments_tell_what_a_closed_stripe_holds_and_fit_into_its_shards(local
 
 def test_consecutive_writes_of_a_file_are_one_fragment(local: LocalDisk) -> None:
     for number in range(10):
-        local.stage.append(2, number * 10, b"0123456789", 1, b"a")
-    local.stage.append(3, 0, b"x", 1, b"b")
-    local.stage.append(2, 100, b"y", 1, b"a")
+        local.stage.append(2, number * 10, plain(b"0123456789"), 1, b"a")
+    local.stage.append(3, 0, plain(b"x"), 1, b"b")
+    local.stage.append(2, 100, plain(b"y"), 1, b"a")
     local.stage.close_stripe()
     assert [(f.ino, f.offset, f.length) for f in local.metadata.stripes.fragments(1)] == [
         (2, 0, 100),
@@ -74,7 +77,7 @@ def test_consecutive_writes_of_a_file_are_one_fragment(local: LocalDisk) -> None
 
 
 def test_a_closed_stripe_takes_no_more_room_than_its_content(local: LocalDisk, tmp_path: Path) -> None:
-    local.stage.append(2, 0, b"x" * 100, 1, b"a")
+    local.stage.append(2, 0, plain(b"x" * 100), 1, b"a")
     assert (tmp_path / "stage" / "1").stat().st_size == local.stage.capacity
     local.stage.close_stripe()
     assert (tmp_path / "stage" / "1").stat().st_size == 100
@@ -86,16 +89,77 @@ def test_a_full_local_disk_refuses_and_leaves_no_trace(
 ) -> None:
     monkeypatch.setattr("coopfs.local.stage.LOCAL_HEADROOM", 1 << 60)
     with pytest.raises(OutOfSpace, match="local disk"):
-        local.stage.append(2, 0, b"x", 1, b"a")
+        local.stage.append(2, 0, plain(b"x"), 1, b"a")
     assert local.stage.filling is None
     assert not list((tmp_path / "stage").iterdir())
     local.close()
 
 
 def test_descriptors_are_bounded(local: LocalDisk) -> None:
-    pieces = local.stage.append(2, 0, bytes(24_000 * (STAGE_DESCRIPTORS + 20)), 1, b"a")
+    pieces = local.stage.append(2, 0, plain(bytes(24_000 * (STAGE_DESCRIPTORS + 20))), 1, b"a")
     assert len(pieces) > STAGE_DESCRIPTORS
     for piece in pieces:
         assert local.stage.read_into(piece.stripe, piece.at, memoryview(bytearray(10))) is Local.READ
     assert len(local.stage.contents._open) == STAGE_DESCRIPTORS
+    local.close()
+
+
+def units(data: bytes, unit: int) -> list[Portion]:
+    return compress(data, unit, FASTEST)
+
+
+def mixed(random: Random, length: int) -> bytes:
+    """Stretches that shrink to a third, and some that hardly do."""
+    data = b""
+    while len(data) < length:
+        letters = random.choice([b"ab", b"abcd", bytes(range(200))])
+        data += bytes(random.choices(letters, k=random.choice([100, 1000, 4000])))
+    return data[:length]
+
+
+def stripes_for(local: LocalDisk, seed: int, compresses: bool) -> int:
+    """How many stripes some files take. Each reads as it should, and the directories tell all."""
+    random, stage = Random(seed), local.stage
+    for ino in range(2, 30):
+        data, name = mixed(random, random.choice([1000, 9000, 30_000])), b"n" * random.choice([1, 200])
+        extents: list[Extent] = []
+        for portion in units(data, stage.unit) if compresses else [plain(data)]:
+            extents += stage.append(ino, extents[-1].end if extents else 0, portion, 1, name)
+        runs = [Run._make(astuple(extent)[1:]) for extent in extents]
+        stored = [(run, read(local, run.stripe, run.at, run.stored)) for run in runs]
+        assert b"".join(part if run.codec == PLAIN else run.decode(part) for run, part in stored) == data
+    stage.close_stripe()
+    found = local.metadata.stripes.unsealed()
+    for stripe, length in found:
+        fragments = local.metadata.stripes.fragments(stripe)
+        assert sum(f.stored for f in fragments) == length == sum(plan(fragments, 3, BLOCK_SIZE).slices)
+    return len(found)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_units_lie_whole_in_one_stripe_and_take_fewer_stripes_than_plain_bytes(tmp_path: Path, seed: int) -> None:
+    taken = []
+    for compresses in (False, True):
+        directory = tmp_path / str(compresses)
+        directory.mkdir()
+        create_disk(directory, ticking(), 0, 0, FACTS)
+        local = LocalDisk(directory, ticking())
+        taken.append(stripes_for(local, seed, compresses))
+        local.close()
+    assert taken[1] < taken[0] * 0.8
+
+
+def test_a_unit_gives_way_to_its_plain_bytes_where_it_would_waste_more_than_it_wins(local: LocalDisk) -> None:
+    stage = local.stage
+    (poor,) = units(Random(3).randbytes(stage.unit - 800) + bytes(800), stage.unit)
+    (good,) = units(bytes(stage.unit), stage.unit)
+    assert (poor.codec, good.codec) == (ZSTD, ZSTD)
+    (first,) = stage.append(2, 0, plain(bytes(stage.capacity - 2000)), 1, b"a")
+    pieces = stage.append(3, 0, poor, 1, b"b")
+    assert [(piece.codec, piece.stripe - first.stripe) for piece in pieces] == [(PLAIN, 0), (PLAIN, 1)]
+    assert stage._filling is not None
+    room = stage._filling.packer.room(3, stage.unit, b"b")
+    (almost,) = stage.append(3, stage.unit, plain(bytes(room - 5)), 1, b"b")
+    (piece,) = stage.append(3, almost.end, good, 1, b"b")
+    assert (piece.codec, piece.stripe - first.stripe, piece.at) == (ZSTD, 2, 0)
     local.close()

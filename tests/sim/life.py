@@ -38,6 +38,7 @@ from tests.sim.world import Geometry, World
 LOG_SLACK = 3  # rows: so short a log that small lives retire heads and empty stripes
 FLOOR_INTERVAL = 60  # seconds: lives last for minutes, and some for several half days
 CACHES = (None, 4, 4, 5)  # stripes: a write may need three; all files together fill a dozen
+COMPRESSES = 0.4  # of all lives
 Ending = Callable[[Restores, Owner], Awaitable[None]]
 
 
@@ -65,6 +66,7 @@ def live(seed: int, geometry: Geometry, directory: Path, ending: Ending, without
         async with trio.open_nursery() as late:
             world = World(geometry, random, directory, late)
             world.cache = Random(f"cache {name}").choice(CACHES) if geometry.m else None
+            world.compresses = Random(f"compress {name}").random() < COMPRESSES
             life = Life(world, Steps(random, name, without), ending)
             lives.append(life)
             await life.run()

@@ -19,7 +19,7 @@ from coopfs.local.disk import STAGE
 from coopfs.local.stage import Stage
 from coopfs.tasks.signal import Signal
 from coopfs.types import Kind, Place
-from tests.fs.operations import Operation, OurSide
+from tests.fs.operations import Operation, OurSide, shrinking
 from tests.sim.history import History
 from tests.sim.picture import SHOWN, Camera
 from tests.sim.platter import Platter
@@ -91,6 +91,8 @@ class Owner:
         self._limit_cache(own.local.stage)
         self.side = OurSide(own.disk)
         self.side.evicted = self._evicted
+        if self.world.compresses and self._starts % 3 < 2:
+            self.side.compress(1)
         self._handlers = Handlers(own.disk, own.committer)
         self._camera = Camera(own.disk, self.side.content)
         picture = self._camera.take()
@@ -172,6 +174,8 @@ class Owner:
     async def apply(self, operation: Operation) -> Any:
         """One operation, as the handlers do it."""
         committer, metadata = self.own.committer, self.own.local.metadata
+        if self.world.compresses:
+            operation = shrinking(operation)
         if operation[0] == "write":
             with trio.move_on_after(WAIT) as patience:
                 await committer.until_may_append(len(operation[1][2]))
@@ -184,6 +188,8 @@ class Owner:
             self.world.trace.note(trio.current_time(), "enospc")
             answer = "errno", "ENOSPC"
         self.history.add(metadata.group, self._camera.take())
+        if metadata.stripes.saved:
+            self.world.trace.counts["compressed"] += 1
         committer.hurry()
         self._check_cap()
         return answer

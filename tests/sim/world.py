@@ -59,6 +59,7 @@ class World:
         self.trace = Trace()
         self.damaged: set[int] = set()  # columns that lost blocks they had acknowledged, until all is repaired
         self.cache: int | None = None  # stripes that the owner's cache has room for; None: for all
+        self.compresses = False  # some of its owner's processes, and what they write shrinks
         self.skipped = 0.0  # seconds that went by while nothing happened
         self._looks = 0
         self.node = Identity.from_seed(random.randbytes(32)).key
