@@ -43,6 +43,7 @@ STATUS: dict[str, Any] = {
         "not_held_bytes": 3 << 20,
         "below_target": 7,
         "margin": 1,
+        "replacement": None,
         "kit": {"exported_at": "2026-01-02 03:04:05 UTC", "holders": 8, "needed": 2},
         "trouble": "bob [has] lost blocks",
         "columns": [
