@@ -1,6 +1,5 @@
 """Changes of who holds the columns of this node's disk, as the owner asks for them (design R7, R14)."""
 
-import secrets
 from collections.abc import Sequence
 
 from coopfs.app.own_disk import OwnDisk
@@ -38,8 +37,9 @@ async def lose(own: OwnDisk, entry: PartnerEntry) -> None:
     await own.committer.commit()
 
 
-async def give(own: OwnDisk, old: PartnerEntry, new: PartnerEntry) -> None:
-    """Begin to give the column of `old` to `new`; nothing, if that was begun before. UsageError, StateError."""
+async def give(own: OwnDisk, old: PartnerEntry, new: PartnerEntry, store: StoreId) -> None:
+    """Begin to give the column of `old` to `new`; nothing, if that was begun before. store: a new id. UsageError,
+    StateError."""
     column, incoming = column_of(own, old), own.columns.incoming
     if incoming is not None and (incoming.number, incoming.place.node) == (column.number, new.key):
         return
@@ -47,8 +47,7 @@ async def give(own: OwnDisk, old: PartnerEntry, new: PartnerEntry) -> None:
         raise UsageError(f"{new.name} holds a column of this disk already")
     check_size(own, new.name, new.taken)
     own.readers.forget(new.key)
-    store = StorePlace(StoreId(secrets.token_bytes(16)), new.key, new.key, new.name, new.addresses)
-    await own.replacing.begin(column.number, store)
+    await own.replacing.begin(column.number, StorePlace(store, new.key, new.key, new.name, new.addresses))
 
 
 def check_size(own: OwnDisk, name: str, given: int) -> None:

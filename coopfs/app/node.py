@@ -46,7 +46,7 @@ from coopfs.net.roster import Roster
 from coopfs.net.tcp import dial_tcp, listen_tcp
 from coopfs.net.wrappers import LimitedPartner
 from coopfs.tasks.reach import RosterNetwork
-from coopfs.types import Layout, NodeKey, Partner
+from coopfs.types import Layout, NodeKey, Partner, StoreId
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ class Node:
             code = invitation.decode(arguments["by"])
             changing.check_size(own, code.name, code.given)
             new = next((entry for entry in entries if entry.key == code.inviter), None) or await self._accept(code)
-        await changing.give(own, old, new)
+        await changing.give(own, old, new, StoreId(secrets.token_bytes(16)))
         return {"name": new.name}
 
     async def call_format(self, arguments: Arguments, watch: Watch) -> Any:

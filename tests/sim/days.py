@@ -12,6 +12,7 @@ from coopfs.core.columnstate import Event
 from coopfs.core.master import INCOMING, VAULT
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
+from coopfs.types import StoreId
 from tests.sim.hosted import FileHost
 from tests.sim.invariants import check_cache, check_ledger, check_replay, have_masters
 from tests.sim.network import CALM, Site, Weather
@@ -202,7 +203,7 @@ class Days:
         old, site = self.owner.own.columns.columns[number].place, self.world.join(number)
         entries = [PartnerEntry(f"p{s.life}", s.host.key, (), 0, 1 << 40) for s in (self.world.known[old.node], site)]
         with not_stuck("giving a column away"):
-            await changing.give(self.owner.own, *entries)
+            await changing.give(self.owner.own, *entries, StoreId(self.random.randbytes(16)))
         self._export_kit()
 
     def _export_kit(self) -> None:

@@ -12,6 +12,7 @@ from coopfs.core.master import INCOMING, PRIMARY, VAULT, open_master
 from coopfs.errors import UsageError
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
+from coopfs.types import StoreId
 from tests.sim.network import Site
 from tests.sim.owner import Owner
 from tests.sim.restore import Restored, restore
@@ -19,6 +20,7 @@ from tests.sim.world import Geometry
 from tests.tasks.homes import SETTLED, blocks, group_of, play, running
 
 LONG = 4 * SETTLED
+NEW = StoreId(b"0123456789abcdef")
 
 
 def entry(site: Site, taken: int = 1 << 40) -> PartnerEntry:
@@ -29,7 +31,7 @@ async def give(owner: Owner, number: int) -> Site:
     """Begin to give a column to a new partner, with a kit that names it."""
     world = owner.world
     site = world.join(number)
-    await changing.give(owner.own, entry(world.sites[number]), entry(site))
+    await changing.give(owner.own, entry(world.sites[number]), entry(site), StoreId(bytes([site.life]) * 16))
     owner.own.kits.note(MadeKit(0, owner.own.places.nodes))
     return site
 
@@ -108,7 +110,7 @@ def test_who_holds_it_counts_until_the_new_store_has_all_and_the_kit_names_it(tm
         await group_of(owner, b"a", 50_000)
         await trio.sleep(SETTLED)
         site = world.join(0)
-        await changing.give(owner.own, entry(world.sites[0]), entry(site))
+        await changing.give(owner.own, entry(world.sites[0]), entry(site), NEW)
         await trio.sleep(LONG)
         assert stored(site) == blocks(owner, 1)
         assert roles(owner, 0) == [PRIMARY, INCOMING]
@@ -158,18 +160,18 @@ def test_one_column_at_a_time_and_only_to_who_has_room_and_none_yet(tmp_path: Pa
         first, second = world.join(0), world.join(1)
         p0, p1 = entry(world.sites[0]), entry(world.sites[1])
         with pytest.raises(UsageError, match="gives 1000 B, a column of this disk needs"):
-            await changing.give(owner.own, p0, entry(first, 1000))
+            await changing.give(owner.own, p0, entry(first, 1000), NEW)
         with pytest.raises(UsageError, match="holds a column of this disk already"):
-            await changing.give(owner.own, p0, p1)
+            await changing.give(owner.own, p0, p1, NEW)
         with pytest.raises(UsageError, match="holds no column of this disk"):
-            await changing.give(owner.own, entry(first), entry(second))
+            await changing.give(owner.own, entry(first), entry(second), NEW)
         first.go(up=False)
-        await changing.give(owner.own, p0, entry(first))
-        await changing.give(owner.own, p0, entry(first))
+        await changing.give(owner.own, p0, entry(first), NEW)
+        await changing.give(owner.own, p0, entry(first), NEW)
         with pytest.raises(UsageError, match="is being given to p3"):
-            await changing.give(owner.own, p1, entry(second))
+            await changing.give(owner.own, p1, entry(second), NEW)
         assert [store.node for store in owner.own.places.columns[0]] == [p0.key, first.host.key]
-        await changing.give(owner.own, p0, entry(second))
+        await changing.give(owner.own, p0, entry(second), StoreId(bytes(16)))
         assert [store.node for store in owner.own.places.columns[0]] == [p0.key, second.host.key]
         await changing.lose(owner.own, entry(second))
         assert roles(owner, 0) == [PRIMARY]
