@@ -26,6 +26,7 @@ MAX_ROWS = 1 << 31  # rows of a store; 2^31 x 256 KiB = 512 TiB per partner
 GROUP_BYTES = 48 * MIB  # content bytes that close a group: 32 stripes of 6 x 256 KiB, a third of a second at 150 MB/s
 GROUP_OVERSHOOT = 2  # times what closes a group, it may hold: while a commit waits for the disk, writes go on so far
 GROUP_IMAGES = 20_000  # images that close a group: at ~100 bytes each 2 MB, two meta stripes of 6+2
+GROUP_META_ROWS = 4  # stripes that images may fill before they close a group: 6 MB of 6+2, and few rows of any disk
 GROUP_AGE = 30.0  # seconds after its first change an open group is closed: the recovery point of an idle disk
 MAX_GROUPS_UNHELD = 64  # closed groups sent and not held (G of R9)
 META_PREV = 16  # previous meta stripes that each meta stripe names
@@ -130,9 +131,18 @@ FLOOR_CHECK = 60.0  # seconds between looks whether it does
 
 # --- space (R9) ---------------------------------------------------------------------------------------------------
 IMAGE_BYTES = 256  # bytes charged for one image not yet sealed: an inode with name and extent is ~110, plus tombstone
-SPACE_USABLE = 0.95  # share of free rows that writes may fill: open groups end in short stripes
-MIN_RESERVE_ROWS = 16  # rows that only deletes may use: eight groups of one data and one meta stripe
-RESERVE_SHARE = 32  # and at least 1/32 of all rows
+INODE_BYTES = 60  # bytes of an inode's image without its name, target and extent: 52 with a small number
+NAME_BYTES = 16  # bytes of a name beside its letters: 14 of a further link
+EXTENT_BYTES = 36  # bytes of an extent's image: 33 in a file below 4 GiB
+XATTR_BYTES = 12  # bytes of an extended attribute beside its name and value
+STRIPE_BYTES = 100  # bytes of a data stripe's record: 81 of 6+2
+LARGE_IMAGE = 4 * KIB  # bytes: a meta stripe of the smallest disk takes 16 of these, so less leave little of it empty
+DIRECTORY_BYTES = 48  # bytes that an extent takes in the directories of the blocks, with a name of 20 letters
+MIN_RESERVE_ROWS = 24  # R (derived in core/space): half of it can empty stripes of which a third is dead
+MAX_RESERVE_ROWS = 160  # and that, of which a twentieth is
+RESERVE_SHARE = 32  # rows of which one is kept back: half of what it wins for the writers of a disk of 1000 rows
+LOG_SPARE = 2  # rows kept for each that live images fill, for what is told again: see core/space
+SHORT_SHARE = 16  # of the rows: when less is free, stripes are emptied of which little is dead
 
 # --- the command line ---------------------------------------------------------------------------------------------
 CONTROL_LINE = 4 * MIB  # bytes of one line on the control socket: a status with 62 columns and a kit are below 100 KiB
@@ -177,10 +187,9 @@ LAST_SEEN_INTERVAL = 60.0  # seconds between notes of which partners are up
 # --- cleaning (R3) ------------------------------------------------------------------------------------------------
 LOG_FACTOR = 2  # rows of the log for each row that the live images would fill: what a restore reads more than it needs
 LOG_SLACK = 16  # rows that even the smallest log may have: a head is not worth moving for less
+MIN_LOG_SLACK = 4  # of a disk of few rows, of which it takes 1/16
 HEADS_PER_GROUP = 8  # heads retired in one group: with 1.5 MB each, a group still fits into a few meta stripes
-RECOUNT_SHARE = 16  # live images are counted again when the log has become 1/16 longer or shorter
-COUNT_SLICE = 16_384  # rows counted between two operations: about 2 ms
-TURNOVER_SHARE = 64  # live bytes are summed up again when 1/64 of them changed: 1.6 % beside a slack of 25 %
+HEADS_BYTES = 12 * MIB  # of images, and as many more heads as these are when stripes are small
 RETIRE_SLICE = 256  # keys looked at between two operations: about 2 ms
 DATA_FACTOR = 1.25  # rows of data stripes for each row that the live bytes would fill: space amplification < 1.3
 SPARSE_SHARE = 0.75  # of a full stripe: one in which more lives is not worth emptying, it wins less than it writes

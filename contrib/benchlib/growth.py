@@ -31,7 +31,7 @@ from coopfs.core.geometry import shard_capacity
 from coopfs.core.units import plain
 from coopfs.errors import ContentUnavailable
 from coopfs.fs.disk import Disk
-from coopfs.limits import COUNT_SLICE, DEFAULT_BLOCK_SIZE, GROUP_IMAGES, KIB, ROOT_INO
+from coopfs.limits import DEFAULT_BLOCK_SIZE, GROUP_IMAGES, KIB, ROOT_INO
 from coopfs.local.disk import LocalDisk, create_disk
 
 CONTENT = bytes(16)
@@ -126,7 +126,7 @@ def measure(directory: Path, files: int) -> Size:
     disk.bury_orphans()
     mount = time.perf_counter() - began
     lookups, listing = _timed(lambda: _look_up(disk, files)), _timed(lambda: _list(disk))
-    count = _timed(lambda: sum(disk.metadata.count_images(COUNT_SLICE)))
+    count = _timed(disk.metadata.totals.count)
     disk.close()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB / 1e6
     return Size(files, create / files * 1e6, mount, lookups / LOOKUPS * 1e6, listing / files * 1e6, count, memory)

@@ -48,6 +48,7 @@ from coopfs.tasks.incoming import Incoming
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network
+from coopfs.tasks.pace import HeldPace
 from coopfs.tasks.recaller import Recaller
 from coopfs.tasks.rehold import Rehold
 from coopfs.tasks.replacing import Replacing
@@ -91,7 +92,9 @@ class OwnDisk:
         self.kits = KitRecord(self.local.database)
         self.readers = ReaderList(self.local.database)
         self.chronicle = Chronicle(self.ledger, self.local.database, wall)
-        self.committer = Committer(self.local.metadata, self.local.stage, self._on_closed)
+        self.space = PartnerSpace(self.ledger, self.local.metadata, self.local.stage, directory)
+        pace = HeldPace(self.ledger, self.local.metadata, self.space)
+        self.committer = Committer(self.local.metadata, self.local.stage, self._on_closed, pace)
         claimer = bytes(self.local.database.fact("claimer"))
         claim = sign_claim(self._seed(), self.log.epoch, claimer, int(wall()))
         acks = IncomingAcks(self.local.database)
@@ -106,10 +109,10 @@ class OwnDisk:
         coder = Coder(self.keys, layout, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)
         self._writer = Writer(self.keys, layout, self.ledger, coder, self.columns.stores, self.committer.commit)
         self._cleaner = Cleaner(self.ledger, coder, self._writer.in_hand)
-        self._retirer = Retirer(self.ledger, self.local.metadata, self.committer.hurry)
-        self.space = PartnerSpace(self.ledger, self.local.metadata, self.local.stage, directory)
+        self._retirer = Retirer(self.ledger, self.local.metadata, self.space, self.committer.hurry)
         content = RemoteContent(self.log, self._fetcher, self.local.stage, nursery)
-        self._compactor = Compactor(self.ledger, self.local, self.committer.until_may_append, content.read_once)
+        may_append = self.committer.until_may_append
+        self._compactor = Compactor(self.ledger, self.local, self.space, may_append, content.read_once)
         self._recaller = Recaller(self.ledger, self.local.cache, content)
         self._cache_setting = cache
         set_cache_size(self.local.stage, layout, cache)

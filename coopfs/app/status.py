@@ -8,7 +8,7 @@ import trio
 
 from coopfs.app.own_disk import OwnDisk
 from coopfs.core.columnstate import ColumnState
-from coopfs.core.rows import reserve_rows, stripe_payload
+from coopfs.core.space import reserve_rows, stripe_payload
 from coopfs.local.groups import State
 from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.partners import PartnerEntry

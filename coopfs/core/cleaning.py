@@ -7,35 +7,51 @@ it begins only when it can win several, or an idle disk would clean for ever.
 
 from collections.abc import Sequence
 
-from coopfs.core.rows import rows_for_images, stripe_payload
-from coopfs.limits import CLEANING_GAIN, DATA_FACTOR, LOG_FACTOR, LOG_SLACK, RECOUNT_SHARE, TURNOVER_SHARE
+from coopfs.core.space import Usage, lacks_rows, log_slack, rows_for_images, rows_to_clean_with, stripe_payload
+from coopfs.limits import (
+    CLEANING_GAIN,
+    COMPACT_STRIPES,
+    DATA_FACTOR,
+    HEADS_BYTES,
+    HEADS_PER_GROUP,
+    LOG_FACTOR,
+    LOG_SLACK,
+    SPARSE_SHARE,
+)
 from coopfs.types import Layout
 
 
-def log_is_long(layout: Layout, metas: int, live_images: int) -> bool:
-    """Whether heads should be retired. metas: stripes in the chain; live_images: images of the present state."""
-    return metas > LOG_FACTOR * rows_for_images(layout, live_images) + LOG_SLACK
+def heads_to_retire(usage: Usage, metas: int) -> int:
+    """How many heads one group may retire, of a chain of so many stripes; 0: it is not too long.
 
-
-def counts_again(metas: int, counted_at: int) -> bool:
-    """Whether live images are to be counted anew, with so many stripes in the chain, and when they were counted last.
-
-    Counting reads whole tables, 0.1 s with 10^6 files. What changed since stands in the stripes that came since: so
-    a count is as old as a part of the log at most, and all counts together cost no more than writing it.
+    A group adds up to u rows of its own, and of the heads that it retires about half lives: twice as many as the chain
+    is too long by bring that to an end at u.
     """
-    return abs(metas - counted_at) * RECOUNT_SHARE >= counted_at
-
-
-def sums_again(turnover: int, live_bytes: int) -> bool:
-    """Whether data stripes and their live bytes are to be summed up anew, when so many bytes came to life or died since
-    that was done last, and so many lived then. Summing reads an entry for each row, 0.15 s with 10^6 rows."""
-    return turnover * TURNOVER_SHARE >= live_bytes
+    longest = rows_for_images(usage.layout, LOG_FACTOR * usage.images) + log_slack(usage.total)
+    excess = metas - longest
+    if excess <= 0:
+        return 0
+    most = max(HEADS_PER_GROUP, HEADS_BYTES // stripe_payload(usage.layout))
+    return min(metas // 2, max(HEADS_PER_GROUP, 2 * excess), most)
 
 
 def data_is_sparse(layout: Layout, stripes: int, live_bytes: int) -> bool:
     """Whether data stripes take too many rows. stripes: those that live; live_bytes: content that extents name."""
     worth = -(-live_bytes // stripe_payload(layout))
     return stripes > DATA_FACTOR * worth + LOG_SLACK
+
+
+def stripes_to_empty(usage: Usage, stripes: int) -> tuple[int, int]:
+    """(how many at the most, most bytes that may live in each); 0 stripes: none. stripes: of data, that live.
+
+    Where rows are short every one that is won counts, and half of the reserve may be used to win it.
+    """
+    room, payload = rows_to_clean_with(usage) - CLEANING_GAIN, stripe_payload(usage.layout)
+    if lacks_rows(usage):
+        return max(0, room), payload
+    if data_is_sparse(usage.layout, stripes, usage.content):
+        return max(0, min(room, COMPACT_STRIPES)), int(payload * SPARSE_SHARE)
+    return 0, 0
 
 
 def is_worth_emptying(layout: Layout, live: Sequence[int]) -> bool:

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable
 
 from coopfs.core.acl import ACCESS, DEFAULT, PERMISSIONS, VERSION, Acl, Birth, Entry, born, checked, parse
+from coopfs.core.space import images_worth
 from coopfs.errors import InvalidAcl
 from coopfs.fs.ports import Space
 from coopfs.fs.posix import PosixError
@@ -69,7 +70,7 @@ class Acls:
         if value is None:
             self._space.admit_free()
         else:
-            self._space.admit(len(value), 2)
+            self._space.admit(0, 2 + images_worth(len(value)))
         self._store(node.ino, name, value)
         _, ctime = self._metadata.times()
         self._metadata.put(node._replace(mode=mode, ctime=ctime))

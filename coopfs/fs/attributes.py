@@ -4,6 +4,7 @@ import errno
 import stat
 
 from coopfs.core import acl
+from coopfs.core.space import images_worth
 from coopfs.fs.acls import Acls, IsMember
 from coopfs.fs.ports import Space, StateOf
 from coopfs.fs.posix import PosixError
@@ -79,7 +80,7 @@ class Attributes:
             raise PosixError(errno.ENODATA)
         if before is None and sum(len(n) + 1 for n in self._xattrs.names(ino)) + len(name) + 1 > XATTR_LIST_MAX:
             raise PosixError(errno.ENOSPC)
-        self._space.admit(len(value), 2)
+        self._space.admit(0, 2 + images_worth(len(value)))
         self._incapable.discard(ino)
         self._xattrs.set(ino, name, value)
         self._touch(node)

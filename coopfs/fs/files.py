@@ -5,6 +5,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from coopfs.core.space import images_worth
 from coopfs.core.units import Portion
 from coopfs.fs.acls import Acls
 from coopfs.fs.handles import Handle
@@ -99,7 +100,8 @@ class Files:
         if shrinks:
             self._space.admit_free()
         else:
-            self._space.admit(0 if acl is None else len(acl), 1 if acl is None else 2)
+            told = 1 if acl is None else 2 + images_worth(len(acl))
+            self._space.admit(0, told + images_worth(len(node.target or b"")))
         now, ctime = self._metadata.times()
         mode = node.mode
         if changes.size is not None:

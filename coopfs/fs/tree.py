@@ -7,6 +7,7 @@ The kernel is mounted with default_permissions: who may do what has been decided
 import errno
 import stat
 
+from coopfs.core.space import images_worth
 from coopfs.fs.acls import Acls
 from coopfs.fs.handles import Handles
 from coopfs.fs.ports import Space
@@ -95,7 +96,8 @@ class Tree:
             raise PosixError(errno.ENAMETOOLONG)
         directory = self.free_name(parent, name)
         birth = self._acls.born(directory, kind | stat.S_IMODE(mode), umask)
-        self._space.admit(sum(len(value) for _, value in birth.xattrs), 2 + len(birth.xattrs))
+        size = len(target or b"") + sum(len(value) for _, value in birth.xattrs)
+        self._space.admit(0, 2 + len(birth.xattrs) + images_worth(size))
         mode = birth.mode
         if directory.mode & stat.S_ISGID:
             gid = directory.gid
@@ -111,7 +113,7 @@ class Tree:
         node = Node(
             ino, mode, uid, gid, links, device, size, now, now, ctime, parent, name, target, group, group, 0
         )  # fmt: skip
-        self._metadata.put(node)
+        self._metadata.add(node)
         self._acls.bestow(ino, birth)
         self._names.add(parent, name, ino)
         self.touch(parent, 1 if new_directory else 0)
@@ -127,7 +129,7 @@ class Tree:
             raise PosixError(errno.ENOENT)
         if node.nlink >= LINK_MAX:
             raise PosixError(errno.EMLINK)
-        self._space.admit(0, 3)
+        self._space.admit(0, 3 + images_worth(len(node.target or b"")))
         _, ctime = self._metadata.times()
         node = node._replace(nlink=node.nlink + 1, ctime=ctime)
         self._metadata.put(node)

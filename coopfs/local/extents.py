@@ -12,6 +12,7 @@ from coopfs.core.units import CHARGE, Run
 from coopfs.local.database import Database
 from coopfs.local.images import Images
 from coopfs.local.stripes import Stripes
+from coopfs.local.totals import Totals
 
 PUT = "INSERT OR REPLACE INTO extents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 DELETE = "DELETE FROM extents WHERE ino = ? AND offset = ?"
@@ -24,9 +25,10 @@ BACKWARDS = (
 class Extents:
     """The extents table."""
 
-    def __init__(self, database: Database, images: Images, stripes: Stripes) -> None:
+    def __init__(self, database: Database, images: Images, stripes: Stripes, totals: Totals) -> None:
         self._db = database
         self._images = images
+        self._totals = totals
         self._stripes = stripes
 
     def runs(self, ino: int, start: int, end: int) -> list[Run]:
@@ -83,6 +85,7 @@ class Extents:
             if run not in known:
                 self._db.write(PUT, (ino, *run, self._images.group))
                 self._images.mark_extent(ino, run.offset)
+        self._totals.extents(len(after) - len(before), gained)
         return gained
 
     def cut(self, ino: int, size: int, born: int) -> int:
@@ -108,8 +111,10 @@ class Extents:
         for stripe, charge, length in lost:
             self._stripes.live(stripe, -charge)
             self._stripes.saved -= length - charge
-        self._db.write("DELETE FROM extents WHERE ino = ? AND offset >= ?", (ino, size))
-        return -sum(int(charge) for _, charge, _ in lost)
+        count = self._db.write("DELETE FROM extents WHERE ino = ? AND offset >= ?", (ino, size)).rowcount
+        total = sum(int(charge) for _, charge, _ in lost)
+        self._totals.extents(-count, -total)
+        return -total
 
     def stripes_of(self, ino: int) -> list[int]:
         """The stripes that hold bytes of this file."""

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from coopfs.core.records import Extent, Image, Inode, Name, Stripe, Tombstone, Truncate, Type, Xattr, decode_all, encode
+from coopfs.core.space import packed
+from coopfs.limits import IMAGE_BYTES
 from coopfs.local.database import Database
 from coopfs.local.nodes import Node, Nodes
 
@@ -40,6 +42,7 @@ class Images:
         self._buried: set[int] = set()
         self._committed: set[int] = set()  # inodes that have records in open_images: bounded by limits.GROUP_IMAGES
         self._count = 0
+        self._size = 0
         self._load()
 
     def _load(self) -> None:
@@ -54,7 +57,10 @@ class Images:
             "SELECT image FROM open_images WHERE grp = ? AND type = ?", (self.group, Type.TRUNCATE)
         ):
             self._truncates.update((cut.ino, cut.size) for cut in decode_all(image) if isinstance(cut, Truncate))
-        (self._count,) = self._db.read("SELECT count(*) FROM open_images WHERE grp = ?", (self.group,)).fetchone()
+        sizes = [
+            size for (size,) in self._db.read("SELECT length(image) FROM open_images WHERE grp = ?", (self.group,))
+        ]
+        self._count, self._size = len(sizes), sum(map(packed, sizes))
 
     @property
     def pending(self) -> bool:
@@ -71,6 +77,11 @@ class Images:
     def count(self) -> int:
         """Records of the open group, not less than the true number once they are materialised."""
         return self._count + self.marked
+
+    @property
+    def size(self) -> int:
+        """Bytes of meta stripes that the records of the open group may cost, not less than in truth."""
+        return self._size + self.marked * IMAGE_BYTES
 
     def newest_group(self, node: Node) -> int:
         """The group of the inode's newest image."""
@@ -103,8 +114,10 @@ class Images:
 
     def tell_stripe(self, stripe: Stripe) -> None:
         """The record of a sealed stripe that lives, again: nothing but its death changes it."""
-        self._db.write(PUT, (self.group, Type.STRIPE, stripe.id, 0, encode(stripe), 1))
+        image = encode(stripe)
+        self._db.write(PUT, (self.group, Type.STRIPE, stripe.id, 0, image, 1))
         self._count += 1
+        self._size += len(image)
 
     def truncate(self, ino: int, size: int, born: int) -> None:
         """A file was cut to `size`: its extents at or after that are gone from the tables."""
@@ -156,6 +169,7 @@ class Images:
         self._db.write_many(PUT, rows)
         self._db.write_many("DELETE FROM open_images WHERE grp = ? AND type = ? AND a = ? AND b = ?", gone)
         self._count += len(rows)
+        self._size += sum(packed(len(row[4])) for row in rows)
         self._committed.update(row[2] for row in rows if row[1] in OF_INODE)
         self._clear()
 
@@ -207,7 +221,7 @@ class Images:
         self.group = group
         self._committed.clear()
         self._truncates.clear()
-        self._count = 0
+        self._count = self._size = 0
 
 
 def inode_record(db: Database, node: Node) -> Inode:

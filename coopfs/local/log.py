@@ -14,7 +14,7 @@ import msgpack
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.meta import FIRST_CHAIN
 from coopfs.core.records import Stripe, Type, encode
-from coopfs.limits import MAX_COLUMNS, ROOT_INO
+from coopfs.limits import MAX_COLUMNS, ROOT_INO, STRIPE_BYTES
 from coopfs.local.database import Database
 from coopfs.local.groups import State
 from coopfs.types import Kind, Place, Version, make_version
@@ -158,10 +158,14 @@ class Log:
         """Stripes that have no row yet, each of which will take one."""
         return int(self._db.read("SELECT count(*) FROM stripes WHERE row IS NULL").fetchone()[0])
 
-    def closed_images(self) -> int:
-        """Images of the groups whose meta stripes are not sealed yet, each group's as counted when it closed."""
-        query = "SELECT coalesce(sum(images), 0) FROM groups WHERE state = ?"
-        return int(self._db.read(query, (State.CLOSED,)).fetchone()[0])
+    def image_lengths(self, group: int) -> Iterator[int]:
+        """Bytes of each record of a closed group, in the order in which they are told."""
+        query = "SELECT length(image) FROM open_images WHERE grp = ? ORDER BY type, a, b"
+        for (length,) in self._db.read(query, (group,)):
+            yield length
+        query = "SELECT count(*) FROM stripes WHERE born = ? AND kind = ?"
+        for _ in range(self._db.read(query, (group, Kind.DATA)).fetchone()[0]):
+            yield STRIPE_BYTES
 
     def next_version(self) -> Version:
         """A version greater than all before; durable with the next commit, before anything is sent under it."""
@@ -241,6 +245,15 @@ class Log:
         )
         return [Place(version, row) for version, row in self._db.read(query, (group,))]
 
+    def meta_rows(self) -> int:
+        """Meta stripes that have a row, retired ones whose death is not held too."""
+        return int(self._db.read(f"SELECT count(*) FROM stripes WHERE {_META}").fetchone()[0])
+
+    def dead_data(self) -> int:
+        """Dead data stripes whose rows are not free yet."""
+        query = "SELECT count(*) FROM stripes WHERE died IS NOT NULL AND kind = ? AND row IS NOT NULL"
+        return int(self._db.read(query, (Kind.DATA,)).fetchone()[0])
+
     def live_data(self) -> tuple[int, int]:
         """(data stripes that live and have a place, content bytes of them that extents name)."""
         query = f"SELECT count(*), coalesce(sum(live), 0) FROM stripes WHERE {_LIVE_DATA}"
@@ -291,9 +304,9 @@ class Log:
         """The stripes that a group killed."""
         return [id_ for (id_,) in self._db.read("SELECT id FROM stripes WHERE died = ?", (group,))]
 
-    def dead_by(self, barrier: int) -> list[tuple[int, int | None, int, int]]:
-        """(stripe id, row, version, acks) of the stripes whose death is held: their rows may be used again (R7)."""
-        query = "SELECT id, row, version, acks FROM stripes WHERE died IS NOT NULL AND died <= ?"
+    def dead_by(self, barrier: int) -> list[tuple[int, int, int | None, int, int]]:
+        """(stripe id, kind, row, version, acks) of the stripes whose death is held: their rows may be used again."""
+        query = "SELECT id, kind, row, version, acks FROM stripes WHERE died IS NOT NULL AND died <= ?"
         return self._db.read(query, (barrier,)).fetchall()
 
     def forget(self, ids: Sequence[int]) -> None:

@@ -9,9 +9,9 @@ database.commit()                             # see database.py for what makes i
 """
 
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from coopfs.limits import GROUP_OVERSHOOT, ROOT_INO
+from coopfs.limits import GROUP_META_ROWS, GROUP_OVERSHOOT, ROOT_INO
 from coopfs.local.database import Database
 from coopfs.local.extents import Extents
 from coopfs.local.groups import Group, Groups, should_close
@@ -20,16 +20,10 @@ from coopfs.local.names import Names, Xattrs
 from coopfs.local.nodes import Node, Nodes
 from coopfs.local.stage import Stage
 from coopfs.local.stripes import Stripes
+from coopfs.local.totals import Totals
 
 SECOND = 10**9  # ns
 DIRECTORY_SIZE = 4096  # bytes that stat shows for any directory
-_COUNTED: tuple[tuple[str, str, tuple[int | bytes, ...], str], ...] = (
-    # table, its key, a key before all others, what counts
-    ("inodes", "ino", (0,), "count(*)"),
-    ("stripes", "id", (0,), "count(*)"),
-    ("xattrs", "ino, name", (0, b""), "count(*)"),
-    ("extents", "ino, offset", (0, 0), "count(*) FILTER (WHERE offset > 0)"),
-)
 
 
 class Metadata:
@@ -43,10 +37,12 @@ class Metadata:
         group = self.groups.open()
         self.nodes = Nodes(database)
         self.images = Images(database, self.nodes, group.id)
-        self.names = Names(database, self.images)
-        self.xattrs = Xattrs(database, self.images)
-        self.stripes = Stripes(database, self.images)
-        self.extents = Extents(database, self.images, self.stripes)
+        self.totals = Totals(database)
+        self.names = Names(database, self.images, self.totals)
+        self.xattrs = Xattrs(database, self.images, self.totals)
+        self.stripes = Stripes(database, self.images, self.totals)
+        self.extents = Extents(database, self.images, self.stripes, self.totals)
+        self._images_before = self.totals.images  # when marked keys were materialised last
         self._next_ino: int = database.fact("next_ino", ROOT_INO + 1)
         self._saved_ino = self._next_ino
         self._bytes_before = group.bytes  # of the open group, less what the stage had appended when it began
@@ -58,7 +54,7 @@ class Metadata:
         self = cls(database, clock)
         now, _ = self.times()
         mode = stat.S_IFDIR | 0o755
-        self.put(Node(ROOT_INO, mode, uid, gid, 2, 0, DIRECTORY_SIZE, now, now, now, None, None, None, 1, 1, 0))
+        self.add(Node(ROOT_INO, mode, uid, gid, 2, 0, DIRECTORY_SIZE, now, now, now, None, None, None, 1, 1, 0))
         return self
 
     @property
@@ -88,8 +84,13 @@ class Metadata:
         self._next_ino += 1
         return self._next_ino - 1
 
+    def add(self, node: Node) -> None:
+        """Create an inode."""
+        self.totals.inode(node.target, 1)
+        self.put(node)
+
     def put(self, node: Node) -> None:
-        """Create or change an inode."""
+        """Change an inode."""
         self.nodes.put(node)
         self.images.mark_inode(node.ino)
 
@@ -98,6 +99,7 @@ class Metadata:
         self.extents.clear(node.ino)
         self.xattrs.clear(node.ino)
         self.nodes.remove(node.ino)
+        self.totals.inode(node.target, -1)
         self.images.bury(node.ino, node.born)
 
     def prepare(self, stage: Stage) -> list[int]:
@@ -110,9 +112,11 @@ class Metadata:
         never_sent = self.stripes.flush(stage.filling)
         if self.images.pending:
             self.images.materialise()
+            self._images_before = self.totals.images
             self.groups.note_change(self.group, self._clock() // SECOND, self._group_bytes(stage))
             self.database.set_fact("clock", self._latest)
         stage.note()
+        self.totals.save()
         if self._next_ino != self._saved_ino:
             self.database.set_fact("next_ino", self._next_ino)
             self._saved_ino = self._next_ino
@@ -136,27 +140,24 @@ class Metadata:
 
     def should_close(self, stage: Stage, age: float) -> bool:
         """Whether the open group is due. age: seconds since its first change."""
-        return self.group_changed and should_close(age, self.images.count, self._group_bytes(stage), stage.group_bytes)
+        if not self.group_changed:
+            return False
+        many = self.images.size >= GROUP_META_ROWS * stage.capacity
+        return many or should_close(age, self.images.count, self._group_bytes(stage), stage.group_bytes)
+
+    def is_full_of_content(self, stage: Stage) -> bool:
+        """Whether the open group is due for its content alone."""
+        return self._group_bytes(stage) >= stage.group_bytes
 
     def is_overfull(self, stage: Stage) -> bool:
         """Whether no more content may come into the open group: the reserve of rows counts with groups of a bounded
         size (R9)."""
         return self._group_bytes(stage) >= GROUP_OVERSHOOT * stage.group_bytes
 
-    def count_images(self, limit: int) -> Iterator[int]:
-        """Images that the present state consists of, about: in parts of at most `limit` rows, between which operations
-        may run. First names and extents at offset 0 count for nothing."""
-        for table, key, first, counted in _COUNTED:
-            after: tuple[int | bytes, ...] | None = first
-            while after is not None:
-                marks = ", ".join("?" * len(after))
-                query, values = f"FROM {table} WHERE ({key}) > ({marks})", after
-                after = self.database.read(
-                    f"SELECT {key} {query} ORDER BY {key} LIMIT 1 OFFSET ?", (*values, limit - 1)
-                ).fetchone()
-                if after is not None:
-                    query, values = f"{query} AND ({key}) <= ({marks})", (*values, *after)
-                yield self.database.read(f"SELECT {counted} {query}", values).fetchone()[0]
+    @property
+    def pending_image_bytes(self) -> int:
+        """Bytes of meta stripes that the open group may cost, not less than in truth."""
+        return self.images.size + max(0, self.totals.images - self._images_before)
 
     def newest_group(self, ino: int) -> int:
         """The group of the newest change to an inode, or to anything below it if it is a directory."""

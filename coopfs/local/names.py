@@ -5,6 +5,7 @@ from collections.abc import Generator
 from coopfs.limits import CACHED_NAMES
 from coopfs.local.database import Database
 from coopfs.local.images import Images
+from coopfs.local.totals import Totals
 
 Entry = tuple[int, bytes, int]  # cookie, name, ino
 
@@ -12,9 +13,10 @@ Entry = tuple[int, bytes, int]  # cookie, name, ino
 class Names:
     """Every name of the tree. The caller knows which of an inode's names is its first (that one lives in its image)."""
 
-    def __init__(self, database: Database, images: Images) -> None:
+    def __init__(self, database: Database, images: Images, totals: Totals) -> None:
         self._db = database
         self._images = images
+        self._totals = totals
         # What was asked for or changed last, absent names too: the kernel looks a name up before it creates it, or
         # removes it, and each of these asks again.
         self._known: dict[tuple[int, bytes], int | None] = {}
@@ -40,10 +42,12 @@ class Names:
             "INSERT INTO names (parent, name, ino, changed) VALUES (?, ?, ?, ?)",
             (parent, name, ino, self._images.group),
         )
+        self._totals.name(name, 1)
         self._note((parent, name), ino)
 
     def remove(self, parent: int, name: bytes) -> None:
         self._db.write("DELETE FROM names WHERE parent = ? AND name = ?", (parent, name))
+        self._totals.name(name, -1)
         self._note((parent, name), None)
 
     def move(self, parent: int, name: bytes, new_parent: int, new_name: bytes) -> None:
@@ -52,6 +56,8 @@ class Names:
             "UPDATE names SET parent = ?, name = ?, changed = ? WHERE parent = ? AND name = ?",
             (new_parent, new_name, self._images.group, parent, name),
         )
+        self._totals.name(name, -1)
+        self._totals.name(new_name, 1)
         self._known.pop((new_parent, new_name), None)
         self._note((parent, name), None)
 
@@ -92,25 +98,39 @@ class Names:
 class Xattrs:
     """Extended attributes by inode and full name."""
 
-    def __init__(self, database: Database, images: Images) -> None:
+    def __init__(self, database: Database, images: Images, totals: Totals) -> None:
         self._db = database
         self._images = images
+        self._totals = totals
 
     def get(self, ino: int, name: bytes) -> bytes | None:
         row = self._db.read("SELECT value FROM xattrs WHERE ino = ? AND name = ?", (ino, name)).fetchone()
         return None if row is None else row[0]
 
     def set(self, ino: int, name: bytes, value: bytes) -> None:
+        self._forget(ino, name)
         self._db.write("INSERT OR REPLACE INTO xattrs VALUES (?, ?, ?, ?)", (ino, name, value, self._images.group))
+        self._totals.xattr(name, len(value), 1)
         self._images.mark_xattr(ino, name)
 
     def remove(self, ino: int, name: bytes) -> None:
+        self._forget(ino, name)
         self._db.write("DELETE FROM xattrs WHERE ino = ? AND name = ?", (ino, name))
         self._images.mark_xattr(ino, name)
+
+    def _forget(self, ino: int, name: bytes) -> None:
+        row = self._db.read("SELECT length(value) FROM xattrs WHERE ino = ? AND name = ?", (ino, name)).fetchone()
+        if row is not None:
+            self._totals.xattr(name, row[0], -1)
 
     def names(self, ino: int) -> list[bytes]:
         return [name for (name,) in self._db.read("SELECT name FROM xattrs WHERE ino = ? ORDER BY name", (ino,))]
 
     def clear(self, ino: int) -> None:
         """A dead inode's attributes go; its burial covers their images."""
+        gone = self._db.read("SELECT name, length(value) FROM xattrs WHERE ino = ?", (ino,)).fetchall()
+        if not gone:
+            return
+        for name, size in gone:
+            self._totals.xattr(name, size, -1)
         self._db.write("DELETE FROM xattrs WHERE ino = ?", (ino,))

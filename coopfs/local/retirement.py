@@ -10,6 +10,7 @@ more, and its row is free when that group is held.
 """
 
 from coopfs.core.records import Type
+from coopfs.limits import ROOT_INO
 from coopfs.local.log import Key, Log
 from coopfs.local.metadata import Metadata
 
@@ -38,6 +39,7 @@ class Retirement:
         if self._done < len(self._keys):
             return False
         self._log.retire(id_, self._metadata.group)
+        self._metadata.images.mark_inode(ROOT_INO)  # or the group may be empty, and then never be sent
         self._head, self._keys = None, []
         return True
 

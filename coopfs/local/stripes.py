@@ -10,20 +10,22 @@ import msgpack
 from coopfs.core.stripe import Fragment
 from coopfs.local.database import Database
 from coopfs.local.images import Images
+from coopfs.local.totals import Totals
 from coopfs.types import Kind
 
 
 class Stripes:
     """Rows of data stripes, and the bytes that came to life or died since the last commit."""
 
-    def __init__(self, database: Database, images: Images) -> None:
+    def __init__(self, database: Database, images: Images, totals: Totals) -> None:
         self._db = database
         self._images = images
+        self._totals = totals
         self._next: int = database.fact("next_stripe", 1)
         self.saved: int = database.fact("saved", 0)  # bytes of files, less those that their extents keep alive
         self._saved_before = self.saved
         self._changed: dict[int, int] = {}  # stripe -> live bytes gained (lost: negative) since the last flush
-        self.turnover = 0  # bytes that came to life, and bytes that died, since the start
+        self.opened = 0  # data stripes, since the start
 
     def take_id(self) -> int:
         """A stripe id that was never used, for data or meta."""
@@ -39,6 +41,8 @@ class Stripes:
             "INSERT INTO stripes (id, kind, born, length, live) VALUES (?, ?, ?, 0, 0)",
             (stripe, Kind.DATA, self._images.group),
         )
+        self._totals.stripe(1)
+        self.opened += 1
         return stripe
 
     def live(self, stripe: int, by: int) -> None:
@@ -65,7 +69,6 @@ class Stripes:
             live, born, died = self._db.write(
                 "UPDATE stripes SET live = live + ? WHERE id = ? RETURNING live, born, died", (by, stripe)
             ).fetchone()
-            self.turnover += abs(by)
             assert live >= 0, f"stripe {stripe} has less than nothing that lives"
             if live or stripe == filling or died is not None:
                 continue
@@ -74,11 +77,13 @@ class Stripes:
                 never_sent.append(stripe)
             else:
                 self._db.write("UPDATE stripes SET died = ? WHERE id = ?", (self._images.group, stripe))
+                self._totals.stripe(-1)
                 self._images.mark_stripe_death(stripe)
         return never_sent
 
     def forget(self, stripe: int) -> None:
         """A stripe that was never sent goes."""
+        self._totals.stripe(-1)
         self._db.write("DELETE FROM stripes WHERE id = ?", (stripe,))
         self._db.write("DELETE FROM fragments WHERE stripe = ?", (stripe,))
 

@@ -22,6 +22,7 @@ from coopfs.local.contents import sync_files
 from coopfs.local.groups import Group
 from coopfs.local.metadata import Metadata
 from coopfs.local.stage import Stage
+from coopfs.tasks.pace import Pace, Steady
 from coopfs.tasks.signal import Signal
 
 HELD_BACK_BYTES = 8 * MIB  # unsynced bytes below which writes are held back for their sync: 0.1 s at 80 MB/s
@@ -42,11 +43,15 @@ class _Request:
 class Committer:
     """The only one who commits. on_closed: called with each group that was closed, when that is durable."""
 
-    def __init__(self, metadata: Metadata, stage: Stage, on_closed: Callable[[Group], None]) -> None:
+    def __init__(
+        self, metadata: Metadata, stage: Stage, on_closed: Callable[[Group], None], pace: Pace | None = None
+    ) -> None:
         self._metadata = metadata
         self._database = metadata.database
         self._stage = stage
         self._on_closed = on_closed
+        self._pace = Steady() if pace is None else pace
+        self._asked = False  # somebody wants the open group closed as soon as that may be
         self._requests: list[_Request] = []
         self._wake = trio.Event()
         self._gate: trio.Event | None = None
@@ -88,7 +93,8 @@ class Committer:
 
     def hurry(self) -> None:
         """Commit before time if much has changed, or if the open group is full. Called after every change."""
-        if self._metadata.images.marked > MAX_UNCOMMITTED_IMAGES or self._metadata.should_close(self._stage, 0.0):
+        many = self._metadata.images.marked > MAX_UNCOMMITTED_IMAGES
+        if many or (self._metadata.should_close(self._stage, 0.0) and not self._is_held_back()):
             self._wake.set()
 
     async def commit(self) -> None:
@@ -96,7 +102,8 @@ class Committer:
         await self._ask(_Request(close_group=False))
 
     async def close_group(self) -> int | None:
-        """Close the open group, durably. Returns the newest closed group, the one that holds all that came before."""
+        """Close the open group, durably, at once or as soon as that may be. Returns the group that holds all that came
+        before; None: nothing did."""
         return await self._ask(_Request(close_group=True))
 
     async def _ask(self, request: _Request) -> int | None:
@@ -160,7 +167,7 @@ class Committer:
             self._gate = None
             self._room.notify()
         await trio.to_thread.run_sync(self._database.sync_wal)
-        newest = self._metadata.group - 1 if closed is None else closed.id
+        newest = self._metadata.group - (not self._asked)
         for request in answered:
             request.group = newest or None
         self._stage.remove(never_sent)
@@ -180,10 +187,13 @@ class Committer:
 
     def _end_transaction(self, close_group: bool) -> tuple[Group | None, list[int]]:
         closed = None
-        if close_group or self._due():
+        self._asked = self._asked or close_group
+        if self._due():
             closed, never_sent = self._metadata.close_group(self._stage)
+            self._asked = False
         else:
             never_sent = self._metadata.prepare(self._stage)
+            self._asked = self._asked and self._metadata.group_changed
         self._database.commit()
         if closed is not None or not self._metadata.group_changed:
             self._group_since = None
@@ -193,7 +203,11 @@ class Committer:
 
     def _due(self) -> bool:
         age = 0.0 if self._group_since is None else trio.current_time() - self._group_since
-        return self._metadata.should_close(self._stage, age)
+        due = self._asked or self._metadata.should_close(self._stage, age / self._pace.stretch())
+        return due and not self._is_held_back()
+
+    def _is_held_back(self) -> bool:
+        return not self._metadata.is_full_of_content(self._stage) and self._pace.holds_back()
 
     async def _cut_wal(self) -> None:
         """Checkpoint when the WAL is long. Right after a commit nobody reads from it, so it can start again."""

@@ -12,14 +12,13 @@ from functools import partial
 
 import trio
 
-from coopfs.core.cleaning import data_is_sparse, is_worth_emptying, sums_again
-from coopfs.core.rows import reserve_rows, stripe_payload
+from coopfs.core.cleaning import is_worth_emptying, stripes_to_empty
 from coopfs.core.stripe import Fragment
 from coopfs.core.units import FASTEST, PLAIN, Portion, Run, compress, plain
 from coopfs.errors import ContentUnavailable, NotAuthentic, OutOfSpace
-from coopfs.limits import COMPACT_STRIPES, SPARSE_SHARE
 from coopfs.local.disk import LocalDisk
 from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.space import PartnerSpace
 
 
 class Compactor:
@@ -29,16 +28,16 @@ class Compactor:
         self,
         ledger: Ledger,
         local: LocalDisk,
+        space: PartnerSpace,
         may_append: Callable[[int], Awaitable[None]],
         fetch: Callable[[int], Awaitable[bytes]],
     ) -> None:
         self._ledger = ledger
+        self._space = space
         self._metadata = local.metadata
         self._stage = local.stage
         self._may_append = may_append
         self._fetch = fetch
-        self._live = (0, 0)  # data stripes and their live bytes, as summed up when
-        self._summed_at = 0  # so much had come to life and died
 
     async def run(self) -> None:
         """Compact for ever, a few stripes for each group that becomes held. StateError: the database failed."""
@@ -52,25 +51,12 @@ class Compactor:
         return self._ledger.progress.barrier > group
 
     def _sparsest(self) -> list[tuple[int, int]]:
-        ledger, layout = self._ledger, self._ledger.layout
-        if not data_is_sparse(layout, *self._live_data()) or not self._has_room():
-            return []
-        most = int(stripe_payload(layout) * SPARSE_SHARE)
-        found = ledger.log.sparsest(most, ledger.progress.barrier, COMPACT_STRIPES)
-        if not is_worth_emptying(layout, [live for _, _, live in found]):
+        log, usage = self._ledger.log, self._space.usage()
+        count, most = stripes_to_empty(usage, usage.data_rows - log.dead_data())
+        found = log.sparsest(most, self._ledger.progress.barrier, count) if count else []
+        if not is_worth_emptying(usage.layout, [live for _, _, live in found]):
             return []
         return [(id_, length) for id_, length, _ in found]
-
-    def _live_data(self) -> tuple[int, int]:
-        turnover = self._metadata.stripes.turnover
-        if sums_again(turnover - self._summed_at, self._live[1]):
-            self._live, self._summed_at = self._ledger.log.live_data(), turnover
-        return self._live
-
-    def _has_room(self) -> bool:
-        """Compaction may use the reserve down to a half: what it takes comes back with interest (R9)."""
-        rows = self._ledger.rows
-        return rows.free - self._ledger.log.unsealed() > reserve_rows(rows.total) // 2
 
     async def _empty(self, id_: int, length: int) -> None:
         content = await trio.to_thread.run_sync(self._stage.content, id_, length)

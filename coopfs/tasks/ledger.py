@@ -17,7 +17,7 @@ from coopfs.local.groups import State
 from coopfs.local.log import Key, Log, Sealed
 from coopfs.local.slots import Slots
 from coopfs.tasks.signal import Signal
-from coopfs.types import Layout, Place
+from coopfs.types import Kind, Layout, Place
 
 
 class Ledger:
@@ -40,6 +40,7 @@ class Ledger:
         self.slots = slots
         self.layout = layout
         self.rows = Rows(rows, log.rows_taken())
+        self.log_rows = log.meta_rows()  # that meta stripes have, dead ones too until that is held
         self.changed = Signal()
         self._forget_content = forget_content
         self.progress = Progress(Quorum(layout.k, layout.m), log.barrier, log.newest_sealed(), log.rehold)
@@ -52,6 +53,11 @@ class Ledger:
     def may_go(self, id_: int) -> bool:
         """Whether a stripe's content may be evicted from this machine (R8)."""
         return self.log.is_sealed(id_) and self.progress.may_go(id_)
+
+    @property
+    def data_rows(self) -> int:
+        """Rows that data stripes have, dead ones too until that is held."""
+        return self.rows.total - self.rows.free - self.log_rows
 
     # --- the writer -----------------------------------------------------------------------------------------------
 
@@ -68,6 +74,7 @@ class Ledger:
     def seal_meta(self, stripe: Sealed, payload: bytes, keys: Sequence[Key]) -> None:
         """A meta stripe has its place; send it after the next commit. keys: of the images in it."""
         self.log.add_meta(stripe, payload, keys)
+        self.log_rows += 1
         self.log.set_tag_chain(extend_chain(self.log.tag_chain, stripe.tag))
         self.progress.add(stripe.id, stripe.born, None, 0)
 
@@ -181,12 +188,13 @@ class Ledger:
 
     def _release(self, barrier: int) -> None:
         dead = self.log.dead_by(barrier)
-        for id_, row, _, _ in dead:
+        for id_, kind, row, _, _ in dead:
             self.progress.release(id_)
             if row is not None:
                 self.rows.give_back(row)
+                self.log_rows -= kind != Kind.DATA
         ids = [id_ for id_, *_ in dead]
         if ids:
-            self.slots.leave((row, version, acks) for _, row, version, acks in dead if row is not None)
+            self.slots.leave((row, version, acks) for _, _, row, version, acks in dead if row is not None)
             self.log.forget(ids)
             self._forget_content(ids)

@@ -1,14 +1,17 @@
 """The space of a disk that is written: whether a change fits, and what statvfs says (design R9, P4).
 
-A budget in bytes is counted down with every change and made anew when it runs out, when a group closes, and when rows
-come back: so the common case costs a subtraction.
+A budget in bytes is counted down with every change. It is made anew when it runs out, and whenever what it was made of
+has changed by a row: a stripe was opened or sealed, a group was closed, rows came back. So the common case costs a
+few comparisons, and what is accepted has its row.
 """
 
 from pathlib import Path
 
-from coopfs.core.rows import budget, reserve_rows, stripe_payload
+from coopfs.core import space
+from coopfs.core.space import Usage
 from coopfs.errors import OutOfSpace
-from coopfs.limits import IMAGE_BYTES, LOCAL_HEADROOM, SPACE_USABLE
+from coopfs.limits import DIRECTORY_BYTES, IMAGE_BYTES, LOCAL_HEADROOM, LOG_FACTOR, LOG_SPARE, STRIPE_BYTES
+from coopfs.local.groups import State
 from coopfs.local.metadata import Metadata
 from coopfs.local.stage import Stage, free_bytes
 from coopfs.tasks.ledger import Ledger
@@ -26,16 +29,59 @@ class PartnerSpace:
         self._metadata = metadata
         self._stage = stage
         self._directory = directory
+        self._closed: dict[int, int] = {}  # closed group -> rows that its meta stripes will take
         self._left = self._remote = 0
+        self._seen: tuple[int, int, int] = (0, 0, 0)
+        self._images = 0
         self.refresh()
+
+    # --- rows -----------------------------------------------------------------------------------------------------
+
+    def usage(self) -> Usage:
+        """What is taken, promised and alive now."""
+        ledger, totals = self._ledger, self._metadata.totals
+        unsealed = ledger.log.unsealed() + (self._stage.filling is None)  # the next write opens one
+        return Usage(
+            ledger.layout,
+            ledger.rows.total,
+            ledger.data_rows + unsealed,
+            ledger.log_rows + self._rows_of_closed_groups() + self._rows_of_open_group(unsealed),
+            totals.images,
+            totals.content + totals.pieces * DIRECTORY_BYTES,
+        )
+
+    def _rows_of_open_group(self, stripes: int) -> int:
+        size = self._metadata.pending_image_bytes + stripes * STRIPE_BYTES
+        return max(1, space.rows_for_images(self._ledger.layout, size))
+
+    def _rows_of_closed_groups(self) -> int:
+        log = self._ledger.log
+        layout = self._ledger.layout
+        closed = log.groups(State.CLOSED)
+        self._closed = {
+            group: self._closed.get(group) or space.rows_of_group(layout, log.image_lengths(group)) for group in closed
+        }
+        return sum(self._closed.values())
+
+    def rows_to_clean_with(self) -> int:
+        """Rows that cleaning may take before it gives any back."""
+        return space.rows_to_clean_with(self.usage())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no row is left for writers: what frees goes on in what is kept for it."""
+        return space.budget(self.usage()) <= 0
+
+    # --- bytes ----------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Count anew what is free."""
-        ledger = self._ledger
-        free = ledger.rows.free - ledger.log.unsealed()
-        images = self._metadata.images.count + ledger.log.closed_images()
-        self._remote = budget(ledger.layout, ledger.rows.total, free, images)
+        self._seen, self._images = self._state(), self._metadata.totals.images
+        self._remote = space.budget(self.usage())
         self._left = min(self._remote, self._local())
+
+    def _state(self) -> tuple[int, int, int]:
+        return self._ledger.rows.free, self._metadata.group, self._metadata.stripes.opened
 
     def _local(self) -> int:
         """Bytes that the local disk takes before anything else becomes clean."""
@@ -48,19 +94,20 @@ class PartnerSpace:
     def admit(self, data_bytes: int, images: int) -> None:
         """OutOfSpace: new content of so many bytes, or so many new images, do not fit."""
         cost = data_bytes + images * IMAGE_BYTES
-        if cost > self._left:
+        grown = max(0, self._metadata.totals.images - self._images) * (LOG_FACTOR + LOG_SPARE)
+        if cost + grown > self._left or self._seen != self._state():
             self.refresh()
             if cost > self._left:
                 raise OutOfSpace("the disk is full: delete something")
         self._left -= cost
 
     def admit_free(self) -> None:
-        """What frees is always admitted: a reserve of rows is kept for it."""
+        """What frees is always admitted: rows are kept for it."""
 
     def figures(self) -> tuple[int, int]:
         """(bytes of content that the disk can hold in all, bytes still free)."""
         self.refresh()
-        rows = self._ledger.rows.total
-        total = int((rows - reserve_rows(rows)) * SPACE_USABLE) * stripe_payload(self._ledger.layout)
-        most = self._remote if self._ledger.layout.m and self._left >= self._stage.capacity else self._left
+        layout = self._ledger.layout
+        total = space.content_rows(self._ledger.rows.total) * space.stripe_payload(layout)
+        most = self._remote if layout.m and self._left >= self._stage.capacity else self._left
         return total, max(0, most)

@@ -1,12 +1,11 @@
-"""Rows: none is given twice, and what only deletes may use is left to them."""
+"""Rows: none is given twice."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coopfs.core.rows import Rows, budget, reserve_rows, rows_for_images, stripe_payload
+from coopfs.core.rows import Rows
 from coopfs.errors import OutOfSpace
-from tests.core.samples import LAYOUT
 
 
 @given(st.sets(st.integers(0, 19)), st.lists(st.integers(0, 19), max_size=80))
@@ -37,24 +36,3 @@ def test_a_row_given_back_twice_is_our_bug() -> None:
 def test_no_rows_are_left_when_all_are_taken() -> None:
     with pytest.raises(OutOfSpace, match="no row is left"):
         Rows(3, range(3)).take()
-
-
-@pytest.mark.parametrize(("total", "reserve"), [(0, 16), (512, 16), (513, 16), (544, 17), (3_200_000, 100_000)])
-def test_the_reserve(total: int, reserve: int) -> None:
-    assert reserve_rows(total) == reserve
-
-
-def test_images_take_rows_by_their_bytes() -> None:
-    assert stripe_payload(LAYOUT) == 2 * (262144 - 128)
-    per_row = stripe_payload(LAYOUT) // 256
-    assert [rows_for_images(LAYOUT, n) for n in (0, 1, per_row, per_row + 1)] == [0, 1, 1, 2]
-
-
-@given(st.integers(0, 100_000), st.integers(0, 100_000), st.integers(0, 10**6))
-def test_what_the_budget_takes_leaves_the_reserve(total: int, free: int, images: int) -> None:
-    free = min(free, total)
-    size = budget(LAYOUT, total, free, images)
-    if size >= 0:
-        needed = -(-size // stripe_payload(LAYOUT)) + rows_for_images(LAYOUT, images) + reserve_rows(total)
-        assert needed <= free
-    assert budget(LAYOUT, total, free, 0) >= size

@@ -69,7 +69,7 @@ async def live(owner: Owner) -> None:
 
 
 def test_whatever_a_disk_does_it_looks_up_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retirer, "log_is_long", lambda layout, metas, live: metas > 3)
+    monkeypatch.setattr(retirer, "heads_to_retire", lambda usage, metas: metas // 2 if metas > 3 else 0)
 
     async def main(owner: Owner) -> None:
         listener = Listener(owner.own.local.database)

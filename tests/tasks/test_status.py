@@ -8,7 +8,7 @@ import trio
 
 from coopfs.app.status import describe_disk
 from coopfs.core.columnstate import ColumnState
-from coopfs.core.rows import reserve_rows, stripe_payload
+from coopfs.core.space import reserve_rows, stripe_payload
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.mastercopy import MasterHolders
 from tests.sim.owner import Owner
