@@ -11,6 +11,7 @@ import socket
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ DEFAULT_LEVEL = 1  # of zstd: the others cost the front more than they win
 _LEVEL = re.compile(r"[1-9]|1[0-9]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})")
+
+
+class Fsync(StrEnum):
+    """What fsync waits for: that data is durable on this machine, or that it is held."""
+
+    LOCAL = "local"
+    PARTNERS = "partners"
 
 
 def _host_name() -> str:
@@ -54,7 +62,7 @@ class Config:
     """name: how partners see this node in their lists. listen: HOST:PORT of the daemon, port 0 = any free one.
     advertise: addresses given to partners, HOST:PORT each; empty: derived from listen. upload_limit, download_limit: of
     content, by the hour of the week. cache: bytes of content on the local disk at the most. compress: what is written
-    from now on."""
+    from now on. fsync: what it waits for."""
 
     name: str = field(default_factory=_host_name)
     listen: str = DEFAULT_LISTEN
@@ -63,6 +71,7 @@ class Config:
     download_limit: Schedule = UNLIMITED
     cache: int = limits.DEFAULT_CACHE
     compress: Compression = NO_COMPRESSION
+    fsync: Fsync = Fsync.LOCAL
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -88,6 +97,14 @@ def check_name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise UsageError(f"{text!r} is not a name; use up to 64 letters, digits, dots, dashes and underscores")
     return text
+
+
+def parse_fsync(text: str) -> Fsync:
+    """UsageError: there is no such setting."""
+    try:
+        return Fsync(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no setting of fsync; use local or partners") from None
 
 
 def load(home: Path) -> Config:
@@ -206,6 +223,10 @@ def _read_compression(value: object) -> Compression:
     return parse_compression(_text(value))
 
 
+def _read_fsync(value: object) -> Fsync:
+    return parse_fsync(_text(value))
+
+
 def _toml_type(value: object) -> str:
     names: dict[type, str] = {
         bool: "true or false",
@@ -226,6 +247,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "download_limit": _read_limit,
     "cache": _read_cache,
     "compress": _read_compression,
+    "fsync": _read_fsync,
 }
 assert set(_READERS) == {entry.name for entry in fields(Config)}
 
@@ -258,6 +280,10 @@ cache = "10G"
 # Whether what is written from now on is compressed: "off", "zstd", or "zstd:1" (fast) to "zstd:19" (small).
 # What does not shrink is stored as it is.
 compress = "off"
+
+# What fsync waits for. "local": that data is safe on this machine's disk. "partners": that it would also survive the
+# loss of this machine, which takes as long as your link and your partners need, or until enough of them are back.
+fsync = "local"
 """
 
 

@@ -79,6 +79,7 @@ DECODED_UNITS = 32  # units kept decoded: 4 MiB, so that small sequential reads,
 STAGE_DESCRIPTORS = 64  # stage files kept open for reading
 BACKGROUND_REQUESTS = 1024  # reads that may wait for partners before those of content that is here wait behind them
 FUSE_TASKS = 2 * BACKGROUND_REQUESTS  # concurrent requests, x ~18 KB = 37 MB: as many again for all others
+MAX_FSYNCS = 512  # calls of fsync that may wait for partners: half of those tasks that reads leave to all others
 CACHE_SECONDS = 300.0  # that the kernel may keep names and attributes: every change comes through the mount itself
 FILESYSTEM_BLOCK = 4096  # bytes: f_bsize and st_blksize; glibc emulates fallocate with one write for each
 ROOT_INO = 1  # FUSE's root inode

@@ -21,6 +21,7 @@ from coopfs import config
 from coopfs.app import changing, formatting, kits, status
 from coopfs.app.control import Watch, serve_control
 from coopfs.app.inspecting import inspect
+from coopfs.app.mount_settings import MountSettings
 from coopfs.app.notify import READY, STOPPING, notify
 from coopfs.app.own_disk import OwnDisk
 from coopfs.app.rates import Rates
@@ -105,8 +106,8 @@ class Node:
                 logger.error("%s", damage)
 
     def _run_disk(self, directory: Path) -> None:
-        settings = (self._settings.cache, self._settings.compress)
-        self.own = OwnDisk(directory, self.identity.key, self._network, self._nursery, time.time, *settings)
+        settings = MountSettings(self._settings.cache, self._settings.compress, self._settings.fsync)
+        self.own = OwnDisk(directory, self.identity.key, self._network, self._nursery, time.time, settings)
         self._nursery.start_soon(self.own.run)
 
     async def note_who_is_up(self) -> None:
@@ -244,6 +245,7 @@ class Node:
         """Unmount and make the last changes durable; then the tasks may be cancelled."""
         if self.own is None:
             return
+        self.own.held_sync.give_up(StateError("the daemon stops: what was synced is safe here, not with partners yet"))
         if self.own.mountpoint is not None:
             try:
                 await self.own.unmount()

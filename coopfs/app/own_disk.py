@@ -14,8 +14,8 @@ from pathlib import Path
 import trio
 
 from coopfs.app.cache_size import set_cache_size
-from coopfs.app.own_options import take_own_options
-from coopfs.config import NO_COMPRESSION, Compression
+from coopfs.app.mount_settings import DEFAULTS, MountSettings
+from coopfs.config import Fsync
 from coopfs.core import coding
 from coopfs.core.claims import sign_claim
 from coopfs.core.master import PRIMARY, LayoutPlaces, StorePlace
@@ -23,7 +23,7 @@ from coopfs.errors import MountError, NotAuthentic, StateError, UsageError, firs
 from coopfs.fs.disk import Disk
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.mounting import Mount
-from coopfs.limits import DEFAULT_CACHE, PROGRESS_INTERVAL, ROOT_INO
+from coopfs.limits import PROGRESS_INTERVAL, ROOT_INO
 from coopfs.local import keyfile
 from coopfs.local.disk import LocalDisk
 from coopfs.local.groups import Group
@@ -44,6 +44,7 @@ from coopfs.tasks.content import RemoteContent
 from coopfs.tasks.fetcher import Fetched, Fetcher
 from coopfs.tasks.file_state import StateOfFile
 from coopfs.tasks.granter import Granter
+from coopfs.tasks.heldsync import HeldSync
 from coopfs.tasks.incoming import Incoming
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
@@ -67,8 +68,8 @@ class OwnDisk:
     """One disk, opened. trouble: why nothing is sent any more, in words; None while all is well.
 
     directory: HOME/disks/<disk id>; node: this node's key; network: the way to partners; wall: seconds since 1970;
-    cache: bytes of content on the local disk; compression: of what is written.
-    StateError: its files are missing, damaged, or of another version. UsageError: the cache is too small.
+    settings: where mount options do not say otherwise. StateError: its files are missing, damaged, or of another
+    version. UsageError: the cache is too small.
     """
 
     def __init__(
@@ -78,8 +79,7 @@ class OwnDisk:
         network: Network,
         nursery: trio.Nursery,
         wall: Callable[[], float],
-        cache: int = DEFAULT_CACHE,
-        compression: Compression = NO_COMPRESSION,
+        settings: MountSettings = DEFAULTS,
     ) -> None:
         self.keys = keyfile.read(directory)
         self.local = LocalDisk(directory, lambda: int(wall() * NS))
@@ -114,11 +114,11 @@ class OwnDisk:
         may_append = self.committer.until_may_append
         self._compactor = Compactor(self.ledger, self.local, self.space, may_append, content.read_once)
         self._recaller = Recaller(self.ledger, self.local.cache, content)
-        self._cache_setting = cache
-        set_cache_size(self.local.stage, layout, cache)
+        self._settings = settings
+        set_cache_size(self.local.stage, layout, settings.cache)
+        self.held_sync = HeldSync(self.local.metadata, self.committer, self.ledger)
         self.disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
-        self._compression_setting = compression
-        self.disk.compressor.level = compression.level
+        self.disk.compressor.level = settings.compress.level
         self.disk.bury_orphans()
         self.trouble: str | None = None
         self.ready = trio.Event()  # nothing hinders writing: after a takeover, all it found is held again
@@ -190,6 +190,7 @@ class OwnDisk:
         except* StateError as group:
             self.trouble = str(first_of(group))
             self.committer.give_up(StateError(self.trouble))
+            self.held_sync.give_up(StateError(self.trouble))
             logger.error("%s", self.trouble)
             self.ledger.changed.notify()
 
@@ -222,17 +223,17 @@ class OwnDisk:
                 await self.ready.wait()
 
     async def mount(self, mountpoint: Path, options: Sequence[str], watch: Watch) -> None:
-        """Return when the mount answers. MountError, StateError, UsageError: cache= or compress= is wrong."""
+        """Return when the mount answers. MountError, StateError, UsageError: a setting among them is wrong."""
         await self.wait_until_ready(watch)
         if self.trouble is not None:
             raise StateError(self.trouble)
         if self._mount is not None:
             raise MountError(f"this disk is mounted at {self.mountpoint} already")
-        own = take_own_options(options)
-        cache = self._cache_setting if own.cache is None else own.cache
-        set_cache_size(self.local.stage, self.ledger.layout, cache)
-        self.disk.compressor.level = (own.compression or self._compression_setting).level
-        mount = Mount(Handlers(self.disk, self.committer), mountpoint, own.rest)
+        settings, rest = self._settings.with_options(options)
+        set_cache_size(self.local.stage, self.ledger.layout, settings.cache)
+        self.disk.compressor.level = settings.compress.level
+        fsync = self.held_sync.sync if settings.fsync is Fsync.PARTNERS else None
+        mount = Mount(Handlers(self.disk, self.committer, fsync), mountpoint, rest)
         await self._nursery.start(self._serve, mount, mountpoint)
 
     async def _serve(self, mount: Mount, mountpoint: Path, task_status: trio.TaskStatus[None]) -> None:

@@ -54,6 +54,7 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "held_at": date(own.log.closed_at(progress.barrier)) if progress.barrier else None,
         "cache": _describe_cache(own),
         "compression": {"level": own.disk.compressor.level, "saved_bytes": own.local.metadata.stripes.saved},
+        "fsyncs_waiting": own.held_sync.waiting,
         "not_held_bytes": own.log.bytes_after(progress.barrier),
         "below_target": progress.pending,
         "margin": progress.margin() if progress.barrier else None,

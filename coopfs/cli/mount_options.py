@@ -1,8 +1,8 @@
 """Mount options as mount(8) and fstab(5) write them, reduced to those that the mount itself must know."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from coopfs.config import parse_compression
+from coopfs.config import parse_compression, parse_fsync
 from coopfs.errors import UsageError
 from coopfs.sizes import parse_size
 
@@ -26,8 +26,12 @@ FOR_OTHERS = (
 )
 PREFIXES_FOR_OTHERS = ("x-", "X-", "comment=", "user=", "uhelper=", "helper=")
 
-CACHE = "cache="  # and a size, in place of the home's setting
-COMPRESS = "compress="  # and how, likewise
+# In place of the home's settings: each with how its value is read.
+SETTINGS: dict[str, Callable[[str], object]] = {
+    "cache": parse_size,
+    "compress": parse_compression,
+    "fsync": parse_fsync,
+}
 
 TAKEN_BACK = {negative: positive for positive, negative in _PAIRS}
 PASSED_ON = frozenset(positive for positive, _ in _PAIRS) | _PASSED
@@ -35,22 +39,21 @@ PASSED_ON = frozenset(positive for positive, _ in _PAIRS) | _PASSED
 
 def split_options(groups: Iterable[str]) -> tuple[list[str], list[str]]:
     """(what the daemon must know, what nobody knows); each group is one -o argument, each option is named once,
-    sorted. UsageError: the size of the cache is none, or nothing is compressed like that."""
+    sorted. UsageError: a setting has a value that is none."""
     chosen: set[str] = set()
     unknown: set[str] = set()
-    ours: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for option in (part.strip() for group in groups for part in group.split(",")):
+        name, _, value = option.partition("=")
         if option in PASSED_ON:
             chosen.add(option)
-        elif option.startswith(CACHE):
-            ours[CACHE] = str(parse_size(option.removeprefix(CACHE)))
-        elif option.startswith(COMPRESS):
-            ours[COMPRESS] = str(parse_compression(option.removeprefix(COMPRESS)))
+        elif name in SETTINGS:
+            settings[name] = f"{name}={SETTINGS[name](value)}"
         elif option in TAKEN_BACK:
             chosen.discard(TAKEN_BACK[option])
         elif option and not _is_for_others(option):
             unknown.add(option)
-    return sorted([*chosen, *(name + value for name, value in ours.items())]), sorted(unknown)
+    return sorted([*chosen, *settings.values()]), sorted(unknown)
 
 
 def parse_options(groups: Iterable[str]) -> list[str]:

@@ -21,7 +21,7 @@ from coopfs.fs.disk import Disk
 from coopfs.fs.entries import Entries, absent
 from coopfs.fs.files import Changes
 from coopfs.fs.handles import Handle
-from coopfs.fs.ports import Committer
+from coopfs.fs.ports import Committer, SyncInode
 from coopfs.fs.posix import PosixError
 from coopfs.fs.unitreader import Missing
 from coopfs.limits import FILESYSTEM_BLOCK, NAME_MAX
@@ -37,10 +37,12 @@ class Handlers(pyfuse3.Operations):
     enable_writeback_cache = False  # it reorders rename and data (P1)
     enable_acl = True
 
-    def __init__(self, disk: Disk, committer: Committer) -> None:
+    def __init__(self, disk: Disk, committer: Committer, fsync: SyncInode | None = None) -> None:
+        """fsync: None: what is durable here is safe enough."""
         super().__init__()
         self.disk = disk
         self._committer = committer
+        self._fsync = fsync or (lambda ino: committer.commit())
         self._entry = Entries().of
         self._absent = absent()
 
@@ -213,7 +215,7 @@ class Handlers(pyfuse3.Operations):
 
     @reads
     async def fsync(self, fh: int, datasync: bool) -> None:
-        await self._committer.commit()
+        await self._fsync(self.disk.handles.get(fh).ino)
 
     @modifies
     async def release(self, fh: int) -> None:
@@ -243,7 +245,7 @@ class Handlers(pyfuse3.Operations):
 
     @reads
     async def fsyncdir(self, fh: int, datasync: bool) -> None:
-        await self._committer.commit()
+        await self._fsync(self.disk.handles.get(fh).ino)
 
     @modifies
     async def releasedir(self, fh: int) -> None:

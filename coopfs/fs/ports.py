@@ -1,13 +1,18 @@
 """What the filesystem is given by the layers around it."""
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from coopfs.fs.posix import PosixError
 
 StateOf = Callable[[Sequence[int], int], str]
 """(stripe ids, newest group of the inode's image) -> how safe that is, such as "held 100%" (R7)."""
+
+
+SyncInode = Callable[[int], Awaitable[None]]
+"""(inode) -> return when all changes made to it before the call are as safe as fsync promises. StateError: they are
+not."""
 
 
 class Space(Protocol):

@@ -38,6 +38,7 @@ STATUS: dict[str, Any] = {
         "epoch": 1,
         "groups": {"open": 1, "closed": 2, "written": 3, "held": 4, "complete": 5},
         "held_at": None,
+        "fsyncs_waiting": 0,
         "cache": {"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30, "writers_waiting": 0},
         "compression": {"level": 1, "saved_bytes": 6 << 30},
         "not_held_bytes": 3 << 20,

@@ -37,6 +37,8 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
             "F, line 1: unknown key 'zzz' (there are: name, listen, advertise, upload_limit, download_limit, cache, co",
         ),
         ("cache = 1.5", 'F, line 1: cache: must be bytes, a number or text like "10G", not a number'),
+        ('fsync = "never"', "F, line 1: fsync: 'never' is no setting of fsync; use local or partners"),
+        ("fsync = true", "F, line 1: fsync: must be text in quotes, not true or false"),
         ('cache = "much"', "F, line 1: cache: 'much' is not a size"),
         ("compress = true", "F, line 1: compress: must be text in quotes, not true or false"),
         ('compress = "lz4"', "F, line 1: compress: 'lz4' is no way of compressing; write off, zstd, or zstd:1 to"),

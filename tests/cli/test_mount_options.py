@@ -19,10 +19,16 @@ from coopfs.errors import UsageError
         (["cache=1G,ro", "cache=2M"], ["cache=2097152", "ro"]),
         (["compress=zstd:19", "compress=zstd,ro"], ["compress=zstd:1", "ro"]),
         (["compress=off"], ["compress=off"]),
+        (["fsync=local,cache=1M", "fsync=partners"], ["cache=1048576", "fsync=partners"]),
     ],
 )
 def test_the_daemon_gets_what_the_mount_must_know(groups: list[str], chosen: list[str]) -> None:
     assert parse_options(groups) == chosen
+
+
+def test_a_setting_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="'both' is no setting of fsync; use local or partners"):
+        parse_options(["fsync=both"])
 
 
 def test_unknown_options_are_refused_by_name() -> None:

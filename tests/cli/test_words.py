@@ -14,7 +14,7 @@ DISK: dict[str, Any] = {
     **{"id": "ab" * 16, "k": 2, "m": 2, "mounted": None, "epoch": 1, "trouble": None},
     **{"rows": 100, "rows_used": 30, "row_bytes": 1 << 20, "bytes": 90 << 20, "bytes_free": 60 << 20},
     **{"reserve_bytes": 16 << 20, "cleaning": {"data_rows": 20, "live_bytes": 15 << 20, "log_rows": 10}},
-    **{"held_at": HELD, "margin": 1, "not_held_bytes": 0, "below_target": 0, "replacement": None},
+    **{"held_at": HELD, "margin": 1, "not_held_bytes": 0, "below_target": 0, "replacement": None, "fsyncs_waiting": 0},
     "cache": {"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30, "writers_waiting": 0},
     "compression": {"level": 1, "saved_bytes": 6 << 30},
     "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "holders": 4, "needed": 2},
@@ -63,6 +63,9 @@ def test_what_waits() -> None:
         waiting(busy)
         == "3.0 MiB written since is not held yet; 3 of 4 partners are reached; 5 stripes not yet on every partner"
     )
+
+    assert waiting(DISK | {"fsyncs_waiting": 1}).endswith("; [yellow]1 call of fsync waits[/]")
+    assert waiting(DISK | {"fsyncs_waiting": 2}).endswith("; [yellow]2 calls of fsync wait[/]")
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,8 @@ class Owner:
 
     def lose(self) -> None:
         """The machine burns: its daemon is killed, its home is gone."""
-        self.kill()
+        if pid_of(self.home) is not None:
+            self.kill()
         mounts.unmount(self.mount_point)
         shutil.rmtree(self.home)
 
