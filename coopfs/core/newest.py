@@ -4,36 +4,42 @@ Inventories are claims: a column says which version lies in which row. A candida
 authenticated (the caller) and every stripe that it names has k claims of exactly its version (here).
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
+from coopfs.core.inventory import TORN, Inventory
 from coopfs.core.meta import MetaHead
 from coopfs.core.quorum import Quorum
+from coopfs.limits import CANDIDATES
 from coopfs.types import Place, epoch_of
 
 
-@dataclass(frozen=True, slots=True)
 class Answers:
-    """What the primary stores that answered hold: column -> row -> version (0: torn or rotten, it cannot deny).
+    """What the primary stores that answered hold, by column.
 
     spares: the same of a column's other store, which can give blocks, and deny nothing.
     """
 
-    quorum: Quorum
-    slots: Mapping[int, Mapping[int, int]]
-    spares: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
+    def __init__(
+        self, quorum: Quorum, slots: Mapping[int, Inventory], spares: Mapping[int, Inventory] | None = None
+    ) -> None:
+        self.quorum = quorum
+        self.slots = slots
+        self.spares = spares or {}
+        self._stores = {**slots, **{quorum.n + column: each for column, each in self.spares.items()}}
+        self._spoiled = Counter(row for each in slots.values() for row in each.spoiled())  # it cannot deny
 
-    def places(self) -> list[tuple[Place, list[int]]]:
+    def places(self) -> Iterator[tuple[Place, list[int]]]:
         """Every (row, version) that some store claims, with those stores, newest version first. A store is the number
-        of its column, and n more if it is a spare one."""
-        holders: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-        spares = {self.quorum.n + column: slots for column, slots in self.spares.items()}
-        for store, slots in (*self.slots.items(), *spares.items()):
-            for row, version in slots.items():
-                if version:
-                    holders[version, row].append(store)
-        return [(Place(version, row), holders[version, row]) for version, row in sorted(holders, reverse=True)]
+        of its column, and n more if it is a spare one. Few places are wanted: so they are not sorted all at once."""
+        below = TORN
+        while below:
+            low = max((slots.newest(below, CANDIDATES) for slots in self._stores.values()), default=0)
+            found = {place for slots in self._stores.values() for place in slots.between(low, below)}
+            for version, row in sorted(found, reverse=True):
+                holders = [store for store, slots in self._stores.items() if slots.get(row) == version]
+                yield Place(version, row), holders
+            below = low
 
     def holders(self, place: Place) -> int:
         """How many columns claim exactly this version in this row."""
@@ -51,12 +57,11 @@ class Answers:
 
     def may_have_been_held(self, end: Place | None) -> bool:
         """Whether an END, or (None) one of which nothing was seen, can have been held (R7)."""
-        spoiled = Counter(row for slots in self.slots.values() for row, version in slots.items() if not version)
         if end is None:
-            denials = len(self.slots) - max(spoiled.values(), default=0)
+            denials = len(self.slots) - max(self._spoiled.values(), default=0)
         else:
             claims = sum(slots.get(end.row) == end.version for slots in self.slots.values())
-            denials = len(self.slots) - claims - spoiled[end.row]
+            denials = len(self.slots) - claims - self._spoiled[end.row]
         return self.quorum.may_have_been_held(denials)
 
 

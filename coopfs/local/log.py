@@ -5,6 +5,7 @@ newest END known written), `chain` (32 bytes, after the newest meta stripe seale
 Groups count from 1.
 """
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import msgpack
 
 from coopfs.core.columnstate import ColumnState
+from coopfs.core.inventory import Inventory
 from coopfs.core.meta import FIRST_CHAIN
 from coopfs.core.records import Stripe, Type, encode
 from coopfs.limits import MAX_COLUMNS, ROOT_INO, STRIPE_BYTES
@@ -142,17 +144,28 @@ class Log:
         query = "SELECT id FROM stripes WHERE kind = ? AND row IS NOT NULL AND died IS NULL ORDER BY id DESC LIMIT ?"
         return [id_ for (id_,) in self._db.read(query, (Kind.DATA, limit))]
 
-    def places(self) -> list[tuple[int, int, int, int]]:
-        """(id, row, version, acks) of every sealed stripe; in acks, bit INCOMING too."""
-        return self._db.read("SELECT id, row, version, acks FROM stripes WHERE row IS NOT NULL").fetchall()
+    def places(self) -> Iterator[tuple[int, int, int, int]]:
+        """(id, row, version, acks) of every sealed stripe; in acks, bit INCOMING too. Read it to its end before
+        anything else happens."""
+        return iter(self._db.read("SELECT id, row, version, acks FROM stripes WHERE row IS NOT NULL"))
+
+    def differing(self, found: Inventory, column: int) -> tuple[Sequence[int], Sequence[int]]:
+        """(stripes that a column has and did not ack, stripes that it acked and lacks)."""
+        bit = 1 << column
+        gained, lost = array("Q"), array("Q")
+        for id_, row, version, acks in self.places():
+            has = found.get(row) == version
+            if has != bool(acks & bit):
+                (gained if has else lost).append(id_)
+        return gained, lost
 
     def below(self, full: int) -> Iterator[Sealed]:
         """The sealed stripes that some column lacks; full: the mask of all columns."""
         query = f"SELECT {_COLUMNS} FROM stripes WHERE row IS NOT NULL AND acks & ?1 != ?1 ORDER BY id"
         return map(_sealed, self._db.read(query, (full,)))
 
-    def rows_taken(self) -> list[int]:
-        return [row for (row,) in self._db.read("SELECT row FROM stripes WHERE row IS NOT NULL")]
+    def rows_taken(self) -> Iterator[int]:
+        return (row for (row,) in self._db.read("SELECT row FROM stripes WHERE row IS NOT NULL"))
 
     def unsealed(self) -> int:
         """Stripes that have no row yet, each of which will take one."""

@@ -5,7 +5,7 @@ and nothing is synced: a rebuild that was cut short begins again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ class Rebuild:
 
     def __init__(self, path: Path) -> None:
         self._db = Database.create(path)
+        self._db.read("PRAGMA temp_store = FILE")  # sorting 10^6 names for an index would take 100 MB
         named = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
         self._indexes = dict(self._db.read(named).fetchall())
         for name in self._indexes:
@@ -91,10 +92,10 @@ class Rebuild:
         for sql, values in rows.items():
             self._db.write_many(sql, values)
 
-    def stripes(self) -> list[Named]:
+    def stripes(self) -> Iterator[Named]:
         """The stripes that the state names, newest first."""
         query = "SELECT version, row, tag, born FROM stripes ORDER BY version DESC"
-        return [Named(Place(version, row), tag, born) for version, row, tag, born in self._db.read(query)]
+        return (Named(Place(version, row), tag, born) for version, row, tag, born in self._db.read(query))
 
     def finish(self, group: int, closed_at: int, facts: Mapping[str, int]) -> None:
         """The whole database, at the end of `group`; closed_at: wall seconds. Inodes that were unlinked while open have

@@ -9,9 +9,11 @@ A block that was stored and whose ack was lost, or came after its stripe was gon
 an inventory, no more.
 """
 
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Iterable
 
 from coopfs.core import digest
+from coopfs.core.inventory import Inventory
 from coopfs.local.database import Database
 
 
@@ -41,18 +43,19 @@ class Slots:
         """(row, version, acks) of stripes that the log forgets; the partners do not."""
         self._db.write_many("INSERT INTO remains VALUES (?, ?, ?)", [each for each in dead if each[2]])
 
-    def found(self, column: int, slots: Mapping[int, int]) -> None:
-        """An inventory said what the column holds: row -> version, 0 for torn or rotten. Its acks have been set right
-        before."""
+    def found(self, column: int, slots: Inventory) -> None:
+        """What the column says it holds. Its acks have been set right before."""
         bit = 1 << column
-        acked = dict(self._db.read("SELECT row, version FROM stripes WHERE acks & ?", (bit,)))
-        remains = [(row, version, bit) for row, version in slots.items() if version and acked.get(row) != version]
+        acked = array("Q", bytes(8 * slots.next_row))  # row -> version
+        for row, version in self._db.read("SELECT row, version FROM stripes WHERE acks & ?", (bit,)):
+            acked[row] = version
+        remains = [(row, version, bit) for row, version in slots.items() if version and acked[row] != version]
         self._db.write("UPDATE remains SET acks = acks & ~?", (bit,))
         self._db.write_many(
             "INSERT INTO remains VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET acks = acks | excluded.acks", remains
         )
         self._db.write("DELETE FROM remains WHERE acks = 0")
-        self._set(column, digest.add(0, sum(digest.slot_term(row, version) for row, version in slots.items())))
+        self._set(column, slots.digest)
 
     def _set(self, column: int, value: int) -> None:
         self._db.write("INSERT OR REPLACE INTO digests VALUES (?, ?)", (column, digest.to_bytes(value)))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from coopfs.core.inventory import Inventory
 from coopfs.core.master import PRIMARY
 from coopfs.core.newest import Answers
 from coopfs.core.quorum import Quorum
@@ -24,8 +25,7 @@ class Attendance:
         self._primaries = [reader for reader in readers if reader.place.role == PRIMARY]
         self._log = log
         self._say = say
-        self._places = [Place(version, row) for _, row, version, _ in log.places()]
-        self._slots: dict[Reader, dict[int, int]] = {}  # row -> version, as it was when the store was opened
+        self._slots: dict[Reader, Inventory] = {}  # as it was when the store was opened
         self._told = ""
 
     async def run(self) -> None:
@@ -57,17 +57,16 @@ class Attendance:
         short = len(missing) - self._quorum.m
         if short > 0:
             return f"{names}: content can be read again when {short} of them {'is' if short == 1 else 'are'} back"
-        lacking = sum(not self._readable(place) for place in self._places)
+        here, lacking, total = self._here(), 0, 0
+        for _, row, version, _ in self._log.places():
+            total += 1
+            lacking += here.lacks((Place(version, row),)) is not None
         if lacking:
-            total = len(self._places)
             return f"{names}: {lacking} of {total} stripes cannot be read now; user.coopfs.state of a file tells"
         return f"{names}: everything can be read"
 
     def _missing(self) -> list[str]:
         return [reader.place.name for reader in self._primaries if reader.session is None]
-
-    def _readable(self, place: Place) -> bool:
-        return self._here().lacks([place]) is None
 
     def _here(self) -> Answers:
         up = {reader: slots for reader, slots in self._slots.items() if reader.session is not None}

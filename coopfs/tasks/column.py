@@ -9,7 +9,7 @@
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
@@ -17,7 +17,9 @@ from typing import NoReturn, Protocol
 import trio
 
 from coopfs.core.columnstate import ColumnState, Event, after
+from coopfs.core.inventory import Inventory
 from coopfs.core.master import StorePlace
+from coopfs.core.rows import Rows
 from coopfs.errors import BlockRefused, Fenced, NotAuthentic, PartnerAway, PeerError, StateError
 from coopfs.limits import COLUMN_QUEUE, PUT_RUN, PUTS_IN_FLIGHT, RECONNECT_MAX, RECONNECT_MIN, STALL_TIMEOUT
 from coopfs.local.log import Log
@@ -41,6 +43,7 @@ class Seat(Protocol):
     """What is known of a store: of the one that counts for its column, or of one that is being filled."""
 
     log: Log
+    rows: Rows
 
     def ack(self, ids: Sequence[int], column: int) -> None:
         """These stripes are on stable storage there."""
@@ -48,8 +51,8 @@ class Seat(Protocol):
     def digest(self, column: int) -> bytes:
         """What it answers if it lost nothing and got nothing else: 16 bytes."""
 
-    def reconcile(self, found: Mapping[int, int], column: int) -> int:
-        """Its inventory, row -> version. How many acks had to be taken back."""
+    def reconcile(self, found: Inventory, column: int) -> int:
+        """How many acks had to be taken back."""
 
     def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
         """Stripes to send to it next, most urgent first, but for those that are under way; CLEANER_BATCH at most."""
@@ -228,10 +231,9 @@ class Column:
         nor lack anything."""
         if session.opened.digest == self.seat.digest(self.number):
             return
-        found = await read_inventory(session)
+        found = await read_inventory(session, self.seat.rows.total)
         newest = self.seat.log.newest_version
-        ahead = [Place(version, row) for row, version in found.items() if version > newest]
-        for place in ahead:
+        for place in (Place(version, row) for row, version in found.items() if version > newest):
             stored = await session.get(place.row)
             if stored is not None and self._is_mine(
                 self.place, self.number, Place(stored.version, place.row), stored.data

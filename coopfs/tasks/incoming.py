@@ -6,8 +6,9 @@ newest to the oldest. A walk that finds nothing and a look at what is held say t
 """
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
+from coopfs.core.inventory import Inventory
 from coopfs.limits import CLEANER_BATCH, WALK_REST
 from coopfs.local.incoming import IncomingAcks
 from coopfs.local.log import INCOMING, Log
@@ -22,6 +23,7 @@ class Incoming:
     def __init__(self, column: int, ledger: Ledger, acks: IncomingAcks, now: float) -> None:
         self.column = column
         self.log: Log = ledger.log
+        self.rows = ledger.rows
         self.has = acks.count()  # stripes
         self._began = self.has, now
         self._ledger = ledger
@@ -43,12 +45,9 @@ class Incoming:
     def digest(self, column: int) -> bytes:
         return self._ledger.slots.digest(INCOMING)
 
-    def reconcile(self, found: Mapping[int, int], column: int) -> int:
-        """Its inventory, row -> version: as Ledger.reconcile."""
-        bit = 1 << INCOMING
-        places = self.log.places()
-        lost = [id_ for id_, row, version, acks in places if acks & bit and found.get(row) != version]
-        gained = [id_ for id_, row, version, acks in places if not acks & bit and found.get(row) == version]
+    def reconcile(self, found: Inventory, column: int) -> int:
+        """Its inventory: as Ledger.reconcile."""
+        gained, lost = self.log.differing(found, INCOMING)
         self._acks.remove(lost)
         self._acks.add(gained)
         self.has += len(gained) - len(lost)
@@ -84,8 +83,7 @@ class Incoming:
     @property
     def total(self) -> int:
         """Stripes that it will have."""
-        rows = self._ledger.rows
-        return rows.total - rows.free
+        return self.rows.total - self.rows.free
 
     def seconds_left(self, now: float) -> int | None:
         """At the rate since this process began; None: too little is known."""

@@ -5,9 +5,10 @@ used again. All changes go into the transaction of the next commit; nothing here
 """
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from coopfs.core.cache import Cache
+from coopfs.core.inventory import Inventory
 from coopfs.core.meta import extend_chain
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum
@@ -95,28 +96,34 @@ class Ledger:
 
     # --- the columns ----------------------------------------------------------------------------------------------
 
-    def ack(self, ids: Sequence[int], column: int) -> None:
+    def ack(self, ids: Iterable[int], column: int) -> None:
         """A column has these stripes on stable storage."""
+        counted = self._count(ids, column)
+        for id_, _ in counted:
+            self.slots.put(id_, column)
+        if counted:
+            self._advance()
+
+    def _count(self, ids: Iterable[int], column: int) -> list[tuple[int, int]]:
+        """Acks that are news: (stripe, its mask from now on)."""
         masks = []
         for id_ in ids:
             mask = self.progress.ack(id_, column)
             if mask is None:
                 continue
             masks.append((id_, mask))
-            self.slots.put(id_, column)
             if mask.bit_count() == self.layout.n:
                 self.log.drop_meta_payload(id_)
             self._cache.judge(id_)
-        if masks:
-            self.log.set_acks(masks)
-            self._advance()
+        self.log.set_acks(masks)
+        return masks
 
-    def retract(self, ids: Sequence[int], column: int) -> None:
+    def retract(self, ids: Iterable[int], column: int) -> None:
         """A column lacks stripes that it acked (R7)."""
         self.log.set_acks(self._note_lost(ids, column))
         self.changed.notify()
 
-    def _note_lost(self, ids: Sequence[int], column: int) -> list[tuple[int, int]]:
+    def _note_lost(self, ids: Iterable[int], column: int) -> list[tuple[int, int]]:
         """(stripe, mask) of each."""
         masks = []
         for id_ in ids:
@@ -128,22 +135,16 @@ class Ledger:
             self._cache.judge(id_)
         return masks
 
-    def reconcile(self, found: Mapping[int, int], column: int) -> int:
-        """A column's inventory, row -> version: acks for what is not there are taken back, others are counted. How
-        many were taken back."""
-        bit = 1 << column
-        lost: list[int] = []
-        gained: list[int] = []
-        for id_, row, version, acks in self.log.places():
-            has = found.get(row) == version
-            if has and not acks & bit:
-                gained.append(id_)
-            elif acks & bit and not has:
-                lost.append(id_)
+    def reconcile(self, found: Inventory, column: int) -> int:
+        """A column's inventory: acks for what is not there are taken back, others are counted. How many were taken
+        back."""
+        gained, lost = self.log.differing(found, column)
         if lost:  # before anything is counted that could move the barrier
             self.retract(lost, column)
-        self.ack(gained, column)
+        counted = self._count(gained, column)
         self.slots.found(column, found)
+        if counted:
+            self._advance()
         return len(lost)
 
     def digest(self, column: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from coopfs.errors import NotAuthentic
+from coopfs.core.inventory import Inventory
 from coopfs.limits import INVENTORY_PAGE
 from coopfs.types import BlockStore, NodeKey, Partner
 
@@ -20,14 +20,9 @@ class Network(Protocol):
         """Wait until a partner that was reached is not up any more."""
 
 
-async def read_inventory(session: BlockStore) -> dict[int, int]:
-    """Row -> version of every slot ever written, 0 for a torn or rotten one. PartnerAway; NotAuthentic: the partner's
-    pages make no sense."""
-    found: dict[int, int] = {}
-    row = 0
-    while page := await session.inventory(row, INVENTORY_PAGE):
-        found.update((slot.row, slot.version) for slot in page)
-        if page[-1].row < row:
-            raise NotAuthentic("a partner sends an inventory that goes backwards")
-        row = page[-1].row + 1
+async def read_inventory(session: BlockStore, rows: int) -> Inventory:
+    """The inventory of a store of a disk with so many rows. PartnerAway; NotAuthentic: its pages make no sense."""
+    found = Inventory(rows)
+    while page := await session.inventory(found.next_row, INVENTORY_PAGE):
+        found.add(page)
     return found

@@ -4,6 +4,7 @@ import logging
 
 import trio
 
+from coopfs.core.inventory import Inventory
 from coopfs.core.master import StorePlace
 from coopfs.errors import PeerError
 from coopfs.limits import RECONNECT_MIN
@@ -17,12 +18,14 @@ logger = logging.getLogger(__name__)
 class Reader:
     """The reader's side of one column (fetcher.Source).
 
-    claim: that of a takeover. Its sessions are a writer's, so that no store is looked at before it is claimed (R13).
+    rows: of the disk; claim: that of a takeover. Its sessions are a writer's, so that no store is looked at before it
+    is claimed (R13).
     """
 
     def __init__(
-        self, number: int, place: StorePlace, disk: DiskId, network: Network, claim: Claim | None = None
+        self, number: int, place: StorePlace, rows: int, disk: DiskId, network: Network, claim: Claim | None = None
     ) -> None:
+        self._rows = rows
         self.number = number
         self.place = place
         self.session: BlockStore | None = None
@@ -53,12 +56,12 @@ class Reader:
             while self.session is None and self.trouble is None:
                 await self.changed.wait()
 
-    async def inventory(self) -> dict[int, int] | None:
-        """Row -> version of every intact slot that the partner claims; None: it did not answer."""
+    async def inventory(self) -> Inventory | None:
+        """What the partner says its slots hold; None: it did not answer."""
         if self.session is None:
             return None
         try:
-            return await read_inventory(self.session)
+            return await read_inventory(self.session, self._rows)
         except PeerError as bad:
             self.trouble = str(bad)
             return None

@@ -8,8 +8,9 @@
 5. if something newer than T may have been held, say so and ask.
 """
 
+import heapq
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import trio
 from coopfs.core import meta, records
 from coopfs.core.geometry import shard_capacity
 from coopfs.core.header import Header
+from coopfs.core.inventory import Inventory
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import PRIMARY, LayoutPlaces
 from coopfs.core.meta import MetaHead, extend_chain
@@ -56,7 +58,7 @@ class State:
 def readers_of(places: LayoutPlaces, disk: DiskId, network: Network, claim: Claim | None = None) -> list[Reader]:
     """One for every store, by column, then those of spare stores. claim: as Reader has it."""
     stores = (*enumerate(places.primaries), *places.spares)
-    return [Reader(number, store, disk, network, claim) for number, store in stores]
+    return [Reader(number, store, places.rows, disk, network, claim) for number, store in stores]
 
 
 def _number(reader: Reader, n: int) -> int:
@@ -130,8 +132,8 @@ class Recovery:
         raise NotRestorable(f"no whole state was found: {'; '.join(doubts) or self._missing()}")
 
     async def _ask_all(self) -> Answers:
-        slots: dict[int, dict[int, int]] = {}
-        spares: dict[int, dict[int, int]] = {}
+        slots: dict[int, Inventory] = {}
+        spares: dict[int, Inventory] = {}
 
         async def ask(number: int, reader: Reader) -> None:
             self._sessions[number] = reader.session
@@ -176,11 +178,11 @@ class Recovery:
         rebuild = Rebuild(directory / DATABASE)
         try:
             newest, chain = await self._replay(end, rebuild)
-            named = rebuild.stripes()
-            lacking = answers.lacks(stripe.place for stripe in named)
+            lacking = answers.lacks(stripe.place for stripe in rebuild.stripes())
             if lacking is not None:
                 raise ContentUnavailable(f"row {lacking.row} does not have {self._layout.k} blocks of its version")
-            await self._open_doubtful([stripe for stripe in named if answers.is_doubtful(stripe.place)], newest.held)
+            doubtful = (stripe for stripe in rebuild.stripes() if answers.is_doubtful(stripe.place))
+            await self._open(_worth_opening(doubtful, newest.held))
             facts = {
                 "next_ino": newest.next_ino,
                 "next_stripe": newest.next_stripe + rebuild.metas,
@@ -193,13 +195,8 @@ class Recovery:
             rebuild.close()
         return State(end, newest.group, newest.time, chain, directory, doubt)
 
-    async def _open_doubtful(self, doubtful: Sequence[Named], held: int) -> None:
-        """Claims are no proof. What was held when the END was sealed has blocks to spare, and the floor below it; what
-        is younger may hang on one false claim, so it is opened. Of the others those with the least tags are: tags are
-        known to nobody who could prepare for that. ContentUnavailable: a stripe does not open."""
-        young = [stripe for stripe in doubtful if stripe.born > held][:RESTORE_YOUNG]
-        others = sorted(set(doubtful) - set(young), key=lambda stripe: stripe.tag)[:RESTORE_SPOT]
-        chosen = young + others
+    async def _open(self, chosen: Sequence[Named]) -> None:
+        """ContentUnavailable: a stripe does not open."""
         for first in range(0, len(chosen), READ_AHEAD_STRIPES):
             self._watch("opening stripes that few partners claim", first, len(chosen))
             await self._fetch_all([(stripe.place, stripe.tag) for stripe in chosen[first : first + READ_AHEAD_STRIPES]])
@@ -215,7 +212,7 @@ class Recovery:
         wanted, total = [end], 0
         while wanted:
             for place, stripe in zip(wanted, await self._fetch_all([(p, None) for p in wanted]), strict=True):
-                head, found = self._open(place, stripe)
+                head, found = self._read(place, stripe)
                 if newer is None:
                     self._voids.learn(head)
                     chain = extend_chain(head.chain, stripe.header.tag)
@@ -254,6 +251,23 @@ class Recovery:
             raise first_of(group) from None
         return [fetched[place] for place, _ in wanted]
 
-    def _open(self, place: Place, stripe: Fetched) -> tuple[MetaHead, list[records.Record]]:
+    def _read(self, place: Place, stripe: Fetched) -> tuple[MetaHead, list[records.Record]]:
         head, encoded = meta.decode(self._keys, stripe.header.kind, place, b"".join(stripe.data))
         return head, list(records.decode_all(encoded))
+
+
+def _worth_opening(doubtful: Iterable[Named], held: int) -> list[Named]:
+    """Claims are no proof. What was held when the END was sealed has blocks to spare, and the floor below it; what is
+    younger may hang on one false claim, so it is opened. Of the others those with the least tags are: tags are known
+    to nobody who could prepare for that. doubtful: newest first; held: group."""
+    young: list[Named] = []
+
+    def others() -> Iterator[Named]:
+        for stripe in doubtful:
+            if stripe.born > held and len(young) < RESTORE_YOUNG:
+                young.append(stripe)
+            else:
+                yield stripe
+
+    least = heapq.nsmallest(RESTORE_SPOT, others(), key=lambda stripe: stripe.tag)
+    return young + least

@@ -93,7 +93,7 @@ def check_ledger(owner: Owner) -> None:
     """What the ledger says of blocks, rows and acks is what the partners have."""
     ledger = owner.own.ledger
     full = (1 << ledger.layout.n) - 1
-    places = ledger.log.places()
+    places = list(ledger.log.places())
     stores = [site.host.stores for site in owner.world.sites]
     for id_, row, version, acks in places:
         if acks != full:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
-from coopfs.core.master import Floor, StorePlace
+from coopfs.core.master import Floor, LayoutPlaces
 from coopfs.core.newest import Answers
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum, Reach
@@ -22,7 +22,7 @@ from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network
 from coopfs.tasks.reader import Reader
-from coopfs.tasks.recovery import Recovery
+from coopfs.tasks.recovery import Recovery, readers_of
 from coopfs.tasks.rehold import Rehold
 from coopfs.tasks.writer import Writer
 from coopfs.types import Claim, DiskId, NodeKey, Place
@@ -204,10 +204,10 @@ def a_takeover_looks_before_it_claims() -> Iterator[None]:
     async def nobody_is_asked(self: Claiming, node: NodeKey, claim: Claim, answers: Any) -> None:
         answers.granted.add(node)
 
-    def reader(number: int, place: StorePlace, disk: DiskId, network: Network, claim: Claim) -> Reader:
-        return Reader(number, place, disk, network)
+    def readers(places: LayoutPlaces, disk: DiskId, network: Network, claim: Claim) -> list[Reader]:
+        return readers_of(places, disk, network)
 
-    with patch.object(Claiming, "_ask", nobody_is_asked), patch.object(takeover, "Reader", reader):
+    with patch.object(Claiming, "_ask", nobody_is_asked), patch.object(takeover, "readers_of", readers):
         yield
 
 
