@@ -51,6 +51,7 @@ from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network
 from coopfs.tasks.pace import HeldPace
 from coopfs.tasks.recaller import Recaller
+from coopfs.tasks.reclaimer import Reclaimer
 from coopfs.tasks.rehold import Rehold
 from coopfs.tasks.replacing import Replacing
 from coopfs.tasks.retirer import Retirer
@@ -109,6 +110,7 @@ class OwnDisk:
         coder = Coder(self.keys, layout, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)
         self._writer = Writer(self.keys, layout, self.ledger, coder, self.columns.stores, self.committer.commit)
         self._cleaner = Cleaner(self.ledger, coder, self._writer.in_hand)
+        self._reclaimer = Reclaimer(self.local.metadata, self.committer.hurry)
         self._retirer = Retirer(self.ledger, self.local.metadata, self.space, self.committer.hurry)
         content = RemoteContent(self.log, self._fetcher, self.local.stage, nursery)
         may_append = self.committer.until_may_append
@@ -182,6 +184,7 @@ class OwnDisk:
         """Commit and stream until cancelled. What stops either is told in `trouble`; the other goes on."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._until_trouble, self.committer.run)
+            nursery.start_soon(self._until_trouble, self._reclaimer.run)
             nursery.start_soon(self._until_trouble, self._stream)
 
     async def _until_trouble(self, work: Callable[[], Awaitable[None]]) -> None:

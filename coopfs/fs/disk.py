@@ -45,6 +45,7 @@ class Disk:
         for node in self.metadata.nodes.orphans():
             if not self.handles.in_use(node.ino):
                 self.metadata.bury(node)
+        self.metadata.stripes.bury_empty()
 
     def open(self, node: Node, flags: int, privileged: bool) -> int:
         """The handle of an open file or directory. OutOfSpace, EROFS: O_TRUNC is refused."""

@@ -49,6 +49,14 @@ class Files:
         self._tree = tree
         self._acls = acls
 
+    def make_way(self, ino: int, end: int) -> bool:
+        """Whether a write up to `end` may come now. False: much that was cut off before is in its way, and a slice of
+        that was dropped: ask again."""
+        if self._extents.has_way(ino, end):
+            return True
+        self._metadata.reclaim_from(ino)
+        return False
+
     def write(self, handle: Handle, offset: int, content: Sequence[Portion]) -> int:
         """Returns the bytes written: all. EFBIG."""
         node = self._tree.node(handle.ino)

@@ -202,6 +202,8 @@ class Handlers(pyfuse3.Operations):
     async def write(self, fh: int, off: int, buf: bytes) -> int:
         handle = self.disk.handles.get(fh)
         content = await self.disk.compressor.portions(handle.ino, buf)
+        while not self.disk.files.make_way(handle.ino, off + len(buf)):
+            await trio.lowlevel.checkpoint()
         if not self._committer.may_append(len(buf)):
             await self._committer.until_may_append(len(buf))
         written = self.disk.files.write(handle, off, content)

@@ -2,14 +2,16 @@
 
 Extents of a file never overlap; what none covers is a hole. Every change returns by how much the bytes kept alive
 (units.Run.charge) grew, for the inode's row, and tells `Images` which keys changed and `Stripes` which bytes came to
-life or died.
+life or died. What is dropped at once is bounded; the rest of it lies in graves (graves.py), and nobody sees it.
 """
 
 from collections.abc import Sequence
 
 from coopfs.core.records import Extent
 from coopfs.core.units import CHARGE, Run
+from coopfs.limits import EXTENTS_AT_ONCE, MAX_GRAVES
 from coopfs.local.database import Database
+from coopfs.local.graves import NOWHERE, Graves
 from coopfs.local.images import Images
 from coopfs.local.stripes import Stripes
 from coopfs.local.totals import Totals
@@ -20,16 +22,22 @@ BACKWARDS = (
     "SELECT offset, length, stripe, at, stored, raw, skip, codec FROM extents WHERE ino = ? AND offset < ?"
     " ORDER BY offset DESC"
 )
+FIRST = (
+    f"SELECT offset, length, stripe, {CHARGE} FROM extents WHERE ino = ? AND offset >= ? AND offset < ? ORDER BY offset"
+)
+Row = tuple[int, int, int, int]  # of those: offset, length, stripe, charge
 
 
 class Extents:
-    """The extents table."""
+    """The extents table. at_once: extents that one operation drops itself."""
 
     def __init__(self, database: Database, images: Images, stripes: Stripes, totals: Totals) -> None:
         self._db = database
         self._images = images
         self._totals = totals
         self._stripes = stripes
+        self.graves = Graves(database)
+        self.at_once = EXTENTS_AT_ONCE
 
     def runs(self, ino: int, start: int, end: int) -> list[Run]:
         """The extents that overlap bytes start..end-1, ascending."""
@@ -38,7 +46,7 @@ class Extents:
     def _touching(self, ino: int, start: int, end: int) -> list[Run]:
         """Extents with offset < end that reach byte `start` - 1 at least, ascending."""
         found = []
-        rows = self._db.read(BACKWARDS, (ino, end))
+        rows = self._db.read(BACKWARDS, (ino, min(end, self.graves.start(ino))))
         for row in rows:
             if row[0] + row[1] < start:
                 break
@@ -50,6 +58,7 @@ class Extents:
     def write(self, ino: int, pieces: Sequence[Extent]) -> int:
         """Let these adjacent pieces replace whatever was in their range. Returns bytes kept alive more than before."""
         start, end = pieces[0].offset, pieces[-1].end
+        gained = self._clear_way(ino, end)
         touching = self._touching(ino, start, end)
         old = touching[1:] if touching and touching[0].end == start else touching
         after: list[Run] = []  # what there is from now on, from the extent that ends where the pieces begin
@@ -64,7 +73,7 @@ class Extents:
                 after[-1] = joined
         if old and old[-1].end > end:
             after.append(old[-1].part(end, old[-1].end))
-        return self._change(ino, touching, after)
+        return gained + self._change(ino, touching, after)
 
     def _change(self, ino: int, before: Sequence[Run], after: Sequence[Run]) -> int:
         """Let these runs take the place of those. Returns bytes kept alive more than before."""
@@ -90,7 +99,7 @@ class Extents:
 
     def cut(self, ino: int, size: int, born: int) -> int:
         """Drop everything at or after `size`. Returns bytes kept alive more than before (negative or 0)."""
-        gained = self._drop(ino, size)
+        gained = self._drop(ino, size) if size < self.graves.start(ino) else 0
         straddling = self.runs(ino, size - 1, size) if size else []
         if straddling and straddling[0].end > size:
             gained += self._change(ino, straddling, [straddling[0].part(straddling[0].offset, size)])
@@ -101,24 +110,56 @@ class Extents:
         """A dead inode's extents go; its burial covers their images."""
         self._drop(ino, 0)
 
-    def _drop(self, ino: int, size: int) -> int:
-        lost = self._db.read(
-            f"SELECT stripe, sum({CHARGE}), sum(length) FROM extents WHERE ino = ? AND offset >= ? GROUP BY stripe",
-            (ino, size),
-        ).fetchall()
-        if not lost:
+    def has_way(self, ino: int, end: int) -> bool:
+        """Whether a write up to `end` has to drop no more than `at_once` extents of content that was cut off before."""
+        start = self.graves.start(ino)
+        return start >= end or len(self._first(ino, start, end)) <= self.at_once
+
+    def drop_some(self, ino: int) -> int:
+        """Drop the next `at_once` extents of a grave. Returns bytes kept alive more than before (negative or 0)."""
+        return self._drop(ino, self.graves.start(ino))
+
+    def _clear_way(self, ino: int, end: int) -> int:
+        """Drop what lies in a grave before `end`: something new comes there."""
+        start = self.graves.start(ino)
+        if start >= end:
             return 0
-        for stripe, charge, length in lost:
+        gained = self._forget(ino, self._db.read(FIRST, (ino, start, end)).fetchall(), end)
+        self.graves.dig(ino, end)
+        return gained
+
+    def _drop(self, ino: int, start: int) -> int:
+        """Drop extents from `start` on; if there are many, the rest comes into a grave."""
+        rows = self._first(ino, start, NOWHERE)
+        if len(rows) <= self.at_once:
+            self.graves.fill(ino)
+            return self._forget(ino, rows, NOWHERE)
+        end = rows.pop()[0]
+        self.graves.dig(ino, end)
+        return self._forget(ino, rows, end)
+
+    def _first(self, ino: int, start: int, end: int) -> list[Row]:
+        """The first extents from `start` on, one more than may be dropped at once."""
+        limit = self.at_once + 1 if ino in self.graves or len(self.graves) < MAX_GRAVES else -1
+        return self._db.read(f"{FIRST} LIMIT ?", (ino, start, end, limit)).fetchall()
+
+    def _forget(self, ino: int, rows: Sequence[Row], end: int) -> int:
+        """These are all from the first of them up to `end`. Returns bytes kept alive more than before."""
+        if not rows:
+            return 0
+        total = 0
+        for _, length, stripe, charge in rows:
             self._stripes.live(stripe, -charge)
             self._stripes.saved -= length - charge
-        count = self._db.write("DELETE FROM extents WHERE ino = ? AND offset >= ?", (ino, size)).rowcount
-        total = sum(int(charge) for _, charge, _ in lost)
-        self._totals.extents(-count, -total)
+            total += charge
+        self._db.write("DELETE FROM extents WHERE ino = ? AND offset >= ? AND offset < ?", (ino, rows[0][0], end))
+        self._totals.extents(-len(rows), -total)
         return -total
 
     def stripes_of(self, ino: int) -> list[int]:
         """The stripes that hold bytes of this file."""
-        return [stripe for (stripe,) in self._db.read("SELECT DISTINCT stripe FROM extents WHERE ino = ?", (ino,))]
+        query = "SELECT DISTINCT stripe FROM extents WHERE ino = ? AND offset < ?"
+        return [stripe for (stripe,) in self._db.read(query, (ino, self.graves.start(ino)))]
 
 
 def _run(e: Extent) -> Run:

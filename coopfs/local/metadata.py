@@ -102,6 +102,22 @@ class Metadata:
         self.totals.inode(node.target, -1)
         self.images.bury(node.ino, node.born)
 
+    def reclaim(self) -> bool:
+        """Drop a slice of the extents in graves, which nobody sees any more: an inode's `stored`, and the life of
+        stripes, follow. False: there was none."""
+        ino = self.extents.graves.first()
+        if ino is None:
+            return False
+        self.reclaim_from(ino)
+        return True
+
+    def reclaim_from(self, ino: int) -> None:
+        """Drop a slice of an inode's grave."""
+        gained = self.extents.drop_some(ino)
+        node = self.nodes.find(ino)
+        if node is not None:
+            self.nodes.put(node._replace(stored=node.stored + gained))
+
     def prepare(self, stage: Stage) -> list[int]:
         """Put all that was marked into the transaction.
 
@@ -110,7 +126,9 @@ class Metadata:
         if not self.changed:
             return []
         never_sent = self.stripes.flush(stage.filling)
-        if self.images.pending:
+        if not self.images.pending:
+            self.nodes.flush()
+        else:
             self.images.materialise()
             self._images_before = self.totals.images
             self.groups.note_change(self.group, self._clock() // SECOND, self._group_bytes(stage))

@@ -55,8 +55,9 @@ class Retirement:
                 metadata.names.changed_link(a, b)
             case Type.EXTENT if self._is_newest("extents", "ino", "offset", a, b, group):
                 assert isinstance(b, int)
-                self._stamp("extents", "offset", a, b)
-                metadata.images.mark_extent(a, b)
+                if b < metadata.extents.graves.start(a):
+                    self._stamp("extents", "offset", a, b)
+                    metadata.images.mark_extent(a, b)
             case Type.XATTR if self._is_newest("xattrs", "ino", "name", a, b, group):
                 assert isinstance(b, bytes)
                 self._stamp("xattrs", "name", a, b)

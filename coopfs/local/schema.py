@@ -6,7 +6,7 @@ and what has still to be sent.
 """
 
 APPLICATION_ID = 0x636F6670  # "cofp": tells our file from any other SQLite database
-SCHEMA_VERSION = 5  # of this machine's files only; never sent
+SCHEMA_VERSION = 6  # of this machine's files only; never sent
 
 TABLES = """
 -- Facts of the disk: one row each, by name. Numbers the filesystem keeps: next_ino, next_stripe, clock (the highest
@@ -64,6 +64,12 @@ CREATE TABLE extents (
     changed INTEGER NOT NULL,   -- group of its newest image, unless it lies at offset 0
     PRIMARY KEY (ino, offset)
 ) WITHOUT ROWID;
+
+-- Files whose extents at or after an offset are gone for everybody, but not from the table yet (local/graves).
+CREATE TABLE graves (
+    ino    INTEGER PRIMARY KEY, -- of an inode that is gone, or was cut
+    offset INTEGER NOT NULL
+);
 
 CREATE TABLE xattrs (
     ino   INTEGER NOT NULL,

@@ -49,6 +49,12 @@ class Stripes:
         """So many bytes of it are named by extents more (negative: less) than before."""
         self._changed[stripe] = self._changed.get(stripe, 0) + by
 
+    def bury_empty(self) -> None:
+        """Let die what no extent names: a log may end between the death of a large file and that of its stripes."""
+        query = f"SELECT id FROM stripes WHERE kind = {Kind.DATA:d} AND died IS NULL AND row IS NOT NULL AND live <= 0"
+        for (stripe,) in self._db.read(query).fetchall():
+            self.live(stripe, 0)
+
     @property
     def pending(self) -> bool:
         """Whether bytes came to life or died since the last flush."""

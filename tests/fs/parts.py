@@ -50,6 +50,12 @@ def open_disk(directory: Path, clock: Clock | None = None) -> Disk:
     return Disk(LocalDisk(directory, clock or ticking()), AllowAll(), NoPartners(), state_of)
 
 
+def drop_slowly(disk: Disk, seed: int) -> None:
+    """Let operations on files of two extents or more dig graves, for every other seed."""
+    if seed % 2:
+        disk.metadata.extents.at_once = 1
+
+
 def commit(disk: Disk) -> None:
     """What the committer does, without waiting for the disk."""
     never_sent = disk.metadata.prepare(disk.stage)

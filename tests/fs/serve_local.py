@@ -19,6 +19,7 @@ from coopfs.fs.ports import Content
 from coopfs.limits import DEFAULT_BLOCK_SIZE
 from coopfs.local.disk import LocalDisk, create_disk
 from coopfs.tasks.committer import Committer
+from coopfs.tasks.reclaimer import Reclaimer
 from tests.fs.parts import AllowAll, NoPartners, state_of
 
 FACTS = {"epoch": 1, "k": 6, "shard_length": DEFAULT_BLOCK_SIZE - 128}
@@ -55,6 +56,7 @@ async def serve(directory: Path, mountpoint: Path, gate: Path | None) -> None:
     committer = Committer(local.metadata, local.stage, lambda group: None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(committer.run)
+        nursery.start_soon(Reclaimer(local.metadata, committer.hurry).run)
         if partners is not None:
             nursery.start_soon(partners.open_in_time)
         async with trio.open_nursery() as mount:

@@ -8,8 +8,9 @@ import pytest
 
 from coopfs.errors import StateError
 from tests.fs.operations import Chooser, OurSide
-from tests.fs.parts import close_group, commit, new_disk, open_disk, ticking
+from tests.fs.parts import close_group, commit, drop_slowly, new_disk, open_disk, ticking
 from tests.fs.shapes import shape_of_ours
+from tests.local.test_images import check_counters
 
 STEPS = 150
 
@@ -24,6 +25,7 @@ def test_a_copy_taken_at_any_moment_opens_as_of_the_last_commit(seed: int, tmp_p
     ours = OurSide(new_disk(directory, clock=clock))
     committed = shape_of_ours(ours)
     for step in range(STEPS):
+        drop_slowly(ours.disk, seed)
         ours.apply(chooser.next())
         chance = random.random()
         if chance < 0.1:
@@ -40,6 +42,12 @@ def test_a_copy_taken_at_any_moment_opens_as_of_the_last_commit(seed: int, tmp_p
             assert shape_of_ours(after) == committed, f"seed {seed} step {step}"
             assert not after.disk.metadata.nodes.orphans()
             _goes_on(after)
+            while after.disk.metadata.reclaim():
+                pass
+            commit(after.disk)
+            check_counters(after.disk)
+            ownerless = "SELECT * FROM extents WHERE ino NOT IN (SELECT ino FROM inodes)"
+            assert not after.disk.database.read(ownerless).fetchall()
             after.disk.close()
     ours.disk.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.fs.operations import ROOT, Chooser, OurSide, RealSide, shrinking
-from tests.fs.parts import Clock, close_group, commit, new_disk, open_disk, ticking
+from tests.fs.parts import Clock, close_group, commit, drop_slowly, new_disk, open_disk, ticking
 from tests.fs.shapes import Shape, shape_of_ours, shape_of_real
 
 STEPS = 250
@@ -66,6 +66,9 @@ def test_every_operation_answers_and_leaves_the_same(seed: int, tmp_path: Path, 
     ours.chown((), os.geteuid(), os.getegid())
     before = shape_of_real(tmp_path / "real"), shape_of_ours(ours)
     for step in range(STEPS):
+        drop_slowly(ours.disk, seed)
+        if random.random() < 0.1:
+            ours.disk.metadata.reclaim()
         operation = shrinking(chooser.next()) if compresses else chooser.next()
         where = f"seed {seed} step {step}: {operation!r:.200}"
         assert ours.apply(operation) == real.apply(operation), where

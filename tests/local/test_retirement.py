@@ -13,7 +13,7 @@ from coopfs.local.log import Log, Sealed
 from coopfs.local.retirement import Retirement
 from coopfs.types import Kind, Place, make_version
 from tests.fs.operations import Chooser, OurSide
-from tests.fs.parts import close_group, commit, new_disk, open_disk, ticking
+from tests.fs.parts import close_group, commit, drop_slowly, new_disk, open_disk, ticking
 from tests.local.test_images import groups_of, newest_images, tables_of
 
 STEPS = 300
@@ -64,6 +64,7 @@ def test_what_is_left_of_the_log_is_the_disk(seed: int, tmp_path: Path) -> None:
     chain = Chain(ours.disk)
     retired = 0
     for step in range(STEPS):
+        drop_slowly(ours.disk, seed)
         ours.apply(chooser.next())
         match random.randrange(20):
             case 0:
@@ -74,6 +75,8 @@ def test_what_is_left_of_the_log_is_the_disk(seed: int, tmp_path: Path) -> None:
                 chain.seal()
             case 4 | 5 | 6 if chain.log.live_metas():
                 retired += chain.retirement.step(random.randrange(1, 12))
+            case 8:
+                ours.disk.metadata.reclaim()
             case 7 if random.random() < 0.3:
                 commit(ours.disk)
                 if chain.log.live_metas() and random.random() < 0.5:

@@ -89,6 +89,7 @@ class Owner:
         own.ledger.changed = _Watched(self._look)
         self._look()
         self._limit_cache(own.local.stage)
+        own.local.metadata.extents.at_once = 1  # so that files of two extents are dropped in slices
         self.side = OurSide(own.disk)
         self.side.evicted = self._evicted
         if self.world.compresses and self._starts % 3 < 2:
