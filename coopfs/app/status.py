@@ -105,7 +105,7 @@ def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:
 
 
 def _describe_column(column: Column, own: OwnDisk, damage: Mapping[str, int]) -> dict[str, Any]:
-    missing = sum(1 for _ in own.ledger.progress.missing(column.number))
+    missing = own.ledger.progress.count_missing(column.number)
     return {
         "column": column.number,
         "partner": column.place.name,

@@ -4,21 +4,13 @@ Fed with seals, acks, retractions, deaths and the columns away; asked for the ba
 complete are kept here, so memory grows with what is under way, not with the disk.
 """
 
+import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
+from coopfs.core.pending import Pending, PendingStripes
 from coopfs.core.quorum import Quorum, Reach
-
-
-@dataclass(slots=True)
-class Pending:
-    """A sealed stripe that some column lacks. died: the group that killed it, None while it lives."""
-
-    id: int
-    born: int
-    died: int | None
-    acks: int
 
 
 class Progress:
@@ -32,8 +24,9 @@ class Progress:
         self.sealed = sealed
         self._oldest = oldest
         self.away = 0
-        self._pending: dict[int, Pending] = {}
+        self._pending = PendingStripes()
         self._groups: Counter[int] = Counter()  # born -> stripes pending
+        self._oldest_groups: list[int] = []  # a heap of these groups, and of some that are complete
         self._unsafe: defaultdict[int, set[int]] = defaultdict(set)  # born -> ids that are not safe
 
     # --- what happened --------------------------------------------------------------------------------------------
@@ -41,37 +34,39 @@ class Progress:
     def add(self, id_: int, born: int, died: int | None, acks: int) -> None:
         """A stripe was sealed, or is about to be found lacking blocks after all."""
         assert id_ not in self._pending
-        self._pending[id_] = Pending(id_, born, died, acks)
+        pending = Pending(id_, born, died, acks)
+        if not self._groups[born]:
+            heapq.heappush(self._oldest_groups, born)
         self._groups[born] += 1
-        self._judge(self._pending[id_])
+        self._put(pending)
 
     def ack(self, id_: int, column: int) -> int | None:
         """A column has the stripe on stable storage. The new mask, or None if that was known."""
         pending = self._pending.get(id_)
         if pending is None or pending.acks >> column & 1:
             return None
-        pending.acks |= 1 << column
-        self._judge(pending)
+        pending = self._put(replace(pending, acks=pending.acks | 1 << column))
         if pending.acks.bit_count() >= self.quorum.n:
             self._forget(pending)
         return pending.acks
 
     def retract(self, id_: int, column: int) -> int:
         """A column lacks a pending stripe that it acked. The new mask."""
-        pending = self._pending[id_]
-        pending.acks &= ~(1 << column)
-        self._judge(pending)
-        return pending.acks
+        pending = self._pending.get(id_)
+        assert pending is not None
+        return self._put(replace(pending, acks=pending.acks & ~(1 << column))).acks
 
     def die(self, id_: int, group: int) -> None:
         """The last live byte of a stripe died in `group`."""
-        if id_ in self._pending:
-            self._pending[id_].died = group
+        pending = self._pending.get(id_)
+        if pending is not None:
+            self._pending.put(replace(pending, died=group))
 
     def release(self, id_: int) -> None:
         """The row of a dead stripe was given back: nobody needs its blocks any more."""
-        if id_ in self._pending:
-            self._forget(self._pending[id_])
+        pending = self._pending.get(id_)
+        if pending is not None:
+            self._forget(pending)
 
     def seal_group(self, group: int) -> None:
         """All stripes of `group`, its END included, have been added."""
@@ -79,11 +74,12 @@ class Progress:
         self.sealed = group
 
     def set_away(self, away: int) -> None:
-        """The columns in A have changed: every pending stripe is judged again."""
-        if away != self.away:
-            self.away = away
-            for pending in self._pending.values():
-                self._judge(pending)
+        """The columns in A have changed: every pending stripe is judged again that this may matter for."""
+        before, self.away = self.away, away
+        for acks in self._pending.masks():
+            if self._is_safe(acks, before) != self._is_safe(acks, away):
+                for pending in self._pending.with_acks(acks):
+                    self._judge(pending)
 
     def advance(self) -> int:
         """The barrier, moved on as far as what is safe now allows. It never moves back (R7)."""
@@ -105,32 +101,37 @@ class Progress:
 
     def is_endangered(self, id_: int) -> bool:
         """No further loss may hit a sealed stripe: its margin is 0, or less."""
-        return (self._acks(id_) & ~self.away).bit_count() <= self.quorum.k
+        return self._outside(self._acks(id_)) <= self.quorum.k
 
-    def endangered(self) -> list[int]:
+    def endangered(self) -> Iterator[int]:
         """The stripes below target that the held state names, and whose margin is 0 or less; fewest blocks first."""
-        found = [p for p in self._pending.values() if self._is_named(p) and self.is_endangered(p.id)]
-        return [p.id for p in sorted(found, key=lambda p: ((p.acks & ~self.away).bit_count(), p.id))]
+        masks = [acks for acks in self._pending.masks() if self._outside(acks) <= self.quorum.k]
+        return (p.id for p in self._pending.by_worth(masks, self._outside) if self._is_named(p))
 
     def is_written(self, group: int) -> bool:
         """Every stripe born in `group` that was added so far is written."""
         return all(
-            self.quorum.reach(self._pending[id_].acks, self.away) >= Reach.WRITTEN
-            for id_ in self._unsafe.get(group, ())
+            self.quorum.reach(self._acks(id_), self.away) >= Reach.WRITTEN for id_ in self._unsafe.get(group, ())
         )
 
     def complete(self) -> int:
         """The newest group up to which every stripe lies on all columns."""
-        return min(min(self._groups, default=self.sealed + 1) - 1, self.sealed)
+        return min(self._oldest_groups[0] - 1, self.sealed) if self._oldest_groups else self.sealed
 
-    def all_pending(self) -> Iterable[Pending]:
-        """The stripes below target."""
-        return self._pending.values()
+    def all_pending(self) -> Iterator[Pending]:
+        """The stripes below target, the least redundant first."""
+        return self._pending.by_worth(self._pending.masks(), int.bit_count)
 
     def missing(self, column: int) -> Iterator[Pending]:
-        """The stripes that a column lacks."""
-        bit = 1 << column
-        return (p for p in self._pending.values() if not p.acks & bit)
+        """The stripes that a column lacks, least redundant first, then oldest first."""
+        return self._pending.by_worth(self._without(column), int.bit_count)
+
+    def count_missing(self, column: int) -> int:
+        """How many these are."""
+        return sum(count for acks, count in self._pending.masks().items() if not acks >> column & 1)
+
+    def _without(self, column: int) -> list[int]:
+        return [acks for acks in self._pending.masks() if not acks >> column & 1]
 
     def has_caught_up(self, column: int) -> bool:
         """The column has acked every live stripe up to the barrier."""
@@ -138,15 +139,17 @@ class Progress:
 
     def margin(self) -> int:
         """Further losses that the held state survives now."""
-        held = (p.acks for p in self._pending.values() if self._is_named(p))
         everything_else = self.quorum.n - (self.away.bit_count()) - self.quorum.k
-        pending = self.quorum.margin(held, self.away)
-        return everything_else if pending is None else min(pending, everything_else)
+        if not self._oldest_groups or self._oldest_groups[0] > self.barrier:
+            return everything_else  # the held state names none of them
+        for acks in sorted(self._pending.masks(), key=self._outside):
+            if any(map(self._is_named, self._pending.with_acks(acks))):
+                return min(self._outside(acks) - self.quorum.k, everything_else)
+        return everything_else
 
     def reach_of(self, ids: Iterable[int]) -> Reach:
         """The least reach of these sealed stripes."""
-        known = (self._pending[i].acks for i in ids if i in self._pending)
-        return min((self.quorum.reach(acks, self.away) for acks in known), default=Reach.COMPLETE)
+        return min((self.quorum.reach(self._acks(i), self.away) for i in ids), default=Reach.COMPLETE)
 
     @property
     def pending(self) -> int:
@@ -166,14 +169,29 @@ class Progress:
     def _is_held(self, group: int) -> bool:
         """Every stripe that the state at the end of `group` names is safe; those before it are held already."""
         return not any(
-            born <= group and ((died := self._pending[id_].died) is None or died > group)
-            for born, ids in self._unsafe.items()
-            for id_ in ids
+            born <= group and not self._died_by(id_, group) for born, ids in self._unsafe.items() for id_ in ids
         )
+
+    def _died_by(self, id_: int, group: int) -> bool:
+        pending = self._pending.get(id_)
+        assert pending is not None
+        return pending.died is not None and pending.died <= group
+
+    def _outside(self, acks: int) -> int:
+        """Acks that count."""
+        return (acks & ~self.away).bit_count()
+
+    def _is_safe(self, acks: int, away: int) -> bool:
+        return self.quorum.reach(acks, away) >= Reach.HELD
+
+    def _put(self, pending: Pending) -> Pending:
+        self._pending.put(pending)
+        self._judge(pending)
+        return pending
 
     def _judge(self, pending: Pending) -> None:
         ids = self._unsafe[pending.born]
-        if self.quorum.reach(pending.acks, self.away) < Reach.HELD:
+        if not self._is_safe(pending.acks, self.away):
             ids.add(pending.id)
         else:
             ids.discard(pending.id)
@@ -181,10 +199,11 @@ class Progress:
             del self._unsafe[pending.born]
 
     def _forget(self, pending: Pending) -> None:
-        del self._pending[pending.id]
+        self._pending.remove(pending.id)
         self._groups[pending.born] -= 1
-        if not self._groups[pending.born]:
-            del self._groups[pending.born]
+        oldest = self._oldest_groups
+        while oldest and not self._groups[oldest[0]]:
+            del self._groups[heapq.heappop(oldest)]
         if pending.born in self._unsafe:
             self._unsafe[pending.born].discard(pending.id)
             if not self._unsafe[pending.born]:

@@ -4,8 +4,8 @@ The writer seals, the columns ack and retract, the filesystem kills; from that f
 used again. All changes go into the transaction of the next commit; nothing here waits.
 """
 
-import heapq
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from coopfs.core.cache import Cache
 from coopfs.core.inventory import Inventory
@@ -46,7 +46,7 @@ class Ledger:
         self._forget_content = forget_content
         self.progress = Progress(Quorum(layout.k, layout.m), log.barrier, log.newest_sealed(), log.rehold)
         for stripe in log.below((1 << layout.n) - 1):
-            self.progress.add(stripe.id, stripe.born, stripe.died, stripe.acks)
+            self.progress.add(*stripe)
         self._cache = cache
         cache.may_go = self.may_go
         cache.judge_all()
@@ -153,12 +153,8 @@ class Ledger:
 
     def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
         """Stripes that a column lacks, least redundant first, then oldest first."""
-        missing = (
-            (pending.acks.bit_count(), pending.id)
-            for pending in self.progress.missing(column)
-            if not under_way(pending.id)
-        )
-        return [id_ for _, id_ in heapq.nsmallest(CLEANER_BATCH, missing)]
+        missing = (pending.id for pending in self.progress.missing(column) if not under_way(pending.id))
+        return list(islice(missing, CLEANER_BATCH))
 
     def another_store(self, gained: Sequence[int], lost: Sequence[int], column: int) -> None:
         """Another store is the column's, as the log has it already: in its acks, digest and remains."""

@@ -6,6 +6,7 @@ here then. When so many columns are away that everything is endangered, the newe
 """
 
 import logging
+from itertools import islice
 
 import trio
 
@@ -38,8 +39,8 @@ class Recaller:
         progress, log = self._ledger.progress, self._ledger.log
         if self._ledger.layout.m == 0 or not self._has_room():
             return []
-        below = [id_ for id_ in progress.endangered() if id_ not in self._cache]
-        found = [id_ for id_ in below[: 4 * RECALL_BATCH] if log.is_data(id_)][:RECALL_BATCH]
+        below = islice((id_ for id_ in progress.endangered() if id_ not in self._cache), 4 * RECALL_BATCH)
+        found = [id_ for id_ in below if log.is_data(id_)][:RECALL_BATCH]
         if not found and progress.margin() <= 0:
             newest = log.newest_data(len(self._cache) + RECALL_BATCH)
             found = [id_ for id_ in newest if id_ not in self._cache and progress.is_endangered(id_)][:RECALL_BATCH]
