@@ -52,9 +52,9 @@ RECALL_INTERVAL = 5.0  # seconds between looks for endangered content that is no
 RECALL_BATCH = 16  # stripes fetched back in one look, so that more endangered ones come first soon
 
 # --- memory of the pipeline (P6) ----------------------------------------------------------------------------------
-COLUMN_QUEUE = 8  # blocks queued to one partner, two runs; a slower one is left to the cleaner
-PUT_RUN = 4  # puts that one round of a column sends and waits for together: 1 MiB of 256 KiB blocks
-PUTS_IN_FLIGHT = 8  # unanswered puts per partner: covers 8 x 256 KiB = 2 MiB, 160 Mbit/s at 100 ms round trip
+COLUMN_QUEUE = 8  # blocks queued to one partner, one run; a slower one is left to the cleaner
+PUT_RUN = 8  # puts that one round of a column sends and waits for together: 2 MiB of 256 KiB blocks
+PUTS_IN_FLIGHT = 8  # unanswered puts per partner: 2 MiB, so 160 Mbit/s at 100 ms round trip
 FETCH_BYTES = 16 * MIB  # bytes of decoded stripes that a reader keeps where no cache takes them, or one stripe
 READERS = 64  # stripes that readers turned to last: so many may read sequentially at once
 READ_AHEAD_STRIPES = 4  # stripes fetched ahead of a sequential reader
@@ -117,7 +117,7 @@ MAX_LINKS_PER_PEER = 8  # connections of one peer key: a node, its restore views
 
 # --- partner's side (R15) -----------------------------------------------------------------------------------------
 INDEX_ENTRY = 64  # bytes: a power of two, so that no entry straddles two sectors
-PUT_GATHER = 0.05  # seconds that a put waits for those that are arriving behind it: 1 MiB at 160 Mbit/s
+PUT_GATHER = 0.1  # seconds that a run of puts has to arrive in, to be stored together: 2 MiB at 160 Mbit/s
 PUT_BATCH = 64  # puts covered by one fdatasync
 MAX_DISKS_PER_PEER = 16  # disks one partner may keep here; each can cost 2 master blocks, 128 KiB of node.sqlite
 MAX_STORES_PER_DISK = 64  # stores one partner may keep here for one disk: one per layout column, with room for resizing
@@ -168,7 +168,7 @@ AWAY_CHECK = 5.0  # seconds between looks whether a column has been unreachable 
 CLEANER_INTERVAL = 1.0  # seconds between looks for missing blocks: what a returned partner waits at the most
 WALK_REST = 10  # looks between two walks over all stripes for what a new store lacks: 0.3 s with 2.5 x 10^6 rows
 CLEANER_BATCH = 256  # stripes taken in one look, so that new, more endangered ones come first soon
-WRITER_RUNS = 2  # runs of PUT_RUN stripes under way, one coded, one sealed: 2 x 4 x 2 MiB beside the columns' queues
+WRITER_RUNS = 2  # runs of PUT_RUN stripes under way, one coded, one sealed: 2 x 8 x 2 MiB beside the columns' queues
 META_CHAIN_MAX = 4096  # places in a whole-chain list: 64 KiB of a meta stripe; older ones stand in older lists
 CONTROL_QUEUE = 64  # waiting connections, and progress lines of one that reads slowly
 FORMAT_TIMEOUT = 60.0  # seconds that `format` waits for all partners to be reached

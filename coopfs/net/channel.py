@@ -16,16 +16,16 @@ from dataclasses import dataclass
 import trio
 
 from coopfs.core.identity import Identity, noise_public
-from coopfs.core.wire.frames import EnvelopeDecoder, Flag, Frame, FrameDecoder, envelopes, plaintexts
+from coopfs.core.wire.frames import EnvelopeDecoder, Envelopes, Flag, Frame, FrameDecoder, enveloped
 from coopfs.core.wire.message_map import Fields
 from coopfs.core.wire.message_types import MessageType
 from coopfs.core.wire.messages import encode_request
 from coopfs.core.wire.node_requests import Goodbye, Hello
-from coopfs.core.wire.noise import Handshake, Role, Transport
+from coopfs.core.wire.noise import TAG_SIZE, Handshake, Role, Transport
 from coopfs.core.wire.session import Session, Standing, negotiate
 from coopfs.errors import PartnerAway, ProtocolError, Refused
 from coopfs.limits import GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT, KIB
-from coopfs.types import NodeKey
+from coopfs.types import NodeKey, Octets
 
 RECEIVE_SIZE = 512 * KIB  # bytes asked of the stream at once: a whole block and more, if it is there
 
@@ -39,7 +39,7 @@ class LocalNode:
     random_bytes: Callable[[int], bytes]
 
 
-class _Envelopes:
+class _Stream:
     """Noise messages over a stream. Every way in which a stream can end is PartnerAway."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
@@ -48,14 +48,10 @@ class _Envelopes:
         self._decoder = EnvelopeDecoder()
         self._ready: deque[memoryview] = deque()
 
-    @property
-    def inside(self) -> bool:
-        """Whether another message is here, or its beginning."""
-        return bool(self._ready) or self._decoder.inside
-
-    async def send(self, messages: list[bytes]) -> None:
+    async def send(self, data: Octets) -> None:
+        """Messages behind their lengths."""
         try:
-            await self.stream.send_all(envelopes(messages))
+            await self.stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise PartnerAway("the connection broke") from None
 
@@ -78,39 +74,40 @@ class Channel:
     peer: its node key; dialled: whether this side opened the connection.
     """
 
-    def __init__(self, envelopes: _Envelopes, transport: Transport, peer: NodeKey, dialled: bool) -> None:
+    def __init__(self, envelopes: _Stream, transport: Transport, peer: NodeKey, dialled: bool) -> None:
         self.peer = peer
         self.dialled = dialled
-        self._envelopes = envelopes
+        self._stream = envelopes
         self._transport = transport
+        self._sealed = Envelopes()
         self._decoder = FrameDecoder()
         self._ready: deque[Frame] = deque()
 
     @property
     def heard(self) -> float:
         """trio time of the newest bytes from the peer."""
-        return self._envelopes.heard
-
-    @property
-    def inside(self) -> bool:
-        """Whether another frame is here, or its beginning."""
-        return bool(self._ready) or self._decoder.inside or self._envelopes.inside
+        return self._stream.heard
 
     async def send(self, *frames: Frame) -> None:
         """PartnerAway if the connection ended. A cancelled send leaves the channel unusable."""
-        cipher = self._transport.send
-        await self._envelopes.send([cipher.encrypt(piece) for frame in frames for piece in plaintexts(frame)])
+        await self._stream.send(self._sealed.seal(frames, self._transport.send))
 
     async def receive(self) -> Frame:
         """The next frame. PartnerAway if the connection ended, ProtocolError for bytes that are no frame."""
         while not self._ready:
-            message = await self._envelopes.receive()
-            self._ready.extend(self._decoder.feed(self._transport.receive.decrypt(message)))
+            message = await self._stream.receive()
+            size = len(message) - TAG_SIZE
+            body = self._decoder.space(size)
+            if body is None:
+                self._ready.extend(self._decoder.feed(self._transport.receive.decrypt(message)))
+            else:
+                self._transport.receive.decrypt_into(message, body)
+                self._ready.extend(self._decoder.filled(size))
         return self._ready.popleft()
 
     async def close(self) -> None:
         """End the connection at once; idempotent."""
-        await trio.aclose_forcefully(self._envelopes.stream)
+        await trio.aclose_forcefully(self._stream.stream)
 
     async def dismiss(self, reason: str) -> None:
         """Say goodbye, if that is quick, and close. Only while no other task sends."""
@@ -122,9 +119,9 @@ class Channel:
 async def initiate(stream: trio.abc.Stream, node: LocalNode, expected: NodeKey) -> tuple[Channel, Session]:
     """The dialler's side. PartnerAway, or ProtocolError: among others if the node that answers is not `expected`."""
 
-    async def shake(wire: _Envelopes) -> tuple[Channel, Session]:
+    async def shake(wire: _Stream) -> tuple[Channel, Session]:
         handshake = Handshake(Role.INITIATOR, node.identity.noise_private, node.random_bytes(32))
-        await wire.send([handshake.write()])
+        await wire.send(enveloped(handshake.write()))
         payload = handshake.read(bytes(await wire.receive()))
         # Before message 3, so that a wrong node does not learn who called.
         peer = _proved(payload, handshake)
@@ -132,7 +129,7 @@ async def initiate(stream: trio.abc.Stream, node: LocalNode, expected: NodeKey) 
             raise ProtocolError(
                 f"another node answers at this address: {peer.hex()[:16]}..., expected {expected.hex()[:16]}..."
             )
-        await wire.send([handshake.write(node.identity.key)])
+        await wire.send(enveloped(handshake.write(node.identity.key)))
         channel = Channel(wire, handshake.finish(), peer, dialled=True)
         return channel, await _greet(channel, node.hello, Standing.PARTNER)
 
@@ -145,11 +142,11 @@ async def respond(
     """The listener's side. authorize: the standing of a node by its key.
     PartnerAway, ProtocolError."""
 
-    async def shake(wire: _Envelopes) -> tuple[Channel, Session]:
+    async def shake(wire: _Stream) -> tuple[Channel, Session]:
         handshake = Handshake(Role.RESPONDER, node.identity.noise_private, node.random_bytes(32))
         if handshake.read(bytes(await wire.receive())):
             raise ProtocolError("the first handshake message carries a payload")
-        await wire.send([handshake.write(node.identity.key)])
+        await wire.send(enveloped(handshake.write(node.identity.key)))
         peer = _proved(handshake.read(bytes(await wire.receive())), handshake)
         channel = Channel(wire, handshake.finish(), peer, dialled=False)
         return channel, await _greet(channel, node.hello, authorize(peer))
@@ -158,11 +155,11 @@ async def respond(
 
 
 async def _in_time(
-    stream: trio.abc.Stream, shake: Callable[[_Envelopes], Awaitable[tuple[Channel, Session]]]
+    stream: trio.abc.Stream, shake: Callable[[_Stream], Awaitable[tuple[Channel, Session]]]
 ) -> tuple[Channel, Session]:
     try:
         with trio.fail_after(HANDSHAKE_TIMEOUT):
-            return await shake(_Envelopes(stream))
+            return await shake(_Stream(stream))
     except BaseException as error:
         await trio.aclose_forcefully(stream)
         if isinstance(error, trio.TooSlowError):

@@ -54,7 +54,9 @@ class RemoteStore:
 
     async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:
         assert all(len(write.data) <= MAX_BLOCK_SIZE for write in writes)
-        outcomes = await self._link.request_all([Put(self._number, w.row, w.version, w.data) for w in writes])
+        following = range(len(writes) - 1, -1, -1)
+        puts = [Put(self._number, w.row, w.version, w.data, n) for w, n in zip(writes, following, strict=True)]
+        outcomes = await self._link.request_all(puts)
         return [outcome if isinstance(outcome, PeerError) else None for outcome in outcomes]
 
     async def get(self, row: int) -> StoredBlock | None:

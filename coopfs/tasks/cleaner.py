@@ -9,7 +9,7 @@ import logging
 import trio
 
 from coopfs.errors import ContentUnavailable
-from coopfs.limits import CLEANER_BATCH, CLEANER_INTERVAL
+from coopfs.limits import CLEANER_BATCH, CLEANER_INTERVAL, PUT_RUN
 from coopfs.tasks.coder import Coder
 from coopfs.tasks.column import Column, Parcel
 from coopfs.tasks.ledger import Ledger
@@ -29,10 +29,13 @@ class Cleaner:
     async def run(self, column: Column) -> None:
         """Keep one store clean for ever."""
         while True:
-            for stripe in self._worst(column):
+            worst = self._worst(column)
+            for start in range(0, len(worst), PUT_RUN):
+                await column.room()  # before the work: who stands still would have it done again and again
                 if column.session is None:
                     break
-                await self._repair(stripe, column)
+                parcels = [await self._repair(id_, column) for id_ in worst[start : start + PUT_RUN]]
+                await column.send([parcel for parcel in parcels if parcel is not None])
             await trio.sleep(CLEANER_INTERVAL)
 
     def _worst(self, column: Column) -> list[int]:
@@ -41,17 +44,18 @@ class Cleaner:
             return []
         return column.seat.lacking(column.number, lambda id_: id_ in self._in_hand or id_ in column.queued)
 
-    async def _repair(self, id_: int, column: Column) -> None:
+    async def _repair(self, id_: int, column: Column) -> Parcel | None:
+        """The block that the column lacks; None: it cannot be had now, or is not needed any more."""
         stripe = self._ledger.log.get(id_)
         if stripe is None:  # died for good meanwhile
-            return
+            return None
         try:
             coded, head = await self._coder.code_again(stripe)
         except ContentUnavailable as missing:
             if id_ not in self._given_up and len(self._given_up) < CLEANER_BATCH:
                 self._given_up.add(id_)
                 logger.warning("stripe %d cannot be repaired now: %s", id_, missing)
-            return
+            return None
         self._given_up.discard(id_)
         ((box,),) = await self._coder.boxes(((stripe, head, coded),), ((column.number, column.place),))
-        await column.send(Parcel(id_, stripe.place, box))
+        return Parcel(id_, stripe.place, box)

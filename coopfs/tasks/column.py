@@ -4,13 +4,12 @@
 2. compare digests, and where they differ the inventory: only now do blocks found there count, and acks for blocks
    that are not there are taken back (R7, R16); a store that is newer than this home stops everything before the first
    put (R6, R12);
-3. put what the writer and the cleaner queue, several at a time;
+3. put the runs of blocks that the writer and the cleaner queue, several at a time;
 4. when the connection ends: what was queued is forgotten, the cleaner will find it missing; begin again.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
@@ -88,7 +87,8 @@ class Column:
         self.seat = seat
         self._is_mine = is_mine
         self._stalled = False
-        self._send, self._receive = trio.open_memory_channel[Parcel](COLUMN_QUEUE)
+        self._moved = Signal()  # a run left the queue
+        self._send, self._receive = trio.open_memory_channel[Sequence[Parcel]](COLUMN_QUEUE // PUT_RUN)
 
     @property
     def away(self) -> bool:
@@ -127,26 +127,36 @@ class Column:
                 pause = min(2 * pause, RECONNECT_MAX)
             await trio.sleep(pause)
 
-    async def send(self, parcel: Parcel) -> None:
-        """Queue a block, waiting for room as long as this column moves. One that has stalled is left to the cleaner."""
-        if self.session is None or parcel.stripe in self.queued:
+    async def send(self, parcels: Sequence[Parcel]) -> None:
+        """Queue a run of at most PUT_RUN blocks, waiting for room as long as this column moves. One that has stalled is
+        left to the cleaner."""
+        run = [parcel for parcel in parcels if parcel.stripe not in self.queued]
+        if self.session is None or not run:
             return
-        self.queued.add(parcel.stripe)
+        self.queued.update(parcel.stripe for parcel in run)
         try:
-            self._send.send_nowait(parcel)
+            self._send.send_nowait(run)
         except trio.WouldBlock:
             with trio.move_on_after(0 if self._stalled else STALL_TIMEOUT) as waited:
-                await self._send.send(parcel)
+                await self._send.send(run)
             if waited.cancelled_caught:
                 self._stalled = True
-                self.queued.discard(parcel.stripe)
+                self.queued.difference_update(parcel.stripe for parcel in run)
+
+    async def room(self) -> None:
+        """Wait until a run could be queued at once, or nothing can be sent."""
+        await self._moved.wait_until(lambda: self.session is None or not self._is_full())
+
+    def _is_full(self) -> bool:
+        return self._send.statistics().current_buffer_used == COLUMN_QUEUE // PUT_RUN
 
     def _close(self, why: str) -> None:
         self.session = None
         self.trouble = why
         self.queued.clear()
         self._stalled = False
-        self._send, self._receive = trio.open_memory_channel[Parcel](COLUMN_QUEUE)
+        self._send, self._receive = trio.open_memory_channel[Sequence[Parcel]](COLUMN_QUEUE // PUT_RUN)
+        self._moved.notify()
         self.changed.notify()
 
     async def _work(self, partner: Partner, session: BlockStore) -> None:
@@ -180,8 +190,8 @@ class Column:
         raise first[0] if first else PartnerAway("the connection ended")
 
     async def _put_all(self, session: BlockStore) -> None:
-        async for first in self._receive:
-            run = [first, *self._more()]
+        async for run in self._receive:
+            self._moved.notify()
             outcomes = await session.put_many([Write(p.place.row, p.place.version, p.box) for p in run])
             stored = [parcel.stripe for parcel, refusal in zip(run, outcomes, strict=True) if refusal is None]
             self._stalled = False
@@ -189,12 +199,6 @@ class Column:
             for parcel, refusal in zip(run, outcomes, strict=True):
                 if refusal is not None:
                     await self._refused(session, parcel, refusal)
-
-    def _more(self) -> Iterator[Parcel]:
-        """What else is queued, as far as one run goes."""
-        with suppress(trio.WouldBlock):
-            for _ in range(PUT_RUN - 1):
-                yield self._receive.receive_nowait()
 
     def _take(self, stored: Sequence[int]) -> None:
         self.queued.difference_update(stored)

@@ -118,10 +118,9 @@ class Writer:
         headed.clear()
         stripes = [stripe for stripe, _ in sealed]
         sealed.clear()
-        for stripe, row in zip(stripes, boxes, strict=True):
-            for column, box in zip(columns, row, strict=True):
-                await column.send(Parcel(stripe.id, stripe.place, box))
-            self.in_hand.discard(stripe.id)
+        for column, row in zip(columns, zip(*boxes, strict=True), strict=True):
+            await column.send([Parcel(stripe.id, stripe.place, box) for stripe, box in zip(stripes, row, strict=True)])
+        self.in_hand.difference_update(stripe.id for stripe in stripes)
 
     # --- meta stripes ---------------------------------------------------------------------------------------------
 

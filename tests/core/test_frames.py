@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coopfs.core.wire.frames import EnvelopeDecoder, Flag, Frame, FrameDecoder, envelopes, plaintexts
+from coopfs.core.wire.frames import EnvelopeDecoder, Flag, Frame, FrameDecoder, enveloped, plaintexts
 from coopfs.core.wire.noise import MAX_PLAINTEXT
 from coopfs.errors import ProtocolError
 from coopfs.limits import DEFAULT_BLOCK_SIZE, MAX_BLOCK_SIZE, MAX_FRAME, MAX_MAP
@@ -84,7 +84,7 @@ def test_arbitrary_bytes_cause_protocol_errors_only(pieces: list[bytes]) -> None
 
 @given(st.lists(st.binary(max_size=90)), st.integers(1, 50))
 def test_envelopes_survive_any_cutting(messages: list[bytes], cut: int) -> None:
-    stream = envelopes(messages)
+    stream = b"".join(map(enveloped, messages))
     decoder = EnvelopeDecoder()
     received = [
         bytes(message) for start in range(0, len(stream), cut) for message in decoder.feed(stream[start : start + cut])

@@ -35,7 +35,7 @@ from coopfs.errors import (
     ProtocolError,
     Refused,
 )
-from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE, MAX_MAP, MAX_TEXT
+from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE, MAX_MAP, MAX_REQUESTS, MAX_TEXT
 from coopfs.types import (
     Claim,
     DiskId,
@@ -62,6 +62,7 @@ EXAMPLES: list[Request] = [
     Open(Opening(DISK, STORE, CLAIM, StoreSpec(100, 65536))),
     Close(3),
     Put(3, 7, VERSION, b"block"),
+    Put(3, 7, VERSION, b"block", 2),
     Get(3, 7),
     Inventory(3, 8, 100),
     ClaimEpoch(CLAIM),
@@ -106,6 +107,7 @@ GOLDEN_REQUESTS = [  # map of each example; bodies are what the example says
     ),
     "81a573746f726503",
     "83a573746f726503a3726f7707a776657273696f6ecf0001000000000005",
+    "84a573746f726503a3726f7707a776657273696f6ecf0001000000000005a46d6f726502",
     "82a573746f726503a3726f7707",
     "83a573746f726503a966697273745f726f7708a56c696d697464",
     (
@@ -236,6 +238,7 @@ def test_unknown_and_reserved_types_are_no_error(kind: int) -> None:
         (MessageType.GET, {"store": 3, "row": True}, b""),
         (MessageType.GET, {"store": 3, "row": 7}, b"body"),
         (MessageType.PUT, {"store": 3, "row": 7, "version": 1}, bytes(MAX_BLOCK_SIZE + 1)),
+        (MessageType.PUT, {"store": 3, "row": 7, "version": 1, "more": MAX_REQUESTS + 1}, b""),
         (MessageType.INVENTORY, {"store": 3, "first_row": 0, "limit": 0}, b""),
         (MessageType.INVENTORY, {"store": 3, "first_row": 0, "limit": INVENTORY_PAGE + 1}, b""),
         (MessageType.MASTER_GET, {"disk": b"short"}, b""),

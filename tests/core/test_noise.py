@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from noise.connection import Keypair, NoiseConnection  # type: ignore[import-untyped]
 
 from coopfs.core.identity import Identity, noise_public
-from coopfs.core.wire.noise import KEY_SIZE, MAX_PLAINTEXT, PROLOGUE, Handshake, Role, Transport
+from coopfs.core.wire.noise import KEY_SIZE, MAX_PLAINTEXT, PROLOGUE, TAG_SIZE, Handshake, Role, Transport
 from coopfs.errors import ProtocolError
 
 # Noise_XX_25519_AESGCM_SHA256 of the "cacophony" vectors, as published with rweather/noise-c and mcginty/snow.
@@ -127,6 +127,22 @@ def test_a_replayed_reordered_or_cut_message_is_refused() -> None:
     for size in range(16):
         with pytest.raises(ProtocolError):
             responder.receive.decrypt(first[:size])
+
+
+@given(st.binary(max_size=300))
+def test_messages_in_given_buffers_are_the_same(payload: bytes) -> None:
+    initiator, responder = shake(side(Role.INITIATOR), side(Role.RESPONDER))
+    other, _ = shake(side(Role.INITIATOR), side(Role.RESPONDER))
+    sealed = memoryview(bytearray(len(payload) + TAG_SIZE))
+    initiator.send.encrypt_into(payload, sealed)
+    assert sealed == other.send.encrypt(payload)
+    opened = memoryview(bytearray(len(payload)))
+    responder.receive.decrypt_into(sealed, opened)
+    assert opened == payload
+    with pytest.raises(ProtocolError):
+        responder.receive.decrypt_into(sealed, opened)
+    with pytest.raises(ProtocolError):
+        responder.receive.decrypt_into(sealed[: TAG_SIZE - 1], opened[:0])
 
 
 @pytest.mark.parametrize("point", [bytes(32), b"\x01" + bytes(31)])

@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MemoryReceiveStream, MemorySendStream, MockClock, memory_stream_pair
 
-from coopfs.core.wire.frames import Flag, Frame, envelopes
+from coopfs.core.wire.frames import Flag, Frame, enveloped
 from coopfs.core.wire.noise import Handshake, Role
 from coopfs.core.wire.session import Standing
 from coopfs.errors import PartnerAway, PeerError, ProtocolError
@@ -86,7 +86,7 @@ async def test_without_a_common_version_both_sides_say_so() -> None:
 
 async def test_a_slow_drip_ends_at_the_handshake_timeout(autojump_clock: MockClock) -> None:
     async def drip(stream: Stream) -> None:
-        for byte in envelopes([Handshake(Role.INITIATOR, b"s" * 32, b"e" * 32).write()]):
+        for byte in enveloped(Handshake(Role.INITIATOR, b"s" * 32, b"e" * 32).write()):
             await stream.send_all(bytes([byte]))
             await trio.sleep(HANDSHAKE_TIMEOUT / 9.5)
 
@@ -109,7 +109,7 @@ async def test_bytes_that_are_no_handshake(data: bytes) -> None:
 
 async def test_a_payload_in_the_first_message_is_refused() -> None:
     async def send(stream: Stream) -> None:
-        await stream.send_all(envelopes([Handshake(Role.INITIATOR, b"s" * 32, b"e" * 32).write(b"payload")]))
+        await stream.send_all(enveloped(Handshake(Role.INITIATOR, b"s" * 32, b"e" * 32).write(b"payload")))
 
     assert isinstance(await respond_to(send), ProtocolError)
 
@@ -117,10 +117,10 @@ async def test_a_payload_in_the_first_message_is_refused() -> None:
 async def as_dialler(stream: Stream, claimed: bytes, first_frame: bytes) -> None:
     """A dialler that speaks Noise well, and then says what it likes."""
     handshake = Handshake(Role.INITIATOR, node(2).identity.noise_private, b"e" * 32)
-    await stream.send_all(envelopes([handshake.write()]))
+    await stream.send_all(enveloped(handshake.write()))
     handshake.read(bytes(await stream.receive_some(1 << 16))[2:])
-    await stream.send_all(envelopes([handshake.write(claimed)]))
-    await stream.send_all(envelopes([handshake.finish().send.encrypt(first_frame)]))
+    await stream.send_all(enveloped(handshake.write(claimed)))
+    await stream.send_all(enveloped(handshake.finish().send.encrypt(first_frame)))
 
 
 async def test_a_node_key_of_somebody_else_is_refused() -> None:

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from coopfs.core.wire.answers import Answer, Done, Got
-from coopfs.core.wire.frames import Flag, Frame, envelopes
+from coopfs.core.wire.frames import Flag, Frame, enveloped
 from coopfs.core.wire.message_types import MessageType
 from coopfs.core.wire.messages import Request, decode_answer, encode_answer, encode_request
 from coopfs.core.wire.node_requests import Goodbye, Ping
@@ -18,6 +18,7 @@ from coopfs.limits import (
     KEEPALIVE_INTERVAL,
     KEEPALIVE_TIMEOUT,
     MAX_REQUESTS,
+    PUT_GATHER,
     PUTS_IN_FLIGHT,
     REQUEST_TIMEOUT,
 )
@@ -94,6 +95,29 @@ async def test_puts_that_come_while_others_are_stored_are_stored_together() -> N
             go_on.set()
         nursery.cancel_scope.cancel()
     assert [sorted(batch) for batch in batches] == [[0], [1, 2, 3]]
+
+
+async def test_a_run_of_puts_is_stored_as_one_if_it_arrives_in_time(autojump_clock: MockClock) -> None:
+    batches: list[list[int]] = []
+
+    class Disk:
+        async def handle(self, request: Request) -> Answer:
+            raise AssertionError
+
+        async def put_all(self, puts: Sequence[Put]) -> Sequence[Answer | CoopfsError]:
+            batches.append([put.row for put in puts])
+            return [Done()] * len(puts)
+
+    left, right = await channels(node(1), node(2))
+    far = Link(*right)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(far.run, Disk())
+        for row, more in ((0, 2), (1, 1), (2, 0), (3, 2), (4, 1)):
+            await left[0].send(encode_request(Put(0, row, 1, block(row), more), row))
+            await trio.sleep(PUT_GATHER / 4)
+        await trio.sleep(PUT_GATHER)
+        nursery.cancel_scope.cancel()
+    assert batches == [[0, 1, 2], [3, 4]], "who announces more than comes is not waited for"
 
 
 async def test_both_sides_ask_at_once() -> None:
@@ -287,7 +311,7 @@ async def test_bytes_that_do_not_decrypt_end_the_link(autojump_clock: MockClock)
     near, far = memory_stream_pair()
     left, _ = await handshake(near, far, node(1), node(2), everybody)
     link = Link(*left)
-    await far.send_all(envelopes([bytes(40)]))
+    await far.send_all(enveloped(bytes(40)))
     await link.run(OneByOne(silent))
     assert isinstance(link.error, ProtocolError)
     assert "does not authenticate" in str(link.error)

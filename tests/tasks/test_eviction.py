@@ -226,10 +226,10 @@ def test_a_warm_cache_is_used_after_a_restart(tmp_path: Path) -> None:
 
 def test_compaction_of_evicted_content_stays_within_the_cap(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
-        for number in range(60):
+        for number in range(150):
             await write(owner, b"%d" % number, 30_000)
         await settle(owner)
-        for number in range(60):
+        for number in range(150):
             if number % 3:
                 await owner.apply(("unlink", ((b"%d" % number,),)))
         sparse, _ = owner.own.ledger.log.live_data()

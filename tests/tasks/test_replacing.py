@@ -81,7 +81,7 @@ def test_another_partner_gets_a_column(tmp_path: Path, lost: bool) -> None:
 
 def test_it_goes_on_where_a_crash_left_it(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
-        for name in (b"a", b"b", b"c", b"d"):
+        for name in (b"%d" % number for number in range(10)):
             await group_of(owner, name, 50_000)
         await trio.sleep(SETTLED)
         site = await give(owner, 2)

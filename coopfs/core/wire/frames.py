@@ -6,26 +6,25 @@
 All numbers are big-endian; a frame's length counts what follows it. The plaintexts of the Noise messages of one
 direction are one stream: where a message ends means nothing to the frames in it.
 
-A block of 256 KiB is copied once on each side (the join of its ciphertexts, the join of its body); pieces of it are
-memoryviews until then. Whatever a length field says, it meets its bound before anything is kept for it.
+The bytes of a block are not copied: they are encrypted into what is sent, and decrypted into the body. Whatever a
+length field says, it meets its bound before anything is kept for it.
 """
 
 import struct
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from coopfs.core.wire.noise import MAX_PLAINTEXT
+from coopfs.core.wire.noise import MAX_PLAINTEXT, TAG_SIZE, CipherState
 from coopfs.errors import ProtocolError
 from coopfs.limits import MAX_FRAME, MAX_MAP
 from coopfs.types import Octets
 
 _HEAD = struct.Struct(">IBBII")
-_LENGTH = struct.Struct(">I")
 _ENVELOPE = struct.Struct(">H")
 HEAD_SIZE = _HEAD.size  # 14 bytes
-_FIXED = HEAD_SIZE - _LENGTH.size  # bytes of the head that the length counts
+ENVELOPE_SIZE = _ENVELOPE.size  # 2 bytes
+_FIXED = HEAD_SIZE - 4  # bytes of the head that the length counts
 
 
 class Flag(IntEnum):
@@ -48,7 +47,7 @@ class Frame:
     body: Octets = b""
 
 
-def plaintexts(frame: Frame) -> Iterator[bytes | memoryview]:
+def plaintexts(frame: Frame) -> Iterator[Octets]:
     """The frame as plaintexts of Noise messages: one if it fits, else its head and then slices of its body."""
     length = _FIXED + len(frame.map) + len(frame.body)
     assert len(frame.map) <= MAX_MAP
@@ -64,50 +63,75 @@ def plaintexts(frame: Frame) -> Iterator[bytes | memoryview]:
 
 
 class FrameDecoder:
-    """Plaintext bytes in, frames out. Holds at most one frame (MAX_FRAME) and what came with the last piece."""
+    """Plaintext bytes in, frames out. Holds one frame at the most (MAX_FRAME); its body is allocated when its head has
+    come."""
 
     def __init__(self) -> None:
-        self._pieces: deque[memoryview] = deque()
-        self.held = 0
+        self._start = bytearray()  # of the head or of the map, until it is whole
         self._head: tuple[int, int, int, int, int] | None = None
-
-    def feed(self, data: bytes) -> list[Frame]:
-        """The frames that `data` completes, in order. ProtocolError for a head that no frame can have."""
-        if data:
-            self._pieces.append(memoryview(data))
-            self.held += len(data)
-        frames = []
-        while (frame := self._next()) is not None:
-            frames.append(frame)
-        return frames
+        self._body: bytearray | None = None
+        self._map = b""
+        self._filled = 0  # bytes of the body
 
     @property
-    def inside(self) -> bool:
-        """Whether the beginning of another frame is here."""
-        return self._head is not None or self.held > 0
+    def held(self) -> int:
+        """Bytes of the frame that is not whole."""
+        return len(self._start) + len(self._map) + self._filled
 
-    def _next(self) -> Frame | None:
-        if self._head is None:
-            if self.held < HEAD_SIZE:
-                return None
-            self._head = _checked(_HEAD.unpack(self._take(HEAD_SIZE)))
-        length, kind, flag, request, map_length = self._head
-        if self.held < length - _FIXED:
+    def space(self, size: int) -> memoryview | None:
+        """Where the next `size` bytes belong, if they all are of the body that has begun: call `filled` when they are
+        there. None: `feed` them."""
+        if self._body is None or size > len(self._body) - self._filled:
             return None
-        self._head = None
-        return Frame(kind, Flag(flag), request, self._take(map_length), self._take(length - _FIXED - map_length))
+        return memoryview(self._body)[self._filled : self._filled + size]
 
-    def _take(self, size: int) -> bytes:
-        parts = []
-        self.held -= size
-        while size:
-            piece = self._pieces.popleft()
-            if len(piece) > size:
-                self._pieces.appendleft(piece[size:])
-                piece = piece[:size]
-            parts.append(piece)
-            size -= len(piece)
-        return b"".join(parts)
+    def filled(self, size: int) -> list[Frame]:
+        """The frame that these bytes complete, or none."""
+        self._filled += size
+        return self._whole()
+
+    def feed(self, data: Octets) -> list[Frame]:
+        """The frames that `data` completes, in order. ProtocolError for a head that no frame can have."""
+        view = memoryview(data)
+        frames: list[Frame] = []
+        while view:
+            view = self._take(view)
+            frames += self._whole()
+        return frames
+
+    def _take(self, view: memoryview) -> memoryview:
+        """Put the first bytes where they belong. What is left."""
+        if self._head is None:
+            view = self._gather(view, HEAD_SIZE)
+            if len(self._start) < HEAD_SIZE:
+                return view
+            self._head = _checked(_HEAD.unpack(self._start))
+            self._start.clear()
+        length, *_, map_length = self._head
+        if self._body is None:
+            view = self._gather(view, map_length)
+            if len(self._start) < map_length:
+                return view
+            self._map = bytes(self._start)
+            self._start.clear()
+            self._body = bytearray(length - _FIXED - map_length)
+        size = min(len(view), len(self._body) - self._filled)
+        memoryview(self._body)[self._filled : self._filled + size] = view[:size]
+        self._filled += size
+        return view[size:]
+
+    def _gather(self, view: memoryview, size: int) -> memoryview:
+        lacking = size - len(self._start)
+        self._start += view[:lacking]
+        return view[lacking:]
+
+    def _whole(self) -> list[Frame]:
+        if self._head is None or self._body is None or self._filled < len(self._body):
+            return []
+        _, kind, flag, request, _ = self._head
+        frame = Frame(kind, Flag(flag), request, self._map, self._body)
+        self._head, self._body, self._map, self._filled = None, None, b"", 0
+        return [frame]
 
 
 def _checked(head: tuple[int, int, int, int, int]) -> tuple[int, int, int, int, int]:
@@ -121,38 +145,71 @@ def _checked(head: tuple[int, int, int, int, int]) -> tuple[int, int, int, int, 
     return head
 
 
-def envelopes(messages: list[bytes]) -> bytes:
-    """Noise messages behind their lengths, as they go over the connection: one buffer, one system call."""
-    parts: list[bytes] = []
-    for message in messages:
-        parts += (_ENVELOPE.pack(len(message)), message)
-    return b"".join(parts)
+def enveloped(message: bytes) -> bytes:
+    """A Noise message behind its length, as it goes over the connection."""
+    return _ENVELOPE.pack(len(message)) + message
+
+
+class Envelopes:
+    """A buffer in which frames are encrypted as they go over the connection. It grows with the largest run of them."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def seal(self, frames: Sequence[Frame], cipher: CipherState) -> memoryview:
+        """The frames, encrypted: valid until the next call."""
+        pieces = [piece for frame in frames for piece in plaintexts(frame)]
+        size = sum(map(len, pieces)) + len(pieces) * (ENVELOPE_SIZE + TAG_SIZE)
+        if size > len(self._buffer):
+            self._buffer = bytearray(size)
+        sealed = memoryview(self._buffer)[:size]
+        at = 0
+        for piece in pieces:
+            end = at + ENVELOPE_SIZE + len(piece) + TAG_SIZE
+            _ENVELOPE.pack_into(sealed, at, end - at - ENVELOPE_SIZE)
+            cipher.encrypt_into(piece, sealed[at + ENVELOPE_SIZE : end])
+            at = end
+        return sealed
 
 
 class EnvelopeDecoder:
     """Connection bytes in, Noise messages out. Holds at most one message (65,537 bytes) between two pieces."""
 
     def __init__(self) -> None:
-        self._rest = b""
-
-    @property
-    def inside(self) -> bool:
-        """Whether the beginning of another message is here."""
-        return bool(self._rest)
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[memoryview]:
         """The Noise messages that `data` completes, in order. Every length is legal: two bytes are the bound."""
-        if self._rest:
-            data = self._rest + data
         view = memoryview(data)
         messages = []
-        start = 0
-        while len(data) - start >= _ENVELOPE.size:
-            (length,) = _ENVELOPE.unpack_from(data, start)
-            end = start + _ENVELOPE.size + length
-            if end > len(data):
-                break
-            messages.append(view[start + _ENVELOPE.size : end])
-            start = end
-        self._rest = data[start:]
+        if self._rest:  # only what was cut is put together, the others stay where they are
+            view = self._complete(view)
+            cut = _first_message(memoryview(bytes(self._rest)))
+            if cut is None:
+                return []
+            messages.append(cut)
+            self._rest.clear()
+        while (message := _first_message(view)) is not None:
+            messages.append(message)
+            view = view[ENVELOPE_SIZE + len(message) :]
+        self._rest += view
         return messages
+
+    def _complete(self, view: memoryview) -> memoryview:
+        """Add to the message that has begun, as far as it and the bytes go. What is left."""
+        for part in ("length", "content"):
+            size = ENVELOPE_SIZE if part == "length" else ENVELOPE_SIZE + _ENVELOPE.unpack_from(self._rest)[0]
+            lacking = max(0, size - len(self._rest))
+            self._rest += view[:lacking]
+            view = view[lacking:]
+            if len(self._rest) < size:
+                break
+        return view
+
+
+def _first_message(data: memoryview) -> memoryview | None:
+    """The message at the start, if it is whole."""
+    if len(data) < ENVELOPE_SIZE:
+        return None
+    end = ENVELOPE_SIZE + _ENVELOPE.unpack_from(data)[0]
+    return data[ENVELOPE_SIZE:end] if end <= len(data) else None

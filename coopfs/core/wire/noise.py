@@ -19,12 +19,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from coopfs.errors import ProtocolError
 from coopfs.limits import NOISE_MESSAGE
+from coopfs.types import Octets
 
 PROTOCOL_NAME = b"Noise_XX_25519_AESGCM_SHA256"
 PROLOGUE = b"coopfs 0"
 KEY_SIZE = 32
 TAG_SIZE = 16
 MAX_PLAINTEXT = NOISE_MESSAGE - TAG_SIZE  # bytes that one transport message can carry
+_NOT_AUTHENTIC = "a message from the peer does not authenticate"
 MAX_NONCE = (1 << 64) - 1  # reserved by the specification
 
 
@@ -56,21 +58,36 @@ class CipherState:
         self._nonce += 1
         return nonce
 
-    def encrypt(self, plaintext: bytes | memoryview, associated: bytes = b"") -> bytes:
+    def encrypt(self, plaintext: Octets, associated: bytes = b"") -> bytes:
         """At most MAX_PLAINTEXT bytes in, 16 bytes more out."""
         assert len(plaintext) <= MAX_PLAINTEXT
         return self._aead.encrypt(self._next_nonce(), plaintext, associated)
 
-    def decrypt(self, ciphertext: bytes | memoryview, associated: bytes = b"") -> bytes:
+    def encrypt_into(self, plaintext: Octets, into: memoryview) -> None:
+        """As `encrypt`, into TAG_SIZE bytes more than the plaintext has."""
+        assert len(plaintext) <= MAX_PLAINTEXT
+        self._aead.encrypt_into(self._next_nonce(), plaintext, b"", into)
+
+    def decrypt(self, ciphertext: Octets, associated: bytes = b"") -> bytes:
         """ProtocolError if the bytes are not the next message of the holder of the key."""
-        if not TAG_SIZE <= len(ciphertext) <= NOISE_MESSAGE:
-            raise ProtocolError(
-                f"an encrypted message of {len(ciphertext)} bytes is outside {TAG_SIZE}..{NOISE_MESSAGE}"
-            )
+        _check_length(ciphertext)
         try:
             return self._aead.decrypt(self._next_nonce(), ciphertext, associated)
         except InvalidTag:
-            raise ProtocolError("a message from the peer does not authenticate") from None
+            raise ProtocolError(_NOT_AUTHENTIC) from None
+
+    def decrypt_into(self, ciphertext: Octets, into: memoryview) -> None:
+        """As `decrypt`, into TAG_SIZE bytes less than the ciphertext has."""
+        _check_length(ciphertext)
+        try:
+            self._aead.decrypt_into(self._next_nonce(), ciphertext, b"", into)
+        except InvalidTag:
+            raise ProtocolError(_NOT_AUTHENTIC) from None
+
+
+def _check_length(ciphertext: Octets) -> None:
+    if not TAG_SIZE <= len(ciphertext) <= NOISE_MESSAGE:
+        raise ProtocolError(f"an encrypted message of {len(ciphertext)} bytes is outside {TAG_SIZE}..{NOISE_MESSAGE}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from coopfs.core.wire.message_map import U32, U64, Fields
 from coopfs.core.wire.message_types import ID_SIZE, MessageType, Wire, bounded, claim_map, parse_claim
-from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
+from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE, MAX_REQUESTS
 from coopfs.types import DiskId, Octets, Opening, StoreId, StoreSpec
 
 
@@ -69,16 +69,19 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """BlockStore.put; the block is the body."""
+    """BlockStore.put; the block is the body. more: puts to this store that follow at once, so that the partner can wait
+    for them and store the run together."""
 
     TYPE: ClassVar = MessageType.PUT
     store: int
     row: int
     version: int
     data: Octets
+    more: int = 0
 
     def wire(self) -> Wire:
-        return {"store": self.store, "row": self.row, "version": self.version}, self.data
+        place = {"store": self.store, "row": self.row, "version": self.version}
+        return {**place, "more": self.more or None}, self.data
 
     @classmethod
     def parse(cls, fields: Fields, body: Octets) -> Self:
@@ -87,6 +90,7 @@ class Put:
             row=fields.whole("row", U32),
             version=fields.whole("version", U64),
             data=bounded(body, MAX_BLOCK_SIZE),
+            more=fields.whole("more", MAX_REQUESTS) if fields.has("more") else 0,
         )
 
 
