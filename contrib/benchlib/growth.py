@@ -30,6 +30,7 @@ from rich.table import Table
 from coopfs.core.geometry import shard_capacity
 from coopfs.core.units import plain
 from coopfs.errors import ContentUnavailable
+from coopfs.fs.callers import ROOT
 from coopfs.fs.disk import Disk
 from coopfs.limits import DEFAULT_BLOCK_SIZE, GROUP_IMAGES, KIB, ROOT_INO
 from coopfs.local.disk import LocalDisk, create_disk
@@ -87,7 +88,7 @@ def _fill(disk: Disk, files: int) -> None:
     for number in range(files):
         if number % PER_DIRECTORY == 0:
             parent = tree.create(ROOT_INO, b"d%d" % (number // PER_DIRECTORY), directory, 0, 0).ino
-        handle = disk.open(tree.create(parent, b"f%d" % number, regular, 0, 0), 1, privileged=True)
+        handle = disk.open(tree.create(parent, b"f%d" % number, regular, 0, 0), 1, ROOT)
         disk.files.write(disk.handles.get(handle), 0, [plain(CONTENT)])
         disk.release(handle)
         if disk.metadata.images.count >= GROUP_IMAGES:

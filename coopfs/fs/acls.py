@@ -6,19 +6,16 @@ leaves to us what changes a mode and an ACL together. Modes change with ACLs in 
 
 import errno
 import stat
-from collections.abc import Callable
 
 from coopfs.core.acl import ACCESS, DEFAULT, PERMISSIONS, VERSION, Acl, Birth, Entry, born, checked, parse
 from coopfs.core.space import images_worth
 from coopfs.errors import InvalidAcl
+from coopfs.fs.callers import Caller
 from coopfs.fs.ports import Space
 from coopfs.fs.posix import PosixError
 from coopfs.limits import ACL_MAX, CACHED_NODES
 from coopfs.local.metadata import Metadata
 from coopfs.local.nodes import Node
-
-IsMember = Callable[[int], bool]
-"""Whether who asks is in the group with this gid, or may do as if it was."""
 
 
 class Acls:
@@ -38,7 +35,7 @@ class Acls:
             raise PosixError(errno.ENODATA)
         return value
 
-    def set(self, node: Node, name: bytes, value: bytes, is_member: IsMember) -> None:
+    def set(self, node: Node, name: bytes, value: bytes, caller: Caller) -> None:
         """EINVAL: no ACL; EACCES: a default ACL belongs to a directory. One that the mode can say becomes the mode."""
         entries = _parse(value)
         _check_kind(node)
@@ -52,7 +49,7 @@ class Acls:
             self._put(node, name, acl, node.mode)
         else:
             mode = node.mode & ~PERMISSIONS | acl.mode
-            if mode & stat.S_ISGID and not is_member(node.gid):
+            if mode & stat.S_ISGID and not caller.is_member(node.gid):
                 mode &= ~stat.S_ISGID
             self._put(node, name, None if acl.is_minimal else acl, mode)
 

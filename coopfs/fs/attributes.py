@@ -5,7 +5,8 @@ import stat
 
 from coopfs.core import acl
 from coopfs.core.space import images_worth
-from coopfs.fs.acls import Acls, IsMember
+from coopfs.fs.acls import Acls
+from coopfs.fs.callers import Caller
 from coopfs.fs.ports import Space, StateOf
 from coopfs.fs.posix import PosixError
 from coopfs.fs.tree import Tree
@@ -63,12 +64,12 @@ class Attributes:
     def list(self, ino: int) -> list[bytes]:
         return self._xattrs.names(self._tree.node(ino).ino)
 
-    def set(self, ino: int, name: bytes, value: bytes, flags: int, is_member: IsMember) -> None:
+    def set(self, ino: int, name: bytes, value: bytes, flags: int, caller: Caller) -> None:
         """flags: 0, CREATE (EEXIST: it is there) or REPLACE (ENODATA: it is not), which ACLs ignore, as in Linux.
         ENOSPC: too many names."""
         node = self._tree.node(ino)
         if name in acl.NAMES:
-            self._acls.set(node, name, value, is_member)
+            self._acls.set(node, name, value, caller)
             return
         self._check_change(node, name)
         if len(value) > XATTR_VALUE_MAX:

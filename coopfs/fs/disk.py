@@ -10,6 +10,7 @@ import os
 
 from coopfs.fs.acls import Acls
 from coopfs.fs.attributes import Attributes
+from coopfs.fs.callers import Caller
 from coopfs.fs.compressing import Compressor
 from coopfs.fs.files import Files
 from coopfs.fs.handles import Handle, Handles
@@ -47,11 +48,11 @@ class Disk:
                 self.metadata.bury(node)
         self.metadata.stripes.bury_empty()
 
-    def open(self, node: Node, flags: int, privileged: bool) -> int:
+    def open(self, node: Node, flags: int, caller: Caller) -> int:
         """The handle of an open file or directory. OutOfSpace, EROFS: O_TRUNC is refused."""
         if flags & os.O_TRUNC:
-            self.files.open_truncating(node, privileged)
-        return self.handles.open(Handle(node.ino, flags, privileged))
+            self.files.open_truncating(node, caller)
+        return self.handles.open(Handle(node.ino, flags, caller))
 
     def release(self, number: int) -> None:
         """Close a handle; an inode without a name goes with the last one."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from coopfs.core.space import images_worth
 from coopfs.core.units import Portion
 from coopfs.fs.acls import Acls
+from coopfs.fs.callers import Caller
 from coopfs.fs.handles import Handle
 from coopfs.fs.ports import Space
 from coopfs.fs.posix import PosixError
@@ -29,12 +30,6 @@ class Changes:
     size: int | None = None
     atime: int | None = None
     mtime: int | None = None
-
-
-def without_suid(mode: int) -> int:
-    """The mode after somebody else than root changed content, or anybody the owner (`man 2 chown`)."""
-    mode &= ~stat.S_ISUID
-    return mode & ~stat.S_ISGID if mode & stat.S_IXGRP else mode
 
 
 class Files:
@@ -74,7 +69,7 @@ class Files:
             at += len(portion.raw)
         gained = self._extents.write(node.ino, pieces)
         now, ctime = self._metadata.times()
-        mode = node.mode if handle.privileged else without_suid(node.mode)
+        mode = node.mode if handle.caller.is_root else handle.caller.strips(node.mode, node.gid)
         size = end if end > node.size else node.size
         self._metadata.put(node._replace(mode=mode, size=size, mtime=now, ctime=ctime, stored=node.stored + gained))
         return end - offset
@@ -94,12 +89,12 @@ class Files:
                 missing.append(lacking)
         return buffer, missing
 
-    def open_truncating(self, node: Node, privileged: bool) -> None:
+    def open_truncating(self, node: Node, caller: Caller) -> None:
         """O_TRUNC."""
-        self.set_attributes(node.ino, Changes(size=0), privileged)
+        self.set_attributes(node.ino, Changes(size=0), caller)
 
-    def set_attributes(self, ino: int, changes: Changes, privileged: bool) -> Node:
-        """chmod, chown, truncate, utimens in one. privileged: root asks, a cut leaves suid and sgid bits alone."""
+    def set_attributes(self, ino: int, changes: Changes, caller: Caller) -> Node:
+        """chmod, chown, truncate, utimens in one. A cut by root leaves suid and sgid bits alone."""
         node = self._tree.node(ino)
         if changes.size is not None:
             self._check_size(node, changes.size)
@@ -114,9 +109,9 @@ class Files:
         mode = node.mode
         if changes.size is not None:
             node = self._resize(node, changes.size, now)
-            mode = mode if privileged else without_suid(mode)
+            mode = mode if caller.is_root else caller.strips(mode, node.gid)
         if (changes.uid, changes.gid) != (None, None) and not stat.S_ISDIR(mode):
-            mode = without_suid(mode)
+            mode = caller.strips(mode, node.gid)
         if changes.mode is not None:
             mode = stat.S_IFMT(mode) | stat.S_IMODE(changes.mode)
         if acl is not None:

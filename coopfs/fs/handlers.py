@@ -8,7 +8,6 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import closing
-from functools import partial
 
 import pyfuse3
 import trio
@@ -16,7 +15,7 @@ from pyfuse3 import EntryAttributes, FileInfo, RequestContext
 
 from coopfs.errors import ContentUnavailable
 from coopfs.fs.boundary import modifies, reads
-from coopfs.fs.callers import ROOT_UID, is_member
+from coopfs.fs.callers import Caller
 from coopfs.fs.disk import Disk
 from coopfs.fs.entries import Entries, absent
 from coopfs.fs.files import Changes
@@ -124,7 +123,7 @@ class Handlers(pyfuse3.Operations):
             atime=attr.st_atime_ns if fields.update_atime else None,
             mtime=attr.st_mtime_ns if fields.update_mtime else None,
         )
-        return self._entry(self.disk.files.set_attributes(inode, changes, ctx.uid == ROOT_UID))
+        return self._entry(self.disk.files.set_attributes(inode, changes, Caller.of(ctx)))
 
     @reads
     async def getxattr(self, inode: int, name: bytes, ctx: RequestContext) -> bytes:
@@ -137,7 +136,7 @@ class Handlers(pyfuse3.Operations):
     @modifies
     async def setxattr(self, inode: int, name: bytes, value: bytes, ctx: RequestContext) -> None:
         """pyfuse3 has asked getxattr first when XATTR_CREATE or XATTR_REPLACE was given, without an await between."""
-        self.disk.attributes.set(inode, name, value, 0, partial(is_member, ctx))
+        self.disk.attributes.set(inode, name, value, 0, Caller.of(ctx))
 
     @modifies
     async def removexattr(self, inode: int, name: bytes, ctx: RequestContext) -> None:
@@ -164,14 +163,14 @@ class Handlers(pyfuse3.Operations):
         regular = stat.S_IFREG | stat.S_IMODE(mode)
         node = self.disk.tree.create(parent_inode, name, regular, ctx.uid, ctx.gid, ctx.umask)
         self.disk.attributes.note_incapable(node.ino)
-        handle = self.disk.open(node, flags & ~os.O_TRUNC, ctx.uid == ROOT_UID)
+        handle = self.disk.open(node, flags & ~os.O_TRUNC, Caller.of(ctx))
         self._committer.hurry()
         return FileInfo(fh=handle), self._entry(node)
 
     @modifies
     async def open(self, inode: int, flags: int, ctx: RequestContext) -> FileInfo:
         node = self.disk.tree.node(inode)
-        return FileInfo(fh=self.disk.open(node, flags, ctx.uid == ROOT_UID))
+        return FileInfo(fh=self.disk.open(node, flags, Caller.of(ctx)))
 
     @reads
     async def read(self, fh: int, off: int, size: int) -> bytes:
@@ -228,7 +227,7 @@ class Handlers(pyfuse3.Operations):
     @reads
     async def opendir(self, inode: int, ctx: RequestContext) -> int:
         node = self.disk.tree.directory(inode)
-        return self.disk.handles.open(Handle(node.ino, os.O_RDONLY, privileged=False))
+        return self.disk.handles.open(Handle(node.ino, os.O_RDONLY, Caller.of(ctx)))
 
     @reads
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:

@@ -3,14 +3,16 @@
 import os
 from dataclasses import dataclass
 
+from coopfs.fs.callers import Caller
+
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """One open file or directory. privileged: opened by root, whose writes leave suid and sgid bits alone."""
+    """One open file or directory. caller: who opened it; a request to write does not tell who writes."""
 
     ino: int
     flags: int
-    privileged: bool
+    caller: Caller
 
     @property
     def writable(self) -> bool:

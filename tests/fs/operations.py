@@ -17,6 +17,7 @@ from typing import Any
 
 from coopfs.core.acl import ACCESS, DEFAULT
 from coopfs.core.units import Portion, compress, plain
+from coopfs.fs.callers import Caller
 from coopfs.fs.disk import Disk
 from coopfs.fs.files import Changes
 from coopfs.fs.posix import PosixError
@@ -27,6 +28,7 @@ from tests.fs.acl_values import random_acl
 
 Operation = tuple[str, tuple[Any, ...]]
 ROOT = os.geteuid() == 0
+ME = Caller(os.geteuid(), os.getegid(), os.getpid())
 NAMES = [b"a", b"b", b"c", b"d", b"\xff\n", b"n" * 255, b"n" * 256]
 XATTRS = [b"user.one", b"user.two", b"user.three"] + ([b"trusted.four"] if ROOT else [])
 SPECIAL = [stat.S_IFIFO, stat.S_IFSOCK] + ([stat.S_IFCHR, stat.S_IFBLK] if ROOT else [])
@@ -284,7 +286,7 @@ class OurSide(Side):
     def open(self, number: int, path: tuple[bytes, ...], cut: bool) -> None:
         if number in self.handles or not stat.S_ISREG((node := self.resolve(path)).mode):
             return
-        self.handles[number] = self.disk.open(node, os.O_RDWR | (os.O_TRUNC if cut else 0), ROOT)
+        self.handles[number] = self.disk.open(node, os.O_RDWR | (os.O_TRUNC if cut else 0), ME)
 
     def close(self, number: int) -> None:
         if number in self.handles:
@@ -316,22 +318,22 @@ class OurSide(Side):
         if number in self.handles:
             now, _ = self.disk.metadata.times()
             ino = self.disk.handles.get(self.handles[number]).ino
-            self.disk.files.set_attributes(ino, Changes(size=size, mtime=now), ROOT)
+            self.disk.files.set_attributes(ino, Changes(size=size, mtime=now), ME)
 
     def truncate(self, path: tuple[bytes, ...], size: int) -> None:
-        self.disk.files.set_attributes(self.follow(path).ino, Changes(size=size), ROOT)
+        self.disk.files.set_attributes(self.follow(path).ino, Changes(size=size), ME)
 
     def chmod(self, path: tuple[bytes, ...], mode: int) -> None:
-        self.disk.files.set_attributes(self.follow(path).ino, Changes(mode=mode), ROOT)
+        self.disk.files.set_attributes(self.follow(path).ino, Changes(mode=mode), ME)
 
     def chown(self, path: tuple[bytes, ...], uid: int, gid: int) -> None:
-        self.disk.files.set_attributes(self.resolve(path).ino, Changes(uid=uid, gid=gid), ROOT)
+        self.disk.files.set_attributes(self.resolve(path).ino, Changes(uid=uid, gid=gid), ME)
 
     def utimens(self, path: tuple[bytes, ...], atime: int, mtime: int) -> None:
-        self.disk.files.set_attributes(self.resolve(path).ino, Changes(atime=atime, mtime=mtime), ROOT)
+        self.disk.files.set_attributes(self.resolve(path).ino, Changes(atime=atime, mtime=mtime), ME)
 
     def setxattr(self, path: tuple[bytes, ...], name: bytes, value: bytes, flags: int) -> None:
-        self.disk.attributes.set(self.resolve(path).ino, name, value, flags, lambda gid: ROOT)
+        self.disk.attributes.set(self.resolve(path).ino, name, value, flags, ME)
 
     def setacl(self, path: tuple[bytes, ...], name: bytes, value: bytes) -> None:
         self.setxattr(path, name, value, 0)

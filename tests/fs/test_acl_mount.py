@@ -3,13 +3,12 @@
 import os
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fs.operations import ROOT, masking
-from tests.fs.test_mount import Server
+from tests.fs.server import Server
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,17 +19,6 @@ pytestmark = [
 ALICE, BOB, STAFF, GUESTS = 1801, 1802, 1901, 1902
 NAMES = ("system.posix_acl_access", "system.posix_acl_default")
 TAR = "cd '{source}' && tar --acls -cf - . | tar -C '{target}' --acls -xpf -"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    for directory in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        directory.chmod(0o755)  # others must be able to reach the mount
-    server = Server(tmp_path)
-    server.start()
-    server.mountpoint.chmod(0o755)
-    yield server
-    server.clean_up()
 
 
 def tool(*command: str | Path) -> str:
@@ -85,8 +73,8 @@ def make_tree(top: Path) -> None:
         setfacl("-k", top / "forgets")
 
 
-def test_tools_see_what_they_see_on_ext4_and_carry_it(server: Server, tmp_path: Path) -> None:
-    source, made = tmp_path / "source", server.mountpoint / "made"
+def test_tools_see_what_they_see_on_ext4_and_carry_it(open_server: Server, open_place: Path) -> None:
+    source, made = open_place / "source", open_server.mountpoint / "made"
     for top in (source, made):
         top.mkdir()
         make_tree(top)
@@ -94,21 +82,21 @@ def test_tools_see_what_they_see_on_ext4_and_carry_it(server: Server, tmp_path: 
     assert f"user:{ALICE}:rwx" in "".join(wanted)
     assert getfacl(made) == wanted
     assert not os.listxattr(made / "bare"), "what the mode can say is no attribute"
-    copies = [server.mountpoint / name for name in ("rsync", "cp", "tar")]
+    copies = [open_server.mountpoint / name for name in ("rsync", "cp", "tar")]
     for copy in copies:
         copy.mkdir()
     tool("rsync", "-aHAX", f"{source}/", f"{copies[0]}/")
     tool("cp", "-a", f"{source}/.", copies[1])
     tool("sh", "-c", TAR.format(source=source, target=copies[2]))
     assert [getfacl(copy) for copy in copies] == [wanted] * 3
-    server.stop()
-    server.start()
+    open_server.stop()
+    open_server.start()
     assert [getfacl(copy) for copy in (made, *copies)] == [wanted] * 4
-    server.stop()
+    open_server.stop()
 
 
-def test_the_kernel_enforces_them_for_others(server: Server) -> None:
-    top = server.mountpoint / "top"
+def test_the_kernel_enforces_them_for_others(open_server: Server) -> None:
+    top = open_server.mountpoint / "top"
     top.mkdir(mode=0o700)
     (top / "letter").write_text("secret")
     (top / "letter").chmod(0o600)
@@ -124,11 +112,11 @@ def test_the_kernel_enforces_them_for_others(server: Server) -> None:
     assert not succeeds(ALICE, "setfacl -m u::rwx letter", top), "it is not hers"
     setfacl("-x", f"u:{ALICE}", top / "letter")
     assert not succeeds(ALICE, "cat letter", top), "nor does the kernel remember"
-    server.stop()
+    open_server.stop()
 
 
-def test_what_others_create_is_theirs_and_follows_the_default(server: Server) -> None:
-    top = server.mountpoint / "top"
+def test_what_others_create_is_theirs_and_follows_the_default(open_server: Server) -> None:
+    top = open_server.mountpoint / "top"
     top.mkdir()
     setfacl("-m", f"u:{ALICE}:rwx", top)
     setfacl("-d", "-m", f"u:{BOB}:rwx", top)
@@ -137,13 +125,13 @@ def test_what_others_create_is_theirs_and_follows_the_default(server: Server) ->
     assert succeeds(BOB, "echo x >>file && echo x >>dir/mine && ! touch new", top)
     assert succeeds(ALICE, "setfacl -b file && ! setfacl -b .", top)
     assert not succeeds(BOB, "echo x >>file", top)
-    server.stop()
+    open_server.stop()
 
 
-def test_who_is_not_in_the_group_loses_setgid_with_an_acl(server: Server, tmp_path: Path) -> None:
+def test_who_is_not_in_the_group_loses_setgid_with_an_acl(open_server: Server, open_place: Path) -> None:
     """As on ext4: else anybody could make programs that run with a group's rights."""
     modes = []
-    for top in (server.mountpoint, tmp_path):
+    for top in (open_server.mountpoint, open_place):
         for number, groups in enumerate([(GUESTS,), (GUESTS, STAFF)]):
             program = top / f"program {number}"
             program.touch()
@@ -152,12 +140,12 @@ def test_who_is_not_in_the_group_loses_setgid_with_an_acl(server: Server, tmp_pa
             assert succeeds(ALICE, f"setfacl -m u:{BOB}:rx '{program.name}'", top, groups)
             modes.append(stat.S_IMODE(program.stat().st_mode))
     assert modes == [0o755, 0o2755] * 2
-    server.stop()
+    open_server.stop()
 
 
-def test_bad_values_are_refused(server: Server) -> None:
-    (server.mountpoint / "file").touch()
-    (server.mountpoint / "link").symlink_to("file")
+def test_bad_values_are_refused(open_server: Server) -> None:
+    (open_server.mountpoint / "file").touch()
+    (open_server.mountpoint / "link").symlink_to("file")
     bad = b"\2\0\0\0" + b"\1\0\7\0\xff\xff\xff\xff"
     minimal = bad + b"\4\0\0\0\xff\xff\xff\xff" + b"\x20\0\0\0\xff\xff\xff\xff"
     for name in NAMES:
@@ -167,5 +155,5 @@ def test_bad_values_are_refused(server: Server) -> None:
             ("link", minimal, "not supported"),
         ]:
             with pytest.raises(OSError, match=answer):
-                os.setxattr(server.mountpoint / path, name, value, follow_symlinks=False)
-    server.stop()
+                os.setxattr(open_server.mountpoint / path, name, value, follow_symlinks=False)
+    open_server.stop()

@@ -7,6 +7,7 @@ from random import Random
 import zstandard
 
 from coopfs.core.units import ZSTD, plain
+from coopfs.fs.callers import ROOT
 from coopfs.fs.disk import Disk
 from coopfs.fs.handles import Handle
 from coopfs.local.contents import Local
@@ -19,7 +20,7 @@ STORED = zstandard.ZstdCompressor().compress(UNIT)
 def file_in_unit(disk: Disk, stored: bytes) -> int:
     """A file of three parts: 100 plain bytes, a unit without its first 1000 bytes, 100 plain bytes."""
     node = disk.tree.create(1, b"file", 0o100644, 0, 0)
-    disk.files.write(Handle(node.ino, 0, privileged=True), 0, [plain(b"x" * (200 + len(UNIT)))])
+    disk.files.write(Handle(node.ino, 0, ROOT), 0, [plain(b"x" * (200 + len(UNIT)))])
     (extent,) = disk.stage.append(node.ino, 100, plain(stored), 1, b"file")
     piece = replace(extent, length=len(UNIT) - 1000, raw=len(UNIT), skip=1000, codec=ZSTD)
     disk.metadata.extents.write(node.ino, [piece])
@@ -45,7 +46,7 @@ def test_every_run_of_bytes_is_read_from_units_and_beside_them(tmp_path: Path) -
         start = random.randrange(len(expected))
         size = random.choice([1, 100, 4096, len(expected)])
         assert read(disk, ino, start, size) == expected[start : start + size]
-    disk.files.write(Handle(ino, 0, privileged=True), 5000, [plain(b"y" * 10)])
+    disk.files.write(Handle(ino, 0, ROOT), 5000, [plain(b"y" * 10)])
     expected = expected[:5000] + b"y" * 10 + expected[5010:]
     assert read(disk, ino, 0, len(expected)) == expected
     disk.close()

@@ -6,6 +6,7 @@ import pytest
 
 from coopfs.core.records import Type, key_of
 from coopfs.core.units import plain
+from coopfs.fs.callers import ROOT
 from coopfs.fs.disk import Disk
 from coopfs.fs.files import Changes
 from coopfs.fs.handles import Handle
@@ -20,7 +21,7 @@ APART = 100  # bytes from one extent to the next
 
 def large_file(disk: Disk) -> Handle:
     node = disk.tree.create(ROOT_INO, b"large", 0o100644, 0, 0)
-    handle = Handle(node.ino, 0, privileged=True)
+    handle = Handle(node.ino, 0, ROOT)
     for number in range(EXTENTS):
         disk.files.write(handle, number * APART, [plain(b"x" * 20)])
     close_group(disk)
@@ -77,8 +78,8 @@ def test_a_group_may_end_between_a_delete_and_its_slices(disk: Disk) -> None:
 def test_what_was_cut_off_is_neither_read_nor_in_the_way(disk: Disk) -> None:
     handle = large_file(disk)
     half = EXTENTS // 2 * APART
-    disk.files.set_attributes(handle.ino, Changes(size=APART), privileged=True)
-    disk.files.set_attributes(handle.ino, Changes(size=EXTENTS * APART), privileged=True)
+    disk.files.set_attributes(handle.ino, Changes(size=APART), ROOT)
+    disk.files.set_attributes(handle.ino, Changes(size=EXTENTS * APART), ROOT)
     side = OurSide(disk)
     assert side.content(handle.ino, 0, EXTENTS * APART) == b"x" * 20 + bytes(EXTENTS * APART - 20)
     assert disk.files.make_way(handle.ino, half + 3)

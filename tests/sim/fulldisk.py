@@ -17,6 +17,7 @@ import trio
 
 from coopfs.core.units import plain
 from coopfs.errors import OutOfSpace
+from coopfs.fs.callers import ROOT
 from coopfs.fs.files import Changes
 from coopfs.fs.posix import PosixError
 from coopfs.limits import ROOT_INO
@@ -62,7 +63,7 @@ class Filler:
 
     async def _write(self, node: Node, offset: int, data: bytes) -> None:
         await self.owner.own.committer.until_may_append(len(data))
-        handle = self.disk.open(node, os.O_RDWR, privileged=True)
+        handle = self.disk.open(node, os.O_RDWR, ROOT)
         try:
             self.disk.files.write(self.disk.handles.get(handle), offset, [plain(data)])
         finally:
@@ -133,7 +134,7 @@ class Filler:
         for parent, name in self.made:
             node = self.disk.tree.lookup(parent, name)
             if stat.S_ISREG(node.mode) and node.size:
-                self.disk.files.set_attributes(node.ino, Changes(size=node.size * 9 // 10), privileged=True)
+                self.disk.files.set_attributes(node.ino, Changes(size=node.size * 9 // 10), ROOT)
                 await self._done()
 
     async def delete(self, keep: float) -> None:

@@ -14,6 +14,7 @@ from pyfuse3 import FUSEError
 from coopfs.app.own_disk import OwnDisk
 from coopfs.core.cache import charge_of
 from coopfs.errors import OutOfSpace, StateError
+from coopfs.fs.callers import ROOT
 from coopfs.fs.handlers import Handlers
 from coopfs.local.disk import STAGE
 from coopfs.local.stage import Stage
@@ -206,7 +207,7 @@ class Owner:
         if not stat.S_ISREG(node.mode):
             return True
         expected = self.side.content(ino, 0, SHOWN)
-        handle = self.own.disk.open(node, os.O_RDONLY, privileged=False)
+        handle = self.own.disk.open(node, os.O_RDONLY, ROOT)
         try:
             if await self._handlers.read(handle, 0, SHOWN) != expected:
                 raise Violation(f"inode {ino} reads as something else than what was written")

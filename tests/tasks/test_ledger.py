@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from coopfs.core.units import plain
+from coopfs.fs.callers import ROOT
 from coopfs.fs.disk import Disk
 from coopfs.local.groups import State
 from coopfs.local.log import Log, Sealed
@@ -35,7 +36,7 @@ class Desk:
         """A group that rewrites one file: its data stripe replaces that of the group before."""
         tree, files = self.disk.tree, self.disk.files
         node = tree.find(1, b"f") or tree.create(1, b"f", 0o100644, 0, 0)
-        handle = self.disk.open(node, 0o1002, False)  # O_RDWR | O_TRUNC
+        handle = self.disk.open(node, 0o1002, ROOT)  # O_RDWR | O_TRUNC
         files.write(self.disk.handles.get(handle), 0, [plain(bytes([size % 256]) * size)])
         self.disk.release(handle)
         group = close_group(self.disk)
