@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from benchlib import figures, phases
+from benchlib import figures, measures, phases
 from benchlib import growth as growth_of
+from benchlib import plot as plotting
 from coopfs.cli import progress
 from coopfs.cli.run import run
 from coopfs.limits import MIB
@@ -20,7 +21,7 @@ from coopfs.limits import MIB
 TEMPORARY = Path("/var/tmp")  # a disk, where /tmp is often memory
 
 
-@click.command()
+@click.command(epilog=measures.text())
 @click.option("--size", default=128, show_default=True, metavar="MIB", type=click.IntRange(1), help="Of a large file.")
 @click.option("--files", default=2000, show_default=True, metavar="N", type=click.IntRange(1), help="In a tree.")
 @click.option("--rounds", default=3, show_default=True, metavar="N", type=click.IntRange(1), help="In front.")
@@ -29,12 +30,23 @@ TEMPORARY = Path("/var/tmp")  # a disk, where /tmp is often memory
 )
 @click.option("--dir", "parent", default=TEMPORARY, metavar="DIR", type=click.Path(path_type=Path), help="On the disk.")
 @click.option("--json", "output", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures there too.")
-def bench(size: int, files: int, rounds: int, growth: tuple[int, ...], parent: Path, output: Path | None) -> None:
+@click.option("--plot", metavar="FILE.svg", type=click.Path(path_type=Path), help="Draw the shares of the ceilings.")
+def bench(
+    size: int,
+    files: int,
+    rounds: int,
+    growth: tuple[int, ...],
+    parent: Path,
+    output: Path | None,
+    plot: Path | None,
+) -> None:
     """Measure coopfs beside a filesystem that does nothing and the local disk.
 
     Nine daemons run on loopback, in a new directory below --dir. Nothing is left of them. With --growth, given for
     two sizes or more, disks of so many files are made there one after the other, without partners or a mount.
     """
+    if plot is not None and (growth or plot.suffix != ".svg"):
+        raise click.UsageError("--plot draws an SVG file, named so, of all but --growth")
     if len(set(growth)) == 1:
         raise click.UsageError("--growth compares sizes: give it twice at least, as --growth 10000 --growth 100000")
     work = Path(tempfile.mkdtemp(prefix="coopfs-bench-", dir=parent))
@@ -44,17 +56,19 @@ def bench(size: int, files: int, rounds: int, growth: tuple[int, ...], parent: P
         if growth:
             document = _growth(work, sorted(set(growth)))
         else:
-            document = _speed(work, phases.Sizes(size * MIB, files, rounds))
+            document = _speed(work, phases.Sizes(size * MIB, files, rounds), plot)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     if output is not None:
         output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def _speed(work: Path, sizes: phases.Sizes) -> dict[str, Any]:
+def _speed(work: Path, sizes: phases.Sizes, plot: Path | None) -> dict[str, Any]:
     with progress.show() as watch:
         found = phases.run(work, sizes, watch).all()
     figures.show(found)
+    if plot is not None:
+        plot.write_text(plotting.svg(found), encoding="utf-8")
     return figures.as_json(found, {"size": sizes.size, "files": sizes.files, "rounds": sizes.rounds})
 
 

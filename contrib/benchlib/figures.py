@@ -84,12 +84,13 @@ def show(figures: list[Figure]) -> None:
     for heading in ("coopfs", "unit", "null", "of null", "disk", "of disk"):
         table.add_column(heading, justify="left" if heading == "unit" else "right")
     for f in figures:
-        numbers = (_number(f.null), _share(f.of_null), _number(f.disk), _share(f.of_disk))
-        table.add_row(f.what, _number(f.value), f.unit, *numbers)
+        numbers = (number(f.null), _share(f.of_null), number(f.disk), _share(f.of_disk))
+        table.add_row(f.what, number(f.value), f.unit, *numbers)
     Console(width=None if Console().is_terminal else 132).print(table)
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """For people: no more digits than mean anything."""
     return "" if value is None else f"{value:,.0f}" if value >= 20 else f"{value:.2f}"
 
 

@@ -2,7 +2,9 @@
 
 1. in front, partners away: the local disk, the null filesystem and coopfs in turn, round by round;
 2. the partners come back and take what has gathered; then a new file, until held, until complete;
-3. the owner is lost: the restore view, with all partners, then without two.
+3. the disk is mounted with a small cache: what was evicted is read with all partners, then without two;
+4. the owner is lost: the restore view, with all partners, then without two;
+5. a new network, its owner behind a slow line: a new file, until held.
 """
 
 import os
@@ -43,7 +45,7 @@ def run(work: Path, sizes: Sizes, watch: Watch) -> Figures:
     local.mkdir()
     archive = work / "tree.tar"
     workload.make_tar(archive, sizes.files)
-    with subjects.network(work, sizes.content, watch) as network:
+    with subjects.network(Network, work, sizes.content, watch) as network:
         with subjects.null_filesystem(work) as null:
             subjects.send_away(network)
             places = {NULL: null, COOPFS: network.mount, DISK: local}
@@ -57,7 +59,13 @@ def run(work: Path, sizes: Sizes, watch: Watch) -> Figures:
         _sync(network, complete=True)
         watch("until held", 0, 0)
         _until_held(figures, network, sizes)
+        watch("evicted content", 0, 0)
+        _evicted(figures, network)
         _restore(figures, network, sizes, watch)
+    shutil.rmtree(work / "network")
+    with subjects.network(subjects.Distant, work, 2 * sizes.size, watch) as distant:
+        watch("over a slow line", 0, 0)
+        _over_line(figures, distant, sizes)
     return figures
 
 
@@ -119,6 +127,35 @@ def _until_held(figures: Figures, network: Network, sizes: Sizes) -> None:
     figures.add("memory_owner", "most memory of the owner", "MB", COOPFS, peak_memory(owner[0]))
     most = max(peak_memory(pid) for pid in partners)
     figures.add("memory_partner", "most memory of a partner", "MB", COOPFS, most)
+
+
+def _evicted(figures: Figures, network: Network) -> None:
+    subjects.shrink_cache(network)
+    figures.add("evicted", "evicted: read, 1 MiB requests", "MB/s", COOPFS, workload.read(network.mount / "a"))
+    for name in LOST:
+        network.kill(name)
+    rate = workload.read(network.mount / "b")
+    figures.add("evicted_degraded", "evicted: read, two partners dead", "MB/s", COOPFS, rate)
+    subjects.call_back(network, LOST)
+    for name in ("evicted", "evicted_degraded"):
+        for ceiling in (NULL, DISK):
+            figures.also(name, ceiling, "read")
+
+
+def _over_line(figures: Figures, network: subjects.Distant, sizes: Sizes) -> None:
+    """What the user wrote, times n / k, for each second until it was held."""
+    carried, began = network.carried(), time.perf_counter()
+    workload.write(network.mount / "a", sizes.size, workload.leave)
+    _sync(network, complete=False)
+    seconds = time.perf_counter() - began
+    coded = sizes.size * (subjects.DATA + subjects.REDUNDANCY) / subjects.DATA
+    what = f"{subjects.LINK_RATE * 8 / 1e6:g} Mbit/s, {subjects.LINK_DELAY * 1000:g} ms"
+    figures.add("line", f"until held over {what}", "MB/s", COOPFS, sizes.size / seconds / workload.MB)
+    figures.add(
+        "line_share", "share of that line, redundancy counted", "of 1", COOPFS, coded / seconds / subjects.LINK_RATE
+    )
+    sent = (network.carried() - carried) / coded
+    figures.add("line_sent", "sent for each byte of that", "bytes", COOPFS, sent)
 
 
 def _restore(figures: Figures, network: Network, sizes: Sizes, watch: Watch) -> None:

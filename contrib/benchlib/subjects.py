@@ -6,19 +6,24 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from benchlib import nullfs
+from benchlib import nullfs, slowlink
 from coopfs.cli import client, detach
 from coopfs.cli.client import Watch
 from coopfs.demo import mounts
-from coopfs.demo.network import OWNER, Network
+from coopfs.demo.network import OWNER, Network, free_ports
 from coopfs.errors import CoopfsError, MountError, UsageError
 
 DATA = 6
 REDUNDANCY = 2
 PARTNERS = tuple(f"p{number}" for number in range(1, DATA + REDUNDANCY + 1))
+NODES = 1 + len(PARTNERS)
+SMALL_CACHE = "32M"  # of a mount whose files are to be fetched
+LINK_RATE = 12_500_000  # bytes per second of the slow line, each way: 100 Mbit/s
+LINK_DELAY = 0.05  # seconds that it adds to each round trip
 GROWTH = 1.5  # stripes that are cut short, metadata
 SLACK = 128 << 20  # bytes on each partner: index, rows kept for deletes, groups in flight
 
@@ -42,15 +47,62 @@ def null_filesystem(work: Path) -> Iterator[Path]:
             server.kill()
 
 
+class Distant(Network):
+    """A network whose owner is reached, and reaches others, through a slow line only."""
+
+    def __init__(self, work: Path) -> None:
+        super().__init__(work)
+        self._outer = free_ports(2 * NODES)[NODES:]  # the daemons get the same ones, without these
+        self._ways: dict[str, tuple[int, int]] = {}  # node -> port of the line, and of the daemon
+        self._line: subprocess.Popen[str] | None = None
+
+    def _way_to(self, name: str, address: str) -> str:
+        outer = self._outer[len(self._ways)]
+        self._ways[name] = outer, int(address.rpartition(":")[2])
+        return f"127.0.0.1:{outer}"
+
+    def swap(self, partners: Sequence[str], size: int, watch: Watch) -> None:
+        ways = [self._ways[OWNER], *(self._ways[name] for name in partners)]
+        command = [sys.executable, str(Path(slowlink.__file__)), str(LINK_RATE), str(LINK_DELAY / 2)]
+        command += [f"{outer}={inner}" for outer, inner in ways]
+        self._line = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert self._line.stdout is not None
+        if self._line.stdout.readline() != "ready\n":
+            raise MountError("the slow line does not start")
+        super().swap(partners, size, watch)
+
+    def carried(self) -> int:
+        """Bytes that the owner has sent so far."""
+        assert self._line is not None
+        assert self._line.stdin is not None
+        assert self._line.stdout is not None
+        self._line.stdin.write("\n")
+        self._line.stdin.flush()
+        return int(self._line.stdout.readline())
+
+    def end(self) -> None:
+        try:
+            super().end()
+        finally:
+            if self._line is not None:
+                self._line.communicate(timeout=detach.START_TIMEOUT)
+                self._line = None
+
+
+T = TypeVar("T", bound=Network)
+
+
 @contextlib.contextmanager
-def network(work: Path, content: int, watch: Watch) -> Iterator[Network]:
+def network(kind: type[T], work: Path, content: int, watch: Watch) -> Iterator[T]:
     """An owner with a mounted 6+2 disk that can take `content` bytes, and its partners."""
     size = int(content * GROWTH / DATA) + SLACK
     # both sides of each agreement reserve; the owner stages the content; the local disk is measured with as much
     needed = 2 * size * len(PARTNERS) + 2 * content
     if needed > shutil.disk_usage(work).free:
         raise UsageError(f"{work} needs {needed / 1e9:.0f} GB free: choose another --dir, or smaller sizes")
-    made = Network.create(work / "network")
+    made = kind.create(work / kind.__name__.lower())
     try:
         made.start((OWNER, *PARTNERS), watch)
         made.swap(PARTNERS, size, watch)
@@ -71,9 +123,9 @@ def send_away(made: Network) -> None:
         made.kill(name)
 
 
-def call_back(made: Network) -> None:
-    """Start all partners again."""
-    for name, child in [(n, made.adopt(n, detach.spawn(made.home(n), made.log(n)))) for n in PARTNERS]:
+def call_back(made: Network, names: Sequence[str] = PARTNERS) -> None:
+    """Start these partners again."""
+    for name, child in [(n, made.adopt(n, detach.spawn(made.home(n), made.log(n)))) for n in names]:
         detach.wait_until_it_answers(made.home(name), child, made.log(name))
 
 
@@ -83,3 +135,10 @@ def forget(mountpoint: Path) -> bool:
         return False
     command = ["mount", "--internal-only", "-o", "remount,rw", str(mountpoint)]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def shrink_cache(made: Network) -> None:
+    """Mount the owner's disk again with the smallest cache that its daemon takes, and nothing in the kernel's."""
+    client.call(made.home(OWNER), "umount")
+    options = {"mountpoint": str(made.mount), "options": [f"cache={SMALL_CACHE}"]}
+    client.call(made.home(OWNER), "mount", options)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Self
 
 from coopfs.cli import client, detach
 from coopfs.cli.client import Watch
@@ -44,7 +45,7 @@ class Network:
         self._children: list[subprocess.Popen[bytes]] = []
 
     @classmethod
-    def create(cls, work: Path) -> "Network":
+    def create(cls, work: Path) -> Self:
         """Make the work directory's parts. UsageError: it cannot be made, or something is in it."""
         network = cls(work)
         try:
@@ -92,14 +93,18 @@ class Network:
         """Make the homes, start all daemons at once, return when all answer."""
         step = f"start {len(names)} daemons"
         started = []
-        for done, (name, port) in enumerate(zip(names, _free_ports(len(names)), strict=True)):
+        for done, (name, port) in enumerate(zip(names, free_ports(len(names)), strict=True)):
             watch(step, done, 2 * len(names))
             address = f"127.0.0.1:{port}"
-            create_home(self.home(name), Config(name=name, listen=address, advertise=(address,)))
+            create_home(self.home(name), Config(name=name, listen=address, advertise=(self._way_to(name, address),)))
             started.append((name, self.adopt(name, detach.spawn(self.home(name), self.log(name)))))
         for done, (name, child) in enumerate(started, len(names) + 1):
             detach.wait_until_it_answers(self.home(name), child, self.log(name))
             watch(step, done, 2 * len(names))
+
+    def _way_to(self, name: str, address: str) -> str:
+        """Where others find the daemon that listens there."""
+        return address
 
     def swap(self, partners: Sequence[str], size: int, watch: Watch) -> None:
         """The owner invites every partner; both sides give size bytes."""
@@ -175,7 +180,7 @@ class Network:
         temporary.replace(self._state)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports nobody uses now. Fixed ones, so that a daemon which is started again is found where the kit says; below
     the range that Linux takes for outgoing connections (32768 on), so that none of those sits on one meanwhile; two
     demos start apart."""

@@ -10,7 +10,7 @@ import pytest
 
 from coopfs.cli import detach
 from coopfs.demo import mounts
-from coopfs.demo.network import _free_ports
+from coopfs.demo.network import free_ports
 from tests.e2e.commands import MOUNT_HELPER, coopfs, mount_coopfs, tool, well
 from tests.e2e.waiting import until
 from tests.e2e.world import World, pid_of
@@ -20,7 +20,7 @@ NODES = ("alice", "bob", "carol")
 
 def set_up(world: World) -> None:
     """init, serve, invite, accept, format 1+1, export."""
-    for name, port in zip(NODES, _free_ports(len(NODES)), strict=True):
+    for name, port in zip(NODES, free_ports(len(NODES)), strict=True):
         home, address = world.home(name), f"127.0.0.1:{port}"
         made = well(coopfs("init", "--name", name, "--listen", address, "--advertise", address, home=home))
         assert re.search("node key [0-9a-f]{64}", made.out)
