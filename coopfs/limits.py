@@ -35,6 +35,10 @@ META_CHAIN_EVERY = 64  # every 64th meta stripe names the whole chain
 # --- local durability ---------------------------------------------------------------------------------------------
 COMMIT_INTERVAL = 1.0  # seconds between group commits: what a power loss may cost without fsync
 WAL_CHECKPOINT_BYTES = 16 * MIB  # bytes of write-ahead log after which it is checkpointed in the background
+WAL_ROOM = 64 * MIB  # bytes allocated for the log ahead: four times what is checkpointed, and a burst of changes
+DATABASE_GROWTH = 16 * MIB  # bytes allocated behind the database: 10^5 tombstones; what deletes free is used again
+NODE_ROOM = 1 * MIB  # bytes allocated for node.sqlite and again for its log, of a few hundred rows
+NODE_CHECKPOINT = 64  # pages of that log after which it is used again: a quarter of its room
 LOCAL_HEADROOM = (
     64 * MIB
 )  # bytes kept free on the local disk for SQLite: below it writes get ENOSPC, deletes still work

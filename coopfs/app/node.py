@@ -108,6 +108,7 @@ class Node:
     def _run_disk(self, directory: Path) -> None:
         settings = MountSettings(self._settings.cache, self._settings.compress, self._settings.fsync)
         self.own = OwnDisk(directory, self.identity.key, self._network, self._nursery, time.time, settings)
+        self.own.local.database.hold_room()
         self._nursery.start_soon(self.own.run)
 
     async def note_who_is_up(self) -> None:

@@ -5,7 +5,6 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coopfs.core.space import images_worth
 from coopfs.core.units import Portion
 from coopfs.fs.acls import Acls
 from coopfs.fs.callers import Caller
@@ -99,12 +98,7 @@ class Files:
         if changes.size is not None:
             self._check_size(node, changes.size)
         acl = None if changes.mode is None else self._acls.after_chmod(ino, changes.mode)
-        shrinks = changes.size is not None and changes.size < node.size
-        if shrinks:
-            self._space.admit_free()
-        else:
-            told = 1 if acl is None else 2 + images_worth(len(acl))
-            self._space.admit(0, told + images_worth(len(node.target or b"")))
+        self._space.admit_free()  # a longer file is one with a hole
         now, ctime = self._metadata.times()
         mode = node.mode
         if changes.size is not None:

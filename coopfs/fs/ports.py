@@ -22,7 +22,8 @@ class Space(Protocol):
         """OutOfSpace: no. data_bytes of new content, at most so many new or changed images."""
 
     def admit_free(self) -> None:
-        """A change that frees: always admitted, or EROFS where nothing may change."""
+        """A change that frees, or of what exists without making it larger: always admitted, or EROFS where nothing may
+        change."""
 
     def figures(self) -> tuple[int, int]:
         """(bytes of content that the disk can hold in all, bytes still free), for statvfs."""

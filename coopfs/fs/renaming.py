@@ -41,12 +41,15 @@ class Renaming:
             return  # two names of one inode: nothing happens, as POSIX has it
         if flags == EXCHANGE:
             assert target is not None
-            self._space.admit(0, 6)
+            self._space.admit_free()
             self._exchange((parent, name, node), (new_parent, new_name, target))
             return
         if target is not None:
             self._check_replaceable(node, target)
-        self._space.admit(0, 5)
+        if len(new_name) > len(name):
+            self._space.admit(0, 5)
+        else:
+            self._space.admit_free()
         self._move(node, (parent, name), (new_parent, new_name), target)
 
     def _check_loops(self, node: Node, parent: int, target: Node | None, new_parent: int, flags: int) -> None:

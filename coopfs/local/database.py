@@ -21,9 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from coopfs.errors import StateError
+from coopfs.limits import DATABASE_GROWTH, WAL_ROOM
+from coopfs.local.ballast import Ballast, ballast_of
 from coopfs.local.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
 
 REMEDY = "restore the disk from its recovery kit"
+PRIMARY = 0xFF  # the part of SQLite's result codes that they have in common
+ABOUT_THE_PLACE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 CACHE_KIB = 32 * 1024  # page cache: inner pages of a tree of some 10^7 rows, and the pages dirtied in a second
 
 
@@ -35,12 +39,15 @@ class Database:
         self.path = path
         if not path.is_file():
             raise StateError(f"the disk's database {path} is missing: {REMEDY}")
+        ballast_of(path).unlink(missing_ok=True)
         try:
             self._connection = _connect(path)
             self._check()
-            self._wal = os.open(f"{path}-wal", os.O_RDWR | os.O_CREAT, 0o600)
         except sqlite3.Error as bad:
+            if bad.sqlite_errorcode & PRIMARY in ABOUT_THE_PLACE:
+                raise StateError(f"the disk's database {path} cannot be opened ({bad}): is there space left?") from None
             raise StateError(f"the disk's database {path} is damaged ({bad}): {REMEDY}") from None
+        self._ballast = Ballast(path, WAL_ROOM, DATABASE_GROWTH)
         self.sync_wal()  # the last process may have died between COMMIT and step 3: nobody acts on less than durable
         self._failure: str | None = None
         self._begun = False
@@ -134,25 +141,35 @@ class Database:
             raise StateError(self._failure) from bad
         self._begun = False
 
+    def hold_room(self) -> None:
+        """Take room on the local disk from now on (ballast.py), so that changes go on when others fill it."""
+        self._ballast.hold()
+
     def sync_wal(self) -> None:
         """Make all commits so far durable. Waits for the disk: call it in a thread."""
-        os.fdatasync(self._wal)
+        os.fdatasync(self._ballast.log)
 
     def wal_bytes(self) -> int:
-        """Length of the WAL file in use or left to be used again."""
-        return os.fstat(self._wal).st_size
+        """Length of what is in use of the WAL file."""
+        return self._ballast.log_bytes()
 
     def checkpoint(self) -> None:
-        """Copy what is committed from the WAL into the database; cut the WAL if nobody has begun a transaction since.
+        """Copy what is committed from the WAL into the database; the next transaction begins the WAL anew if there was
+        none meanwhile. Where the local disk is full and the database would have to grow, the WAL grows in its room.
 
         Waits for the disk: call it in a thread, one at a time. The long part holds no lock that the loop could want.
         """
         if self._checkpointer is None:
             self._checkpointer = _connect(self.path)
             self._checkpointer.execute("PRAGMA busy_timeout = 0")
-        self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if not self._begun:
-            self._checkpointer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        try:
+            self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if not self._begun:
+                self._checkpointer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        except sqlite3.OperationalError as full:
+            if full.sqlite_errorcode & PRIMARY != sqlite3.SQLITE_FULL:
+                raise StateError(f"the disk's database {self.path} failed ({full})") from full
+        self._ballast.hold_on()
 
     def fact(self, key: str, default: Any = None) -> Any:
         """A fact of the disk: an integer, a text or bytes."""
@@ -164,13 +181,13 @@ class Database:
 
     def close(self) -> None:
         """Forget an uncommitted transaction, and leave no WAL behind if all is well."""
-        if self._begun:
+        if self._connection.in_transaction:  # a full disk may have ended it
             self._connection.execute("ROLLBACK")
-            self._begun = False
+        self._begun = False
         if self._checkpointer is not None:
             self._checkpointer.close()
         self._connection.close()
-        os.close(self._wal)
+        self._ballast.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

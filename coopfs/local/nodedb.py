@@ -12,6 +12,8 @@ from pathlib import Path
 from threading import Lock
 
 from coopfs.errors import CoopfsError, HomeError, StateError
+from coopfs.limits import NODE_CHECKPOINT, NODE_ROOM
+from coopfs.local.ballast import Ballast, ballast_of
 
 SCHEMA_VERSION = 2
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
@@ -110,6 +112,7 @@ class NodeDatabase:
         """
         self._path = path
         self._lock = Lock()
+        ballast_of(path).unlink(missing_ok=True)
         with self._errors():
             # SQLite gives its own files the mode of this one.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -120,10 +123,15 @@ class NodeDatabase:
         except CoopfsError:
             self._connection.close()
             raise
+        self._ballast: Ballast | None = Ballast(path, NODE_ROOM, NODE_ROOM)
+        self._ballast.hold()
 
     def close(self) -> None:
         """Idempotent."""
         self._connection.close()
+        if self._ballast is not None:
+            self._ballast.close()
+            self._ballast = None
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -150,6 +158,7 @@ class NodeDatabase:
         connection = self._connection
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {NODE_CHECKPOINT}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
             connection.executescript(f"BEGIN; {_schema()} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")

@@ -294,6 +294,9 @@ def nobody_reads_ahead(stripe: int) -> None:
 
 
 def free_bytes(directory: Path) -> int:
-    """What plain users may still write there."""
-    status = os.statvfs(directory)
+    """What plain users may still write there. StateError: the directory is gone."""
+    try:
+        status = os.statvfs(directory)
+    except OSError as failed:
+        raise StateError(f"the local disk of {directory} failed: {failed.strerror}") from failed
     return status.f_bavail * status.f_frsize

@@ -102,7 +102,7 @@ class PartnerSpace:
         self._left -= cost
 
     def admit_free(self) -> None:
-        """What frees is always admitted: rows are kept for it."""
+        """What frees is always admitted, and what tells anew what is there: rows are kept for it."""
 
     def figures(self) -> tuple[int, int]:
         """(bytes of content that the disk can hold in all, bytes still free)."""

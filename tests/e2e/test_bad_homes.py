@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from coopfs.demo import mounts
 from tests.e2e.commands import coopfs, mount_coopfs, tool, well
 from tests.e2e.waiting import until
-from tests.e2e.world import MIB, World
+from tests.e2e.world import MIB, World, pid_of
 
 LONE = "127.0.0.1:0"  # a home whose daemon nobody looks for
 
@@ -29,6 +29,17 @@ def _small_filesystem(path: Path, size: int) -> Iterator[Path]:
         yield path
     finally:
         mounts.unmount(path)
+
+
+@contextmanager
+def _small_home(world: World, name: str, size: int) -> Iterator[None]:
+    """For a node's home. Its daemon ends first, also when the test fails: it would go on without its files."""
+    with _small_filesystem(world.home(name), size):
+        try:
+            yield
+        finally:
+            if pid_of(world.home(name)) is not None:
+                world.kill(name)
 
 
 def _contents(home: Path) -> dict[str, bytes]:
@@ -146,27 +157,78 @@ def test_an_invitation_for_more_than_there_is_room_for(world: World) -> None:
 
 def test_the_disk_below_the_home_fills_up(world: World, tmp_path: Path) -> None:
     """Writes get ENOSPC, deletes work, what was fsynced stays, and it goes on when there is room again."""
-    with _small_filesystem(world.work / "nodes" / "lena", 250 * MIB):
+    with _small_home(world, "lena", 250 * MIB):
         owner = world.owner("lena", data=1, redundancy=1, partners=("p1", "p2"))
         mnt = owner.mount()
         (mnt / "kept").write_bytes(b"k" * 100_000)
+        (mnt / "growing").touch()
         filler = owner.home / "filler"
         status = os.statvfs(owner.home)
         filler.write_bytes(bytes(status.f_bavail * status.f_frsize - MIB))
         _fill(mnt / "growing")
         assert (mnt / "kept").read_bytes() == b"k" * 100_000
         (mnt / "growing").unlink()
-        (mnt / "kept").rename(mnt / "moved")
+        (mnt / "kept").rename(mnt / "went")
         well(coopfs("status", home=owner.home))
         filler.unlink()
         (mnt / "new").write_bytes(b"n" * 1_000_000)
         owner.sync(complete=True)
         owner.kill()
         well(mount_coopfs(owner.home, mnt))
-        assert sorted(path.name for path in mnt.iterdir()) == ["moved", "new"]
-        assert (mnt / "moved").read_bytes() == b"k" * 100_000
+        assert sorted(path.name for path in mnt.iterdir()) == ["new", "went"]
+        assert (mnt / "went").read_bytes() == b"k" * 100_000
         world.stop("lena")
         until(lambda: not mounts.is_mounted(mnt))
+
+
+def test_others_take_the_last_byte_below_the_home(world: World) -> None:
+    """Deleting goes on, synced each time, also after a restart; creating gets ENOSPC, and nothing is ever EIO."""
+    with _small_home(world, "mona", 300 * MIB):
+        owner = world.owner("mona", data=1, redundancy=1, partners=("p1", "p2"))
+        mnt = owner.mount()
+        for number in range(900):
+            (mnt / f"{number}").write_bytes(b"x" * 100)
+        owner.sync(complete=False)
+        filler = owner.home / "filler"
+        _take_all(filler)
+        for number in range(300):
+            (mnt / f"{number}").unlink()
+            sync_entries(mnt)
+        os.truncate(mnt / "899", 50)
+        _fill(mnt / "899")
+        world.stop("mona")
+        until(lambda: not mounts.is_mounted(mnt))
+        _take_all(filler)
+        well(mount_coopfs(owner.home, mnt))
+        for number in range(300, 600):
+            (mnt / f"{number}").unlink()
+            sync_entries(mnt)
+        owner.kill()
+        well(mount_coopfs(owner.home, mnt))
+        for number in range(600, 899):
+            (mnt / f"{number}").unlink()
+            sync_entries(mnt)
+        assert [path.name for path in mnt.iterdir()] == ["899"]
+        filler.unlink()
+        (mnt / "new").write_bytes(b"n" * 1_000_000)
+        owner.sync(complete=True)
+        world.stop("mona")
+        until(lambda: not mounts.is_mounted(mnt))
+
+
+def sync_entries(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def _take_all(path: Path) -> None:
+    """Every byte of the file system."""
+    with path.open("ab", buffering=0) as file:
+        for size in (MIB, 4096, 1):
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(size))
 
 
 def _fill(path: Path) -> None:

@@ -12,6 +12,7 @@ from pyfuse3 import FUSEError
 from coopfs.errors import OutOfSpace, StateError
 from coopfs.fs.disk import Disk
 from coopfs.fs.entries import Entries
+from coopfs.fs.files import Changes
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.ports import NothingToCommit, ReadOnlySpace
 from coopfs.limits import ROOT_INO
@@ -52,6 +53,7 @@ async def test_no_space_is_enospc_and_deleting_still_works(tmp_path: Path) -> No
     handlers.disk.close()
     handlers = Handlers(Disk(LocalDisk(tmp_path, ticking()), Full(), NoPartners(), state_of), NothingToCommit())
     assert await errno_of(handlers.mkdir(ROOT_INO, b"b", 0o755, ME)) == "ENOSPC"
+    handlers.disk.files.set_attributes(ROOT_INO, Changes(mode=0o700), privileged=True)
     await handlers.rmdir(ROOT_INO, b"a", ME)
     assert not handlers.disk.database.failed
     handlers.disk.close()

@@ -114,7 +114,7 @@ async def test_a_long_log_is_cut(tmp_path: Path, nursery: trio.Nursery, monkeypa
     for number in range(300):
         running.side.apply(("create", ((b"%d" % number,), 0o644)))
     await running.committer.commit()
-    assert running.disk.database.wal_bytes() == 0
+    assert running.disk.database.wal_bytes() >= 60_000
     before = shape_of_ours(running.side)
     running.write(b"more", 10)
     await running.committer.commit()

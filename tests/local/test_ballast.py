@@ -1,0 +1,111 @@
+"""Databases on file systems that others have filled to the last byte."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from coopfs.limits import DATABASE_GROWTH, WAL_ROOM
+from coopfs.local.ballast import ballast_of
+from coopfs.local.database import Database
+from tests.fs.parts import Disk, commit, new_disk, open_disk
+
+SIZE = WAL_ROOM + DATABASE_GROWTH + (40 << 20)
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems")
+
+
+@pytest.fixture(params=["tmpfs", "ext4"])
+def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own."""
+    place, image = tmp_path / "small", tmp_path / "image"
+    place.mkdir()
+    if request.param == "tmpfs":
+        command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"]
+    else:
+        with image.open("wb") as file:
+            file.truncate(SIZE)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
+        command = ["mount", "-o", "loop", str(image)]
+    if subprocess.run([*command, place], capture_output=True).returncode:
+        pytest.skip(f"no {request.param} can be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def fill(place: Path) -> Path:
+    """Take every byte that is left."""
+    path = place / "filler"
+    with path.open("wb", buffering=0) as file:
+        for size in (1 << 20, 4096, 1):
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+    assert os.statvfs(place).f_bavail == 0
+    return path
+
+
+def churn(disk: Disk, rounds: int) -> None:
+    """Commits that change many pages, as deleting does; checkpoints now and then."""
+    for number in range(rounds):
+        disk.database.write("UPDATE names SET changed = ?", (number,))
+        commit(disk)
+        if disk.database.wal_bytes() > WAL_ROOM // 4:
+            disk.database.checkpoint()
+
+
+def prepared(place: Path) -> Disk:
+    disk = new_disk(place)
+    disk.database.hold_room()
+    for ino in range(10, 2000):
+        disk.metadata.names.add(1, b"%d" % ino + bytes(200), ino)
+    commit(disk)
+    return disk
+
+
+def test_commits_and_checkpoints_go_on(small: Path) -> None:
+    disk = prepared(small)
+    filler = fill(small)
+    churn(disk, 300)
+    assert not disk.database.failed
+    disk.close()
+    filler.unlink()
+
+
+def test_a_disk_that_was_closed_is_opened_and_goes_on(small: Path) -> None:
+    disk = prepared(small)
+    fill(small)
+    for _ in range(3):
+        disk.close()
+        assert ballast_of(disk.database.path).exists()
+        with (small / "filler 2").open("ab", buffering=0) as file, suppress(OSError):
+            file.write(bytes(1 << 30))
+        disk = open_disk(small)
+        assert not ballast_of(disk.database.path).exists()
+        disk.database.hold_room()
+        churn(disk, 60)
+    disk.close()
+
+
+def test_without_that_room_the_first_large_change_fails(small: Path) -> None:
+    disk = prepared(small)
+    disk.close()
+    ballast_of(disk.database.path).unlink()
+    disk = open_disk(small)
+    fill(small)
+    with pytest.raises(Exception, match="full"):
+        churn(disk, 300)
+    disk.close()
+
+
+def test_who_cannot_be_opened_for_want_of_space_is_not_called_damaged(small: Path) -> None:
+    disk = new_disk(small)
+    disk.close()
+    fill(small)
+    with pytest.raises(Exception, match="is there space left"):
+        Database(disk.database.path)
