@@ -106,7 +106,7 @@ class Filler:
         node = self._create(ROOT_INO, self.name())
         for number in range(self.random.randrange(1, 5)):
             size = self.random.choice([10, 1000, 40_000, 65_536])
-            self.disk.attributes.set(node.ino, b"user.%d" % number, self.random.randbytes(size), 0, lambda _: True)
+            self.disk.attributes.set(node.ino, b"user.%d" % number, self.random.randbytes(size), 0, ROOT)
 
     async def mixed(self) -> None:
         roads = [self.data, self.tiny, self.names, self.directories, self.symlinks, self.links, self.xattrs]
