@@ -59,17 +59,20 @@ def test_a_tiny_run_has_all_figures_and_leaves_nothing(tmp_path: Path) -> None:
     assert str(work) not in Path("/proc/self/mountinfo").read_text()
 
 
-def test_growth_is_fitted_over_disks_of_several_sizes(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_growth_is_told_of_disks_of_several_sizes(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     output = tmp_path / "growth.json"
-    command = [sys.executable, str(BENCH), "--growth", "300", "--growth", "100", "--dir", str(work)]
+    command = [sys.executable, str(BENCH), "--growth", "900", "--growth", "300", "--dir", str(work)]
     done = subprocess.run([*command, "--json", str(output)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "exponent" in done.stdout
+    assert "verdict: " in done.stdout
     document = json.loads(output.read_text())
-    assert [size["files"] for size in document["sizes"]] == [100, 300]
-    assert document["exponents"].keys() == {"create", "mount", "lookup", "listing", "count", "memory"}
+    assert [size.pop("files") for size in document["sizes"]] == [300, 900]
+    names = document["ratios"].keys()
+    assert all(size.keys() == names for size in document["sizes"])
+    assert {"restore", "killed", "changed", "sparse_write", "rows_sparsest", "owner_memory"} <= names
     assert not list(work.iterdir())
 
 
@@ -150,3 +153,21 @@ async def test_what_comes_out_of_a_line_is_what_went_in(
     assert trio.current_time() - began >= 0.5
     for end in (mine, theirs, source, target):
         end.close()
+
+
+def test_growth_is_held_against_n_log_n_and_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCH.parent))
+    from benchlib.growth import COSTS, Size, ratio, verdict
+
+    def disks(name: str, *values: float) -> list[Size]:
+        sizes = zip((10_000, 100_000, 1_000_000), values, strict=True)
+        return [Size(files, {**dict.fromkeys(COSTS, 1e-9), name: value}) for files, value in sizes]
+
+    constant = disks("lookup", 30e-6, 30e-6, 30e-6)
+    assert ratio(constant, "lookup") < 1
+    assert verdict(constant, "lookup") == ""
+    assert verdict(disks("lookup", 30e-6, 30e-6, 70e-6), "lookup") == "worse than n log n"
+    assert verdict(disks("restore", 0.5, 5, 59), "restore") == ""
+    assert verdict(disks("restore", 0.5, 5, 61), "restore") == "above its bound"
+    assert verdict(disks("owner_memory", 100e6, 149e6, 399e6), "owner_memory") == ""
+    assert verdict(disks("owner_memory", 100e6, 151e6, 399e6), "owner_memory") == "above its bound"

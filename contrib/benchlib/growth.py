@@ -1,184 +1,168 @@
-"""How cost grows with the number of files: a disk of each size is made below the mount, in a process of its own.
+"""How cost grows: disks of several sizes are made one after the other, and each figure is held against n log n.
 
-    python growth.py DIRECTORY FILES      # what the parent starts: one line of JSON
-
-1. files of 16 bytes are created, a thousand in a directory, and committed as the daemon does;
-2. the disk is closed and opened again: that is what a mount waits for;
-3. files are looked up by chance, and then all are listed;
-4. what cleaning asks of a disk of this size is asked: how many images are alive.
-
-Partners and FUSE cost the same for each file, whatever their number, and are left out.
+For each size N, every step in a process of its own: a disk of N files below the mount (below); the same streamed to
+partners, killed, mounted again, changed, and restored (streamed); a disk of 10 N rows (manyrows).
 """
 
 import json
 import math
-import random
-import resource
-import stat
-import statistics
+import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from coopfs.core.geometry import shard_capacity
-from coopfs.core.units import plain
-from coopfs.errors import ContentUnavailable
-from coopfs.fs.callers import ROOT
-from coopfs.fs.disk import Disk
-from coopfs.limits import DEFAULT_BLOCK_SIZE, GROUP_IMAGES, KIB, ROOT_INO
-from coopfs.local.disk import LocalDisk, create_disk
+HERE = Path(__file__).parent
+STREAMED = ("fill", "killed", "stopped", "changed", "restore")  # the steps of streamed, in this order
+ROWS = 10  # for each file
+TOLERANCE = 1.5  # times what n log n would be: less is this machine's noise
+LEAST = 1e-3  # seconds or bytes below which growth is noise, too
 
-CONTENT = bytes(16)
-PER_DIRECTORY = 1000
-LOOKUPS = 10_000
-N_LOG_N = 1.2  # the exponent that n log n shows between 10^4 and 10^6 is 1.1: above this it is worse
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """heading: with the unit; scale: from seconds or bytes to it; whole: of a figure, what all of N cost; most: what it
+    may be, in the unit, up to so many files."""
+
+    heading: str
+    scale: float = 1.0
+    each: bool = False
+    most: tuple[tuple[int, float], ...] = ()
+
+    def whole(self, value: float, size: int) -> float:
+        return value * size if self.each else value
+
+    def bound(self, size: int) -> float:
+        return next((most for files, most in self.most if size <= files), math.inf)
+
+
+MEMORY = ((100_000, 150.0), (1_000_000, 400.0))  # MB of the owner
+US, MS, MB = 1e6, 1e3, 1e-6
+COSTS = {
+    "create": Cost("create below the mount, us a file", US, each=True),
+    "streamed": Cost("create and stream until complete, us of CPU a file", US, each=True),
+    "stall": Cost("longest the event loop was busy meanwhile, ms", MS),
+    "log_rows": Cost("meta stripes then"),
+    "owner_memory": Cost("memory of owner and eight hosts, MB", MB, most=MEMORY),
+    "killed": Cost("open after a kill, until partners are reached, s", most=((1_000_000, 5.0),)),
+    "stopped": Cost("open after a clean stop, until partners are reached, s", most=((1_000_000, 5.0),)),
+    "mounted_memory": Cost("memory then, MB", MB, most=MEMORY),
+    "changed": Cost("change a tenth by chance until complete, us of CPU a change", US, each=True),
+    "changed_stall": Cost("longest the event loop was busy meanwhile, ms", MS),
+    "restore": Cost("restore view ready, s", most=((1_000_000, 60.0),)),
+    "restore_cpu": Cost("restore view ready, us of CPU a file", US, each=True),
+    "view_memory": Cost("memory of the view, MB", MB),
+    "open": Cost("open and close it again below the mount, s"),
+    "lookup": Cost("look up by chance, us", US, each=True),
+    "listing": Cost("list all, us a file", US, each=True),
+    "sparse_write": Cost("write by chance into 1 TiB, us (N / 10 times)", US, each=True),
+    "sparse_read": Cost("read 128 KiB by chance there, us", US, each=True),
+    "sparse_cut": Cost("cut it to the half, ms", MS),
+    "memory_below": Cost("memory of the disk below the mount, MB", MB),
+    "rows_open": Cost("open the database of 10 N rows, s"),
+    "rows_ledger": Cost("read 10 N rows at the start, s"),
+    "rows_group": Cost("what each group asks of them, ms", MS),
+    "rows_sparsest": Cost("find the sparsest, ms", MS),
+    "rows_memory": Cost("memory of the owner, MB", MB),
+    "rows_inventory": Cost("take an inventory of 10 N rows, us a row", US, each=True),
+    "rows_reconcile": Cost("compare it, us a row", US, each=True),
+    "rows_newest": Cost("find the newest END in eight, s"),
+    "rows_memory_compared": Cost("memory meanwhile, MB", MB),
+    "rows_lost": Cost("take all acks of a column back, us a row", US, each=True),
+    "rows_lacking": Cost("find what it lacks, ms", MS),
+    "rows_memory_lost": Cost("memory then, MB", MB),
+    "store_open": Cost("a partner opens a store of 10 N rows, s"),
+    "store_inventory": Cost("and tells its inventory, us a row", US, each=True),
+    "store_memory": Cost("memory of the partner, MB", MB),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a disk of so many files cost. Times in seconds, per file and per lookup in us, memory in MB (10^6 bytes)."""
+    """What a disk of so many files cost: seconds and bytes."""
 
     files: int
-    create_us: float
-    mount: float
-    lookup_us: float
-    listing_us: float
-    count_images: float
-    memory: float
-
-
-class _Room:
-    """Space without end."""
-
-    def admit(self, data_bytes: int, images: int) -> None:
-        """Everything fits."""
-
-    def admit_free(self) -> None:
-        """Everything may go."""
-
-    def figures(self) -> tuple[int, int]:
-        return 0, 0
-
-
-class _NoPartners:
-    async def read(self, stripe: int, at: int, length: int) -> bytes:
-        raise ContentUnavailable("all content is here")
-
-
-def _open(directory: Path) -> Disk:
-    return Disk(LocalDisk(directory, time.time_ns), _Room(), _NoPartners(), lambda stripes, group: "")
-
-
-def _timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def _fill(disk: Disk, files: int) -> None:
-    tree, regular, directory = disk.tree, stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
-    parent = ROOT_INO
-    for number in range(files):
-        if number % PER_DIRECTORY == 0:
-            parent = tree.create(ROOT_INO, b"d%d" % (number // PER_DIRECTORY), directory, 0, 0).ino
-        handle = disk.open(tree.create(parent, b"f%d" % number, regular, 0, 0), 1, ROOT)
-        disk.files.write(disk.handles.get(handle), 0, [plain(CONTENT)])
-        disk.release(handle)
-        if disk.metadata.images.count >= GROUP_IMAGES:
-            _close_group(disk)
-    _close_group(disk)
-
-
-def _close_group(disk: Disk) -> None:
-    disk.metadata.close_group(disk.stage)
-    disk.database.commit()
-    disk.database.checkpoint()
-
-
-def _look_up(disk: Disk, files: int) -> None:
-    chance = random.Random(files)
-    for number in (chance.randrange(files) for _ in range(LOOKUPS)):
-        disk.tree.lookup(disk.tree.lookup(ROOT_INO, b"d%d" % (number // PER_DIRECTORY)).ino, b"f%d" % number)
-
-
-def _list(disk: Disk) -> None:
-    for _, _, directory in disk.metadata.names.page(ROOT_INO, 0, sys.maxsize):
-        with closing(disk.metadata.names.listing(directory, 0)) as listing:
-            for _, _, ino in listing:
-                disk.metadata.nodes.get(ino)
-
-
-def measure(directory: Path, files: int) -> Size:
-    """In this process, whose memory is that of the disk afterwards. directory: exists and is empty."""
-    facts = {"epoch": 1, "k": 6, "shard_length": shard_capacity(DEFAULT_BLOCK_SIZE)}
-    create_disk(directory, time.time_ns, 0, 0, facts)
-    disk = _open(directory)
-    create = _timed(lambda: _fill(disk, files))
-    disk.close()
-    began = time.perf_counter()
-    disk = _open(directory)
-    disk.bury_orphans()
-    mount = time.perf_counter() - began
-    lookups, listing = _timed(lambda: _look_up(disk, files)), _timed(lambda: _list(disk))
-    count = _timed(disk.metadata.totals.count)
-    disk.close()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB / 1e6
-    return Size(files, create / files * 1e6, mount, lookups / LOOKUPS * 1e6, listing / files * 1e6, count, memory)
+    figures: Figures
 
 
 def run(work: Path, sizes: Sequence[int], watch: Callable[[str, int, int], None]) -> list[Size]:
-    """Each size in a new process and directory below `work`."""
+    """Ascending sizes, each in new directories below `work`."""
     found = []
-    for number, files in enumerate(sizes):
-        watch(f"growth: {files} files", number, len(sizes))
-        directory = work / str(files)
-        directory.mkdir()
-        command = [sys.executable, __file__, str(directory), str(files)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-        found.append(Size(**json.loads(done.stdout)))
+    for files in sizes:
+        figures: Figures = {}
+        for step, some in _steps(work, files):
+            watch(f"growth: {files} files, {step}", len(found), len(sizes))
+            figures.update(some())
+        found.append(Size(files, figures))
     return found
 
 
-def exponent(sizes: Sequence[Size], cost: Callable[[Size], float]) -> float:
-    """b of the best fit of cost = a x files^b: 0 constant, 1 linear."""
-    x = [math.log(size.files) for size in sizes]
-    y = [math.log(cost(size)) for size in sizes]
-    return statistics.linear_regression(x, y).slope
+def _steps(work: Path, files: int) -> Iterator[tuple[str, Callable[[], Figures]]]:
+    """What is done, and what does it; its files go before the next size."""
+    below, streamed, rows = (work / f"{name} {files}" for name in ("below", "streamed", "rows"))
+    for directory in (below, streamed, rows):
+        directory.mkdir()
+    yield "below the mount", lambda: _child("below", below, files)
+    shutil.rmtree(below)
+    for step in STREAMED:
+        yield step, partial(_child, "streamed", step, streamed, files)
+    shutil.rmtree(streamed)
+    yield "rows", lambda: _child("manyrows", rows, ROWS * files)
+    shutil.rmtree(rows)
 
 
-COSTS: dict[str, tuple[str, Callable[[Size], float], Callable[[Size], float]]] = {
-    # name: (heading, what is shown of a size, the whole cost of a size)
-    "create": ("create, us a file", lambda s: s.create_us, lambda s: s.create_us * s.files),
-    "mount": ("mount, s", lambda s: s.mount, lambda s: s.mount),
-    "lookup": ("look up all, us a file", lambda s: s.lookup_us, lambda s: s.lookup_us * s.files),
-    "listing": ("list all, us a file", lambda s: s.listing_us, lambda s: s.listing_us * s.files),
-    "count": ("count images, s", lambda s: s.count_images, lambda s: s.count_images),
-    "memory": ("most memory, MB", lambda s: s.memory, lambda s: s.memory),
-}
+def _child(program: str, *arguments: object) -> Figures:
+    command = [sys.executable, "-m", f"benchlib.{program}", *map(str, arguments)]
+    figures: Figures = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=HERE.parent).stdout)
+    return figures
+
+
+def ratio(sizes: Sequence[Size], name: str) -> float:
+    """How much worse than n log n a cost grows from one size to the next, at the worst; less than 1: better."""
+    worst = 0.0
+    for less, more in pairwise(sizes):
+        before, after = (max(COSTS[name].whole(s.figures[name], s.files), LEAST) for s in (less, more))
+        worst = max(worst, after / before / (_n_log_n(more.files) / _n_log_n(less.files)))
+    return worst
+
+
+def _n_log_n(n: int) -> float:
+    return n * math.log(n)
+
+
+def verdict(sizes: Sequence[Size], name: str) -> str:
+    """What there is to complain of, or nothing."""
+    cost = COSTS[name]
+    faults = ["worse than n log n"] if ratio(sizes, name) > TOLERANCE else []
+    if any(size.figures[name] * cost.scale > cost.bound(size.files) for size in sizes):
+        faults.append("above its bound")
+    return ", ".join(faults)
 
 
 def as_json(sizes: Sequence[Size]) -> dict[str, object]:
-    """One run for programs."""
-    exponents = {name: exponent(sizes, whole) for name, (_, _, whole) in COSTS.items()}
-    return {"sizes": [asdict(size) for size in sizes], "exponents": exponents}
+    """One run for programs: figures in seconds and bytes."""
+    return {
+        "sizes": [{"files": size.files, **size.figures} for size in sizes],
+        "ratios": {name: ratio(sizes, name) for name in COSTS},
+        "verdicts": {name: verdict(sizes, name) for name in COSTS},
+    }
 
 
 def show(sizes: Sequence[Size]) -> None:
-    """The table: a column for each size, and the exponent of the whole cost."""
-    table = Table("cost", *(f"{size.files:,}" for size in sizes), "exponent", "")
-    for heading, shown, whole in COSTS.values():
-        power = exponent(sizes, whole)
-        verdict = "" if power <= N_LOG_N else "worse than n log n"
-        table.add_row(heading, *(f"{shown(size):,.3g}" for size in sizes), f"{power:.2f}", verdict)
-    Console(width=None if Console().is_terminal else 132).print(table)
-
-
-if __name__ == "__main__":
-    print(json.dumps(asdict(measure(Path(sys.argv[1]), int(sys.argv[2])))))
+    """The table: a column for each size, the ratio to n log n, what is wrong; and one line that sums it up."""
+    table = Table("cost", *(f"N = {size.files:,}" for size in sizes), "/ n log n", "")
+    for name, cost in COSTS.items():
+        values = (f"{size.figures[name] * cost.scale:,.3g}" for size in sizes)
+        table.add_row(cost.heading, *values, f"{ratio(sizes, name):.2f}", verdict(sizes, name))
+    console = Console(width=None if Console().is_terminal else 132)
+    console.print(table)
+    bad = [cost.heading for name, cost in COSTS.items() if verdict(sizes, name)]
+    console.print("verdict: " + (f"look at: {'; '.join(bad)}" if bad else "nothing grows worse than n log n"))
