@@ -93,6 +93,14 @@ class Refused(PeerError):
     """The partner understood and said no; the message is the partner's reason."""
 
 
+class StoreGone(Refused):
+    """The partner has no such store of this node: it was lost there, or never made."""
+
+
+class NoAgreement(Refused):
+    """The partner knows of no agreement with this node: it lost it, or has ended it."""
+
+
 class BlockRefused(Refused):
     """The slot holds a version that is not older (R15). Carries what is stored there.
 

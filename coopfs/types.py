@@ -161,6 +161,21 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewal:
+    """RENEW: an agreement that the other side has forgotten, shown to it again.
+
+    text: what both signed (core/agreement); mine, yours: signatures of who shows it and of who is shown it, 64 bytes;
+    name, addresses: how to call who shows it, and where it is.
+    """
+
+    text: bytes
+    mine: bytes
+    yours: bytes
+    name: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """GRANT: the owner of a store lets another node read it until a time in seconds since 1970; 0 takes that back."""
 
@@ -225,3 +240,7 @@ class Partner(Protocol):
 
     async def agree(self, proposal: Proposal) -> bytes:
         """The inviter's signature (64 bytes) over the agreement text. Refused: unknown or used code, no room."""
+
+    async def renew(self, renewal: Renewal) -> None:
+        """Know the agreement again, with its space reserved anew, or as before. NotAuthentic; Refused: there is another
+        one, or no room."""

@@ -13,7 +13,7 @@ from coopfs.core.claims import check_claim, check_writer, verify_claim
 from coopfs.core.identity import Identity
 from coopfs.core.invitation import Invitation, check_proposal
 from coopfs.core.storeformat import store_size, valid_shape
-from coopfs.errors import NotAuthentic, PartnerAway, PeerError, Refused
+from coopfs.errors import NoAgreement, NotAuthentic, PartnerAway, PeerError, Refused, StoreGone
 from coopfs.sizes import format_size
 from coopfs.types import (
     BlockStore,
@@ -25,6 +25,7 @@ from coopfs.types import (
     Opened,
     Opening,
     Proposal,
+    Renewal,
     Slot,
     StoredBlock,
     StoreId,
@@ -135,10 +136,26 @@ class MemoryHost:
         invitation.signature = agreements.sign(self._seed, agreement)
         return invitation.signature
 
+    def renew(self, peer: NodeKey, renewal: Renewal) -> None:
+        agreement = agreements.decode(renewal.text)
+        if {agreement.inviter, agreement.acceptor} != {self.key, peer}:
+            raise Refused("this agreement is of other nodes")
+        agreements.verify(agreement, peer, renewal.mine)
+        agreements.verify(agreement, self.key, renewal.yours)
+        given = agreement.inviter_gives if agreement.inviter == self.key else agreement.acceptor_gives
+        if self.given.setdefault(peer, given) != given:
+            raise Refused("these two nodes have another agreement")
+
+    def forget(self) -> None:
+        """All that is stored here is lost, and who claimed it; agreements are not."""
+        self.stores.clear()
+        self._disks.clear()
+        self.grants.clear()
+
     def create(self, peer: NodeKey, opening: Opening) -> StoreContent:
         spec = opening.create
         if spec is None or opening.claim is None:
-            raise Refused("this store does not exist here")
+            raise StoreGone("this store does not exist here")
         if not valid_shape(spec.rows, spec.block_size):
             raise Refused("no store can have this shape")
         others = [store for store in self.stores.values() if store.peer == peer]
@@ -168,7 +185,7 @@ class MemoryPartner:
             raise Refused("too many stores are open in this session")
         disk = self._claimed(opening) if opening.claim else self._host.known_disk(self._peer, opening.disk)
         if disk is None:
-            raise Refused("this disk does not exist here")
+            raise StoreGone("this disk does not exist here")
         store = self._host.stores.get(opening.store)
         if store is None:
             store = self._host.create(self._peer, opening)
@@ -232,10 +249,14 @@ class MemoryPartner:
         await self._host.answer()
         return self._host.agree(self._peer, proposal)
 
+    async def renew(self, renewal: Renewal) -> None:
+        await self._host.answer()
+        self._host.renew(self._peer, renewal)
+
     async def _admit(self) -> None:
         await self._host.answer()
         if self._peer not in self._host.given:
-            raise Refused("there is no agreement between these two nodes")
+            raise NoAgreement("there is no agreement between these two nodes")
 
     def _claimed(self, opening: Opening) -> _Disk:
         assert opening.claim is not None

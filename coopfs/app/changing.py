@@ -10,7 +10,6 @@ from coopfs.errors import UsageError
 from coopfs.local.partners import PartnerEntry
 from coopfs.sizes import format_size
 from coopfs.tasks.column import Column
-from coopfs.types import StoreId
 
 
 def find(entries: Sequence[PartnerEntry], name: str) -> PartnerEntry:
@@ -37,17 +36,16 @@ async def lose(own: OwnDisk, entry: PartnerEntry) -> None:
     await own.committer.commit()
 
 
-async def give(own: OwnDisk, old: PartnerEntry, new: PartnerEntry, store: StoreId) -> None:
-    """Begin to give the column of `old` to `new`; nothing, if that was begun before. store: a new id. UsageError,
-    StateError."""
+async def give(own: OwnDisk, old: PartnerEntry, new: PartnerEntry) -> None:
+    """Begin to give the column of `old` to `new`; nothing, if that was begun before. UsageError, StateError."""
     column, incoming = column_of(own, old), own.columns.incoming
     if incoming is not None and (incoming.number, incoming.place.node) == (column.number, new.key):
         return
     if any(store.node == new.key for stores in own.places.columns for store in stores):
         raise UsageError(f"{new.name} holds a column of this disk already")
     check_size(own, new.name, new.taken)
-    own.readers.forget(new.key)
-    await own.replacing.begin(column.number, StorePlace(store, new.key, new.key, new.name, new.addresses))
+    at = StorePlace(column.place.store, new.key, new.key, new.name, new.addresses)
+    await own.replacing.begin(column.number, at)
 
 
 def check_size(own: OwnDisk, name: str, given: int) -> None:

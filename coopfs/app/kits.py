@@ -4,7 +4,7 @@ R16).
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,17 +20,21 @@ from coopfs.core.master import VAULT
 from coopfs.errors import StateError
 from coopfs.limits import GRANT_PATIENCE
 from coopfs.local.kitrecord import MadeKit
+from coopfs.local.partners import PartnerEntry
 from coopfs.types import NodeKey
 
 Addresses = Mapping[NodeKey, tuple[str, ...]]
 
 
-async def whole(own: OwnDisk, name: str, seed: bytes, known: Addresses) -> Kit:
-    """The kit that can take this node's place. seed: its identity; known: where partners are, if not where the master
-    block says."""
+async def whole(own: OwnDisk, name: str, seed: bytes, entries: Sequence[PartnerEntry]) -> Kit:
+    """The kit that can take this node's place. seed: its identity; entries: all partners, of whom it names those too
+    that only store here: after a takeover they must be told where this node is."""
     if own.trouble is None:
         await own.keeper.move_floor()
-    kit = _kit(own, name, seed, known)
+    kit = _kit(own, name, seed, {entry.key: entry.addresses for entry in entries})
+    named = {partner.node for partner in kit.partners}
+    others = tuple(KitPartner(e.key, e.name, e.addresses) for e in entries if e.key not in named)
+    kit = replace(kit, partners=kit.partners + others)
     with suppress(StateError):  # a failing database is no reason to keep the kit back
         own.kits.note(MadeKit(kit.date, tuple(partner.node for partner in kit.partners)))
         await own.committer.commit()

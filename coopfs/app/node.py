@@ -47,7 +47,7 @@ from coopfs.net.roster import Roster
 from coopfs.net.tcp import dial_tcp, listen_tcp
 from coopfs.net.wrappers import LimitedPartner
 from coopfs.tasks.reach import RosterNetwork
-from coopfs.types import Layout, NodeKey, Partner, StoreId
+from coopfs.types import Layout, NodeKey, Partner, Renewal
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Node:
         self.local = LocalNode(self.identity, hello, secrets.token_bytes)
         self.roster = Roster(self.local, self._standing, self._serve_peer, dial_tcp, random.random)
         self._rates = Rates(settings, time.time)
-        self._network = RosterNetwork(self.roster, self._rates.own())
+        self._network = RosterNetwork(self.roster, self._rates.own(), self._renewal)
         self.own: OwnDisk | None = None
         self.damage: str | None = None  # why the own disk, which is there, cannot be opened
         self.stopping = trio.Event()
@@ -84,6 +84,9 @@ class Node:
         toll = self._rates.hosted()
         host = self.hosting.partner(key)
         return host if toll is None else LimitedPartner(host, toll)
+
+    def _renewal(self, key: NodeKey) -> Renewal | None:
+        return self.hosting.renewal(key, self._settings.name, self.addresses)
 
     def _know(self, entry: PartnerEntry) -> None:
         self.roster.add(Contact(entry.key, entry.addresses))
@@ -191,7 +194,7 @@ class Node:
             code = invitation.decode(arguments["by"])
             changing.check_size(own, code.name, code.given)
             new = next((entry for entry in entries if entry.key == code.inviter), None) or await self._accept(code)
-        await changing.give(own, old, new, StoreId(secrets.token_bytes(16)))
+        await changing.give(own, old, new)
         return {"name": new.name}
 
     async def call_format(self, arguments: Arguments, watch: Watch) -> Any:
@@ -223,13 +226,14 @@ class Node:
 
     async def call_kit_export(self, arguments: Arguments, watch: Watch) -> Any:
         own = self._disk()
-        known = {entry.key: entry.addresses for entry in partners.all_partners(self._database)}
+        entries = partners.all_partners(self._database)
+        known = {entry.key: entry.addresses for entry in entries}
         day = time.strftime("%Y-%m-%d")
         if arguments["read_only"]:
             until = arguments["until"] or FOREVER
             made, told = await kits.read_only(own, self._settings.name, known, until)
             return {"text": to_text(made, day), "told": told, "partners": own.ledger.layout.n}
-        return {"text": to_text(await kits.whole(own, self._settings.name, self._seed, known), day)}
+        return {"text": to_text(await kits.whole(own, self._settings.name, self._seed, entries), day)}
 
     async def call_kit_readers(self, arguments: Arguments, watch: Watch) -> Any:
         return {"readers": kits.describe_readers(self._disk())}

@@ -7,6 +7,7 @@ mount -> fs.Disk -> committer -> writer -> columns -> partners
 
 import logging
 import os
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -69,8 +70,8 @@ class OwnDisk:
     """One disk, opened. trouble: why nothing is sent any more, in words; None while all is well.
 
     directory: HOME/disks/<disk id>; node: this node's key; network: the way to partners; wall: seconds since 1970;
-    settings: where mount options do not say otherwise. StateError: its files are missing, damaged, or of another
-    version. UsageError: the cache is too small.
+    settings: where mount options do not say otherwise; draw: random bytes. StateError: its files are missing, damaged,
+    or of another version. UsageError: the cache is too small.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class OwnDisk:
         nursery: trio.Nursery,
         wall: Callable[[], float],
         settings: MountSettings = DEFAULTS,
+        draw: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self.keys = keyfile.read(directory)
         self.local = LocalDisk(directory, lambda: int(wall() * NS))
@@ -104,7 +106,7 @@ class OwnDisk:
         holders = MasterHolders(self.local.database)
         self.keeper = MasterKeeper(self.keys, master, claim, self.log, save, self.committer.commit, holders)
         self._network = network
-        self.replacing = Replacing(self.keeper, self.columns, self.ledger, acks, self.kits)
+        self.replacing = Replacing(self.keeper, self.columns, self.ledger, acks, self.kits, self.readers, draw)
         self.granter = Granter(self.readers, self.disk_id, self.columns, network)
         self._fetcher = Fetcher(self.keys, layout, self.columns.stores)
         coder = Coder(self.keys, layout, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)

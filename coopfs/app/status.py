@@ -124,6 +124,8 @@ def _state_of(column: Column) -> str:
             return "lost"
         case ColumnState.REBUILT:
             return "rebuilt"
+        case ColumnState.EMPTIED:
+            return "emptied"
     if column.session is None:
         return "away" if column.away else "unreachable"
     return "catching up" if column.away else "caught up"

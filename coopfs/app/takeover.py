@@ -31,7 +31,10 @@ from coopfs.core.wire.session import Standing
 from coopfs.errors import UsageError
 from coopfs.limits import PROTOCOL_VERSION
 from coopfs.local import partners
+from coopfs.local.database import Database
+from coopfs.local.disk import DATABASE
 from coopfs.local.home import Home, sync_directory
+from coopfs.local.kitrecord import KitRecord, MadeKit
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
 from coopfs.net.channel import LocalNode
@@ -105,14 +108,29 @@ def _settle(home: Home, taken: Kit, result: Taken) -> None:
     try:
         known = {entry.key for entry in partners.all_partners(database)}
         with database.transaction() as connection:
-            for entry in _entries(result.master, addresses):
+            stored = _entries(result.master, addresses)
+            holders = {entry.key for entry in stored}
+            others = [PartnerEntry(p.name, p.node, p.addresses, 0, 0) for p in taken.partners if p.node not in holders]
+            for entry in (*stored, *others):  # these only store here, and have to show what was agreed
                 if entry.key not in known:
                     partners.insert(connection, entry)
     finally:
         database.close()
+    _note_kit(result.directory, taken)
     result.directory.rename(home.disk(result.claim.disk))
     sync_directory(home.disks)
     shutil.rmtree(home.disks / TAKING_OVER)
+
+
+def _note_kit(directory: Path, taken: Kit) -> None:
+    """The kit that was used is the newest one: how good it is counts for what comes (R14)."""
+    database = Database(directory / DATABASE)
+    try:
+        KitRecord(database).note(MadeKit(taken.date, tuple(partner.node for partner in taken.partners)))
+        database.commit()
+        database.sync_wal()
+    finally:
+        database.close()
 
 
 def _entries(master: MasterBlock, addresses: dict[NodeKey, tuple[str, ...]]) -> list[PartnerEntry]:

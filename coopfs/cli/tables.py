@@ -21,6 +21,7 @@ STATE_STYLES = {
     "away": "red",
     "lost": "red",
     "rebuilt": "yellow",
+    "emptied": "red",
 }
 
 

@@ -69,7 +69,10 @@ def replacement(given: Json) -> str:
     """A column that is being given to another partner."""
     done, total = given["blocks"], given["blocks_of"]
     share = 100 * done // total if total else 100
-    sentence = f"{escape(given['from'])} is being replaced by {escape(given['to'])}: {share} % of the blocks are there"
+    what = f"{escape(given['from'])} is being replaced by {escape(given['to'])}"
+    if given["from"] == given["to"]:
+        what = f"{escape(given['from'])} had lost all that it stored and gets it again"
+    sentence = f"{what}: {share} % of the blocks are there"
     if given["trouble"]:
         return f"{sentence}; [yellow]{escape(given['trouble'])}[/]"
     left = given["seconds_left"]

@@ -15,6 +15,7 @@ class ColumnState(IntEnum):
     AWAY = 2  # unreachable for AWAY_AFTER
     LOST = 3  # declared lost, by its owner or after GRACE_PERIOD: its store is never looked at again
     REBUILT = 4  # a new store has all of them; too few partners know that it is this column's store now
+    EMPTIED = 5  # its partner answers, and has that store no more: it is to get a new one (R16)
 
 
 class Event(Enum):
@@ -25,6 +26,7 @@ class Event(Enum):
     LACKS = "its store lacks what it had acked"
     CAUGHT_UP = "its store has acked every live stripe up to the barrier"
     LOST = "it was declared lost"
+    GONE = "its partner says that it has no such store"
     REPLACED = "another store has taken its place, with all that is held"
     KNOWN = "enough partners have the master block that names that store (R14)"
 
@@ -35,19 +37,28 @@ TRANSITIONS: dict[tuple[ColumnState, Event], ColumnState] = {
     (_S.COUNTED, _E.ABSENT): _S.AWAY,
     (_S.COUNTED, _E.LACKS): _S.CATCHING_UP,
     (_S.COUNTED, _E.LOST): _S.LOST,
+    (_S.COUNTED, _E.GONE): _S.EMPTIED,
     (_S.COUNTED, _E.REPLACED): _S.REBUILT,
     (_S.CATCHING_UP, _E.ABSENT): _S.AWAY,
     (_S.CATCHING_UP, _E.CAUGHT_UP): _S.COUNTED,
     (_S.CATCHING_UP, _E.LOST): _S.LOST,
+    (_S.CATCHING_UP, _E.GONE): _S.EMPTIED,
     (_S.CATCHING_UP, _E.REPLACED): _S.REBUILT,
     (_S.AWAY, _E.REACHED): _S.CATCHING_UP,
     (_S.AWAY, _E.LACKS): _S.CATCHING_UP,
     (_S.AWAY, _E.LOST): _S.LOST,
+    (_S.AWAY, _E.GONE): _S.EMPTIED,
     (_S.AWAY, _E.REPLACED): _S.REBUILT,
     (_S.LOST, _E.REPLACED): _S.REBUILT,
+    (_S.EMPTIED, _E.REPLACED): _S.REBUILT,
+    (_S.EMPTIED, _E.LOST): _S.LOST,
     (_S.REBUILT, _E.KNOWN): _S.CATCHING_UP,
     (_S.REBUILT, _E.LOST): _S.LOST,
+    (_S.REBUILT, _E.GONE): _S.EMPTIED,
 }
+
+
+GONE_FOR_GOOD = frozenset({_S.LOST, _S.EMPTIED})  # the store is never looked at again
 
 
 def after(state: ColumnState, event: Event) -> ColumnState:

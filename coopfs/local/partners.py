@@ -42,6 +42,22 @@ def insert(connection: Connection, entry: PartnerEntry) -> PartnerEntry:
     return named
 
 
+def renew(connection: Connection, entry: PartnerEntry) -> PartnerEntry:
+    """A partner is known again, or still, inside the caller's transaction: what is given and taken is as `entry` says.
+    One that is here keeps its name, and its addresses if there are any."""
+    query = f"SELECT {_COLUMNS} FROM partners WHERE key = ?"
+    row = connection.execute(query, (entry.key,)).fetchone()
+    if row is None:
+        return insert(connection, entry)
+    known = _entry(row)
+    kept = replace(known, given=entry.given, taken=entry.taken, addresses=known.addresses or entry.addresses)
+    connection.execute(
+        "UPDATE partners SET given = ?, taken = ?, addresses = ? WHERE key = ?",
+        (kept.given, kept.taken, json.dumps(kept.addresses), kept.key),
+    )
+    return kept
+
+
 def all_partners(database: NodeDatabase) -> Sequence[PartnerEntry]:
     """By name. HomeError, StateError."""
     with database.reading() as connection:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
 from coopfs.core.wire.messages import Request
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, PutMaster
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, PutMaster, Renew
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import PeerError, ProtocolError
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
@@ -25,6 +25,7 @@ from coopfs.types import (
     Opened,
     Opening,
     Proposal,
+    Renewal,
     Slot,
     StoredBlock,
     Write,
@@ -106,3 +107,6 @@ class RemotePartner:
 
     async def agree(self, proposal: Proposal) -> bytes:
         return (await _request(self._link, Agree(proposal), Agreed)).signature
+
+    async def renew(self, renewal: Renewal) -> None:
+        await _request(self._link, Renew(renewal), Done)

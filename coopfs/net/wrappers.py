@@ -19,6 +19,7 @@ from coopfs.types import (
     Opening,
     Partner,
     Proposal,
+    Renewal,
     Slot,
     StoredBlock,
     Write,
@@ -122,3 +123,6 @@ class LimitedPartner:
 
     async def agree(self, proposal: Proposal) -> bytes:
         return await self._partner.agree(proposal)
+
+    async def renew(self, renewal: Renewal) -> None:
+        await self._partner.renew(renewal)

@@ -15,11 +15,11 @@ from typing import NoReturn, Protocol
 
 import trio
 
-from coopfs.core.columnstate import ColumnState, Event, after
+from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event, after
 from coopfs.core.inventory import Inventory
 from coopfs.core.master import StorePlace
 from coopfs.core.rows import Rows
-from coopfs.errors import BlockRefused, Fenced, NotAuthentic, PartnerAway, PeerError, StateError
+from coopfs.errors import BlockRefused, Fenced, NotAuthentic, PartnerAway, PeerError, StateError, StoreGone
 from coopfs.limits import COLUMN_QUEUE, PUT_RUN, PUTS_IN_FLIGHT, RECONNECT_MAX, RECONNECT_MIN, STALL_TIMEOUT
 from coopfs.local.log import Log
 from coopfs.tasks.network import Network, read_inventory
@@ -105,9 +105,9 @@ class Column:
         """Keep the column open for ever, unless it is lost. StateError: this home must not write any more."""
         pause = RECONNECT_MIN
         while True:
-            await self.changed.wait_until(lambda: self.state is not ColumnState.LOST)
+            await self.changed.wait_until(lambda: self.state not in GONE_FOR_GOOD)
             partner = await self._network.reach(self.place.node)
-            if self.state is ColumnState.LOST:
+            if self.state in GONE_FOR_GOOD:
                 continue
             try:
                 session = await partner.open(self._opening)
@@ -121,6 +121,10 @@ class Column:
                 ) from None
             except PartnerAway as away:
                 self._close(str(away))
+            except StoreGone as gone:
+                logger.warning("partner %s lost the store of this disk: %s", self.place.name, gone)
+                self.happen(Event.GONE)
+                self._close(str(gone))
             except PeerError as bad:
                 logger.info("partner %s: %s", self.place.name, bad)
                 self._close(str(bad))
@@ -180,7 +184,7 @@ class Column:
                 await self._network.gone(partner)
 
             async def until_lost() -> None:
-                await self.changed.wait_until(lambda: self.state is ColumnState.LOST)
+                await self.changed.wait_until(lambda: self.state in GONE_FOR_GOOD)
                 raise PartnerAway("it was declared lost")
 
             for _ in range(PUTS_IN_FLIGHT // PUT_RUN):

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from coopfs.core.columnstate import ColumnState, Event
+from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
 from coopfs.core.master import INCOMING, LayoutPlaces, StorePlace
 from coopfs.limits import AWAY_AFTER, AWAY_CHECK, GRACE_PERIOD
 from coopfs.tasks.column import Column
@@ -105,7 +105,7 @@ class Columns:
             await column.changed.wait()
 
     def _judge(self, column: Column) -> None:
-        if column is self.incoming:  # it counts for nothing yet
+        if column.gone or column is self.incoming:  # it counts for nothing any more, or yet
             return
         since, _ = self._states[column.number]
         if column.session is not None:
@@ -114,7 +114,7 @@ class Columns:
                 column.happen(Event.REACHED)
             if column.state is ColumnState.CATCHING_UP and self._ledger.progress.has_caught_up(column.number):
                 column.happen(Event.CAUGHT_UP)
-        elif column.state is not ColumnState.LOST:
+        elif column.state not in GONE_FOR_GOOD:
             now = int(self._wall())
             since = min(since or now, now)  # a clock that was set back must not shorten the wait
             if now - since >= AWAY_AFTER and column.state in (ColumnState.COUNTED, ColumnState.CATCHING_UP):

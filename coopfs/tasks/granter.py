@@ -4,7 +4,7 @@ import logging
 
 import trio
 
-from coopfs.core.columnstate import ColumnState
+from coopfs.core.columnstate import GONE_FOR_GOOD
 from coopfs.errors import PartnerAway, PeerError
 from coopfs.limits import RECONNECT_MAX, RECONNECT_MIN
 from coopfs.local.readerlist import Reader, ReaderList
@@ -49,7 +49,7 @@ class Granter:
     def _partners(self) -> frozenset[NodeKey]:
         """All who can be told."""
         stores = self._columns.stores
-        return frozenset(column.place.node for column in stores if column.state is not ColumnState.LOST)
+        return frozenset(column.place.node for column in stores if column.state not in GONE_FOR_GOOD)
 
     def _untold(self, node: NodeKey) -> list[Reader]:
         return [reader for reader in self._readers.all() if node not in reader.told]

@@ -5,8 +5,8 @@ Which stripes it lacks is found by walking the table: the least redundant first,
 newest to the oldest. A walk that finds nothing and a look at what is held say that it has caught up.
 """
 
-import heapq
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from coopfs.core.inventory import Inventory
 from coopfs.limits import CLEANER_BATCH, WALK_REST
@@ -56,17 +56,15 @@ class Incoming:
         return len(lost)
 
     def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
-        """Stripes below target first, the least redundant ones before all, then the newest."""
-        endangered = (
-            (pending.acks.bit_count(), -pending.id)
-            for pending in self._ledger.progress.all_pending()
-            if not under_way(pending.id) and not self._acks.has(pending.id)
-        )
-        if worst := heapq.nsmallest(CLEANER_BATCH, endangered):
-            return [-id_ for _, id_ in worst]
+        """A walk: stripes below target first, the least redundant ones before all, then the newest."""
         if self._rest:
             self._rest -= 1
             return []
+        if self._below == _TOP:
+            pending = (stripe.id for stripe in self._ledger.progress.all_pending())
+            wanted = (id_ for id_ in pending if not under_way(id_) and not self._acks.has(id_))
+            if worst := list(islice(wanted, CLEANER_BATCH)):
+                return worst
         found = self._acks.lacking(self._below, CLEANER_BATCH)
         if not found:
             self._below, self._rest, self.has = _TOP, WALK_REST, self._acks.count()

@@ -5,6 +5,7 @@ pass an old state off as the newest. It follows what is held once a day, and at 
 
 1. a block with a higher counter and the new floor is saved and committed;
 2. each partner gets it as soon as its column is open, which is after its store was compared: a copied home stops there.
+   One that has lost its store has nothing to compare, and gets it too.
 """
 
 import logging
@@ -13,6 +14,7 @@ from dataclasses import replace
 
 import trio
 
+from coopfs.core.columnstate import ColumnState
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import VAULT, Floor, LayoutPlaces, MasterBlock, StorePlace, seal_master
 from coopfs.errors import PeerError
@@ -137,7 +139,8 @@ class MasterKeeper:
         given: tuple[BlockStore | None, int] = (None, 0)  # in which session, and which
 
         def is_due() -> bool:
-            return column.session is not None and given != (column.session, self.block.counter)
+            answers = column.session is not None or column.state is ColumnState.EMPTIED
+            return answers and given != (column.session, self.block.counter)
 
         while True:
             await self._until(is_due, column)
@@ -146,6 +149,9 @@ class MasterKeeper:
                 await self._put(column.place, await network.reach(column.place.node))
             except PeerError as trouble:  # its column's next session begins with the newest one
                 logger.info("partner %s does not take the master block: %s", column.place.name, trouble)
+                if column.session is None:
+                    await trio.sleep(AWAY_CHECK)
+                    given = None, 0
 
     async def _until(self, condition: Callable[[], bool], column: Column) -> None:
         """Until a look after some change of the column, or of the block, finds the condition true."""

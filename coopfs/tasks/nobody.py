@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from coopfs.errors import Refused
-from coopfs.types import BlockStore, Claim, DiskId, Grant, Master, Opening, Proposal
+from coopfs.types import BlockStore, Claim, DiskId, Grant, Master, Opening, Proposal, Renewal
 
 _REFUSAL = "this is a restore view: it serves nothing"
 
@@ -27,4 +27,7 @@ class Nobody:
         raise Refused(_REFUSAL)
 
     async def agree(self, proposal: Proposal) -> bytes:
+        raise Refused(_REFUSAL)
+
+    async def renew(self, renewal: Renewal) -> None:
         raise Refused(_REFUSAL)

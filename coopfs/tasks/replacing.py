@@ -8,9 +8,15 @@
    All who accepted it have accepted this writer's epoch since the new store was made: an older writer could not;
 4. the master block forgets the old store.
 
+A partner that answers and has its store no more (it lost its disk, or took over its own machine) gets a new store in
+the same way, by itself.
+
 Where it stands is what the master block and the states of the columns say, so a crash anywhere is nothing. A restore
 asks who is named as primary, which is always one store, and may read from the others.
 """
+
+from collections.abc import Callable
+from dataclasses import replace
 
 import trio
 
@@ -20,24 +26,36 @@ from coopfs.errors import UsageError
 from coopfs.limits import AWAY_AFTER, AWAY_CHECK
 from coopfs.local.incoming import IncomingAcks
 from coopfs.local.kitrecord import KitRecord
+from coopfs.local.readerlist import ReaderList
 from coopfs.tasks.column import Column
 from coopfs.tasks.columns import Columns
 from coopfs.tasks.incoming import Incoming
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
+from coopfs.types import StoreId
 
 
 class Replacing:
-    """kits: which names the partners that whoever restores can ask."""
+    """kits: which names the partners that whoever restores can ask; readers: who must be told to a new store; draw:
+    random bytes."""
 
     def __init__(
-        self, keeper: MasterKeeper, columns: Columns, ledger: Ledger, acks: IncomingAcks, kits: KitRecord
+        self,
+        keeper: MasterKeeper,
+        columns: Columns,
+        ledger: Ledger,
+        acks: IncomingAcks,
+        kits: KitRecord,
+        readers: ReaderList,
+        draw: Callable[[int], bytes],
     ) -> None:
         self._keeper = keeper
         self._columns = columns
         self._quorum = ledger.progress.quorum
         self._acks = acks
         self._kits = kits
+        self._readers = readers
+        self._draw = draw
         self._named_at = 0.0  # when the old store was put aside, in this process
 
     @property
@@ -45,7 +63,9 @@ class Replacing:
         return self._keeper.places
 
     async def begin(self, number: int, store: StorePlace) -> None:
-        """Fill this store for a column. UsageError: another column is being given away just now. StateError."""
+        """Fill a new store for a column, at the node of this one. UsageError: another column is being given away just
+        now. StateError."""
+        store = replace(store, store=StoreId(self._draw(16)))
 
         def name() -> LayoutPlaces:
             if (busy := next(iter(self.places.spares), None)) is not None and busy != self.places.spare(INCOMING):
@@ -56,6 +76,7 @@ class Replacing:
                     "that is done, as `coopfs status` tells"
                 )
             self._drop_incoming()
+            self._readers.forget(store.node)
             return self.places.with_incoming(number, store)
 
         await self._keeper.change(name)
@@ -87,6 +108,7 @@ class Replacing:
                 if column.state is ColumnState.REBUILT and self._is_known(column):
                     self._columns.happen(column, Event.KNOWN)
             await self._settle()
+            await self._fill_again()
             await trio.sleep(AWAY_CHECK)
 
     def hindrance(self) -> str | None:
@@ -101,7 +123,9 @@ class Replacing:
         if absent:
             return f"{', '.join(absent)} must be told and cannot be reached"
         made = self._kits.newest()
-        remaining = {c.place.node for c in (*others, incoming) if c.session is not None}
+        remaining = {c.place.node for c in (*others, incoming) if c.session is not None} | {
+            c.place.node for c in others if c.state is ColumnState.EMPTIED and c.place.node in self._keeper.holders()
+        }
         if made is not None and len(remaining.intersection(made.partners)) <= self._quorum.f:
             return f"a new kit must be exported that names {incoming.place.name}"
         return None
@@ -132,22 +156,34 @@ class Replacing:
         if column.place.node not in holders or any(c.place.node not in holders for c in others if not c.away):
             return False
         fenced = min(quorum.n - quorum.claims_needed + 1, quorum.n - 1)
-        if sum(c.place.node in holders for c in others) < fenced:
+        former = self.places.spare(VAULT)
+        asked = {c.place.node for c in others} | ({former[1].node} if former is not None else set())
+        if len(holders & asked) < fenced:
             return False
         made = self._kits.newest()
         return (made is None or len(holders.intersection(made.partners)) > quorum.f) and self._former_knows()
 
     def _former_knows(self) -> bool:
-        """Whether who held the column until now will not answer for it any more, or has long been away."""
+        """Whether who held the column until now will not answer for it any more."""
         former = self.places.spare(VAULT)
-        waited = trio.current_time() - self._named_at
-        return former is None or former[1].node in self._keeper.holders() or waited >= AWAY_AFTER
+        return former is None or former[1].node in self._keeper.holders()
 
     async def _settle(self) -> None:
+        """Forget who held a column until now, when the new store counts, or it has long been away."""
         former = self.places.spare(VAULT)
-        if former is not None and self._columns.columns[former[0]].state is not ColumnState.REBUILT:
+        if former is None:
+            return
+        waited = trio.current_time() - self._named_at
+        is_away = former[1].node not in self._keeper.holders() and waited >= AWAY_AFTER
+        if is_away or self._columns.columns[former[0]].state is not ColumnState.REBUILT:
             await self._keeper.change(lambda: self.places.settled(former[0]))
             self._columns.seat(self.places)
+
+    async def _fill_again(self) -> None:
+        """A partner that has lost a store gets a new one: who asks an emptied one would take it for an answer (R16)."""
+        for column in self._columns.columns:
+            if column.state is ColumnState.EMPTIED and not self.places.spares:
+                await self.begin(column.number, column.place)
 
     def _others(self, column: Column) -> list[Column]:
         return [other for other in self._columns.columns if other.number != column.number]

@@ -121,6 +121,10 @@ REPLACEMENT = {"column": 1, "from": "bob", "to": "zoe", "blocks": 50, "blocks_of
             {"blocks": 200, "seconds_left": 0, "waits_for": "carl is away"},
             "100 % of the blocks are there; [yellow]carl",
         ),
+        (
+            {"to": "bob", "seconds_left": None, "waits_for": None},
+            "bob had lost all that it stored and gets it again: 25",
+        ),
         ({"trouble": "no room", "seconds_left": None, "waits_for": "zoe"}, "are there; [yellow]no room"),
     ],
 )

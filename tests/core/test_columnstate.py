@@ -23,6 +23,8 @@ S, E = ColumnState, Event
         ([E.REPLACED, E.KNOWN], S.CATCHING_UP),
         ([E.REPLACED, E.KNOWN, E.CAUGHT_UP], S.COUNTED),
         ([E.REPLACED, E.LOST], S.LOST),
+        ([E.ABSENT, E.GONE, E.CAUGHT_UP], S.EMPTIED),
+        ([E.GONE, E.REPLACED, E.KNOWN, E.CAUGHT_UP], S.COUNTED),
     ],
 )
 def test_what_follows(events: list[Event], state: ColumnState) -> None:
@@ -35,7 +37,9 @@ def test_what_follows(events: list[Event], state: ColumnState) -> None:
 def test_what_is_lost_counts_again_only_when_another_store_has_taken_its_place() -> None:
     for event in set(E) - {E.REPLACED}:
         assert after(S.LOST, event) is S.LOST
-    for event in set(E) - {E.KNOWN, E.LOST}:
+    for event in set(E) - {E.REPLACED, E.LOST}:
+        assert after(S.EMPTIED, event) is S.EMPTIED
+    for event in set(E) - {E.KNOWN, E.LOST, E.GONE}:
         assert after(S.REBUILT, event) is S.REBUILT
 
 

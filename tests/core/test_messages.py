@@ -22,18 +22,30 @@ from coopfs.core.wire.messages import (
     encode_refusal,
     encode_request,
 )
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, Goodbye, GrantReading, Hello, Ping, PutMaster
+from coopfs.core.wire.node_requests import (
+    Agree,
+    ClaimEpoch,
+    GetMasters,
+    Goodbye,
+    GrantReading,
+    Hello,
+    Ping,
+    PutMaster,
+    Renew,
+)
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import (
     BlockRefused,
     CoopfsError,
     Fenced,
     HomeError,
+    NoAgreement,
     NotAuthentic,
     PartnerAway,
     PeerError,
     ProtocolError,
     Refused,
+    StoreGone,
 )
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE, MAX_MAP, MAX_REQUESTS, MAX_TEXT
 from coopfs.types import (
@@ -45,6 +57,7 @@ from coopfs.types import (
     Opened,
     Opening,
     Proposal,
+    Renewal,
     Slot,
     StoredBlock,
     StoreId,
@@ -70,6 +83,7 @@ EXAMPLES: list[Request] = [
     PutMaster(CLAIM, Master(VERSION, b"master")),
     GrantReading(Grant(DISK, STORE, NodeKey(b"r" * 32), 1_800_000_000)),
     Agree(PROPOSAL),
+    Renew(Renewal(b"t" * 113, b"m" * 64, b"y" * 64, "host", ("a.example:7100",))),
     Ping(),
     Goodbye("shutting down"),
 ]
@@ -89,6 +103,8 @@ ERROR_EXAMPLES: list[CoopfsError] = [
     NotAuthentic("bad claim"),
     Unsupported("type 6"),
     PartnerAway("disk full"),
+    StoreGone("lost"),
+    NoAgreement("none"),
 ]
 GOLDEN_REQUESTS = [  # map of each example; bodies are what the example says
     (
@@ -134,6 +150,14 @@ GOLDEN_REQUESTS = [  # map of each example; bodies are what the example says
         "6174757265c44070707070707070707070707070707070707070707070707070707070707070707070707070707070707070"
         "707070707070707070707070707070707070707070"
     ),
+    (
+        "85a474657874c471747474747474747474747474747474747474747474747474747474747474747474747474747474747474"
+        "7474747474747474747474747474747474747474747474747474747474747474747474747474747474747474747474747474"
+        "747474747474747474747474747474747474747474a46d696e65c4406d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d"
+        "6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6da5796f757273c440"
+        "7979797979797979797979797979797979797979797979797979797979797979797979797979797979797979797979797979"
+        "7979797979797979797979797979a46e616d65a4686f7374a961646472657373657391ae612e6578616d706c653a37313030"
+    ),
     "80",
     "81a6726561736f6ead7368757474696e6720646f776e",
 ]
@@ -165,6 +189,8 @@ GOLDEN_ERRORS = [
     "82a4636f646504a474657874a962616420636c61696d",
     "82a4636f646505a474657874a6747970652036",
     "82a4636f646506a474657874a96469736b2066756c6c",
+    "82a4636f646507a474657874a46c6f7374",
+    "82a4636f646508a474657874a46e6f6e65",
 ]
 
 

@@ -2,8 +2,10 @@
 
 import pytest
 
+from coopfs.config import load
 from tests.e2e.commands import coopfs, mount_coopfs, well
-from tests.e2e.world import World
+from tests.e2e.waiting import until
+from tests.e2e.world import SHARE, World
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +48,37 @@ def test_a_new_machine_goes_on_where_the_lost_one_stopped(world: World) -> None:
     well(owner.restore())
     assert (owner.view / "big").read_bytes() == big[:1000] + b"changed" + big[1007:]
     assert (owner.view / "new").read_text() == "of the new machine"
+
+
+def test_partners_fill_again_what_the_lost_machine_stored_for_them(world: World) -> None:
+    """The new machine has the old one's place and nothing else; what partners had there survives other losses."""
+    lost = world.owner("ugo", data=1, redundancy=2, partners=("p1", "p2", "p3"))
+    other = world.owner("zoe", data=1, redundancy=2, partners=("ugo", "p4", "p5"))
+    (other.mount() / "a").write_text("of zoe")
+    other.sync(complete=True)
+    other.export_kit()
+    (lost.mount() / "b").write_text("of ugo")
+    lost.sync(complete=True)
+    lost.export_kit()
+    address = load(lost.home).listen
+    lost.lose()
+    world.expected.append("lost the store of this disk")
+    well(coopfs("takeover", f"--listen={address}", lost.kit, home=lost.home))
+    assert (lost.mount() / "b").read_text() == "of ugo"
+
+    def is_filled() -> bool:
+        disk = world.call("zoe", "status")["disk"]
+        there = next(column for column in disk["columns"] if column["partner"] == "ugo")
+        hosted = world.call("ugo", "status")["hosted"]
+        return bool(hosted) and there["state"] == "caught up" and disk["replacement"] is None
+
+    until(is_filled)
+    given = {entry["name"]: entry["given"] for entry in world.call("ugo", "partner_list")["partners"]}
+    assert given["zoe"] == SHARE
+    other.lose()
+    world.kill("p4", "p5")
+    well(other.restore("--accept-older"))
+    assert (other.view / "a").read_text() == "of zoe"
 
 
 def test_the_old_machine_is_fenced_off_and_told(world: World) -> None:

@@ -10,9 +10,10 @@ import trio
 from coopfs import limits
 from coopfs.core import agreement as agreements
 from coopfs.core import digest
+from coopfs.core.agreement import Agreement
 from coopfs.core.identity import Identity
 from coopfs.core.storeformat import store_size
-from coopfs.errors import BlockRefused, Fenced, NotAuthentic, PeerError, Refused
+from coopfs.errors import BlockRefused, Fenced, NoAgreement, NotAuthentic, PeerError, Refused, StoreGone
 from coopfs.types import (
     BlockStore,
     DiskId,
@@ -21,6 +22,7 @@ from coopfs.types import (
     NodeKey,
     Opening,
     Partner,
+    Renewal,
     Slot,
     StoredBlock,
     StoreId,
@@ -28,7 +30,7 @@ from coopfs.types import (
     Write,
     make_version,
 )
-from tests.partners import NOON, SITES, Owner, Site, propose
+from tests.partners import ADDRESSES, HOST_SEED, NOON, SITES, Owner, Site, propose
 
 SPEC = StoreSpec(rows=20, block_size=16384)
 STORE = StoreId(b"store-0123456789")
@@ -522,3 +524,44 @@ async def test_only_an_owner_grants_and_only_so_much(site: Site, owner: Owner) -
         await partner.grant(one_more)
     await partner.grant(Grant(owner.disk, STORE, READER, 0))
     await partner.grant(one_more)
+
+
+# --- an agreement that was forgotten ------------------------------------------------------------------------------
+
+
+def renewal(site: Site, owner: Owner, given: int = GIVEN, seed: bytes | None = None) -> Renewal:
+    """What an owner shows to a host that took over its own machine. seed: signs for the owner, if not its own."""
+    agreement = Agreement(site.key, owner.key, given, given, NOON)
+    mine, yours = (agreements.sign(each, agreement) for each in (seed or owner.seed, HOST_SEED))
+    return Renewal(agreement.encode(), mine, yours, "owner", ADDRESSES)
+
+
+async def test_an_agreement_that_both_signed_is_known_again(site: Site, owner: Owner) -> None:
+    partner = await site.partner(owner.seed)
+    with pytest.raises(NoAgreement):
+        await partner.claim(owner.claim(1))
+    await partner.renew(renewal(site, owner))
+    await partner.renew(renewal(site, owner))
+    with pytest.raises(StoreGone):
+        await partner.open(replace(writing(owner), create=None))
+    store = await partner.open(writing(owner))
+    await store.put(3, V1, b"block")
+    with pytest.raises(Refused):
+        await partner.renew(renewal(site, owner, 2 * GIVEN))
+    assert await store.get(3) == StoredBlock(V1, b"block")
+
+
+async def test_an_agreement_that_somebody_did_not_sign_is_none(site: Site, owner: Owner) -> None:
+    partner = await site.partner(owner.seed)
+    good = renewal(site, owner)
+    for bad in (
+        renewal(site, owner, seed=b"x" * 32),
+        replace(good, yours=good.mine),
+        replace(good, text=good.text[:-1] + b"\1"),
+    ):
+        with pytest.raises(NotAuthentic):
+            await partner.renew(bad)
+    with pytest.raises(PeerError):
+        await (await site.partner(b"q" * 32)).renew(good)
+    with pytest.raises(NoAgreement):
+        await partner.claim(owner.claim(1))

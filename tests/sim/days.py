@@ -4,15 +4,16 @@ Faults never exceed what the design promises to survive (R7).
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import trio
 
 from coopfs.app import changing
 from coopfs.core.columnstate import Event
 from coopfs.core.master import INCOMING, VAULT
+from coopfs.errors import UsageError
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
-from coopfs.types import StoreId
 from tests.sim.hosted import FileHost
 from tests.sim.invariants import check_cache, check_ledger, check_replay, have_masters
 from tests.sim.network import CALM, Site, Weather
@@ -61,6 +62,7 @@ class Days:
             self.quiet: 1,
         }
         actions[self._replace] = 3
+        actions[self._empty] = 1
         if self.world.files is not None:
             actions[self._power_of_a_partner] = 3
         await self._machine.start(self.owner.run)
@@ -158,16 +160,30 @@ class Days:
         if self.owner.took_over and not (self.owner.own.ready.is_set() and self.owner.own.ledger.progress.margin()):
             return  # a machine that took over has no content of its own to repair from
         site = self.random.choice(self.world.sites)
-        (store,) = site.host.stores.values()
+        ((id_, store),) = site.host.stores.items()
         if not store.blocks:
             return
         for row in self.random.sample(sorted(store.blocks), self.random.randint(1, len(store.blocks))):
             del store.blocks[row]
-            self.world.trace.lose(site.life, row)
+            self.world.trace.lose(site.name(id_), row)
         self.world.damaged.add(site.number)
         self.world.note(f"damage {site.number}")
         if self.random.random() < 0.7:
             site.cut()
+
+    async def _empty(self) -> None:
+        """A partner loses all that it stores for others, claims and master blocks too, with its disk or machine. One at
+        a time, and only if one may be lost."""
+        progress = self.owner.own.ledger.progress
+        if self.world.damaged or self._vanished() or not self.owner.own.ready.is_set() or not progress.barrier:
+            return
+        if progress.margin() < 1 or self.owner.own.places.spares:
+            return
+        site = self.random.choice(self.world.sites)
+        site.host.forget()
+        self.world.damaged.add(site.number)
+        self.world.note(f"empty {site.number}")
+        site.cut()
 
     def _vanished(self) -> list[Site]:
         return [site for site in self.world.sites if site.vanished]
@@ -202,14 +218,15 @@ class Days:
         self.world.note(f"replace {number}")
         old, site = self.owner.own.columns.columns[number].place, self.world.join(number)
         entries = [PartnerEntry(f"p{s.life}", s.host.key, (), 0, 1 << 40) for s in (self.world.known[old.node], site)]
-        with not_stuck("giving a column away"):
-            await changing.give(self.owner.own, *entries, StoreId(self.random.randbytes(16)))
-        self._export_kit()
+        with not_stuck("giving a column away"), suppress(UsageError):  # one that was emptied may get a store just now
+            await changing.give(self.owner.own, *entries)
+        await self._export_kit()
 
-    def _export_kit(self) -> None:
+    async def _export_kit(self) -> None:
         own = self.owner.own
         self.world.kit = tuple(store.node for column in own.places.columns for store in column if store.role != VAULT)
         own.kits.note(MadeKit(0, self.world.kit))
+        await own.committer.commit()
 
     async def _power_of_a_partner(self) -> None:
         """It keeps what it acknowledged."""

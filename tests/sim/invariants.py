@@ -74,7 +74,7 @@ def _check_digests(owner: Owner, stores: Sequence[Mapping[StoreId, StoreContent]
 def have_masters(owner: Owner) -> bool:
     """Whether every partner has the newest master block (R14)."""
     columns = range(owner.own.ledger.layout.n)
-    return all(owner.world.masters(number)[0] == owner.own.keeper.block for number in columns)
+    return all(owner.world.masters(number)[:1] == [owner.own.keeper.block] for number in columns)
 
 
 async def check_cache(owner: Owner) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
+import trio
+
 from coopfs.core.master import Floor, LayoutPlaces
 from coopfs.core.newest import Answers
 from coopfs.core.progress import Progress
@@ -18,12 +20,14 @@ from coopfs.tasks import takeover
 from coopfs.tasks.claiming import Claiming
 from coopfs.tasks.column import Column
 from coopfs.tasks.committer import Committer
+from coopfs.tasks.incoming import Incoming
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network
 from coopfs.tasks.reader import Reader
 from coopfs.tasks.recovery import Recovery, readers_of
 from coopfs.tasks.rehold import Rehold
+from coopfs.tasks.replacing import Replacing
 from coopfs.tasks.writer import Writer
 from coopfs.types import Claim, DiskId, NodeKey, Place
 
@@ -211,7 +215,29 @@ def a_takeover_looks_before_it_claims() -> Iterator[None]:
         yield
 
 
+def a_rebuilt_column_counts_before_it_is_complete() -> Any:
+    """R7: being rebuilt, it is in A until it has every live stripe up to the barrier."""
+    return patch.object(Incoming, "has_caught_up", lambda *_: True)
+
+
+@contextlib.contextmanager
+def a_new_store_counts_before_anybody_knows_of_it() -> Iterator[None]:
+    """R14: nor is who held the column told."""
+
+    async def nothing(*_: object) -> None:
+        await trio.sleep_forever()
+
+    with (
+        patch.object(Replacing, "_is_known", lambda *_: True),
+        patch.object(Replacing, "hindrance", lambda *_: None),
+        patch.object(MasterKeeper, "_tell_former", nothing),
+    ):
+        yield
+
+
 MUTANTS: list[Mutant] = [
+    a_rebuilt_column_counts_before_it_is_complete,
+    a_new_store_counts_before_anybody_knows_of_it,
     a_takeover_writes_before_all_is_held_again,
     a_takeover_looks_before_it_claims,
     rows_are_reused_when_what_killed_them_is_only_written,

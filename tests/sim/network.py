@@ -24,8 +24,10 @@ from coopfs.types import (
     Opening,
     Partner,
     Proposal,
+    Renewal,
     Slot,
     StoredBlock,
+    StoreId,
     Write,
 )
 from tests.memory import MemoryHost, MemoryPartner
@@ -60,6 +62,13 @@ class Site:
     slowness: float = 1.0
     link: trio.Event = field(default_factory=trio.Event)  # set: this connection is broken
     changed: Signal = field(default_factory=Signal)
+    stores: list[StoreId] = field(default_factory=list)  # that were ever opened here
+
+    def name(self, store: StoreId) -> int:
+        """A number that no other store of any site has; that of a site's first store is the site's."""
+        if store not in self.stores:
+            self.stores.append(store)
+        return self.life + 1000 * self.stores.index(store)
 
     def cut(self) -> None:
         """The connection breaks; a new one can be made at once, if the site is up."""
@@ -154,7 +163,7 @@ class SimPartner:
 
     async def open(self, opening: Opening) -> "SimStore":
         store = await self._call(lambda: self._partner.open(opening))
-        return SimStore(self._network, self._site, self.link, store)
+        return SimStore(self._network, self._site, self.link, store, self._site.name(opening.store))
 
     async def claim(self, claim: Claim) -> None:
         await self._call(lambda: self._partner.claim(claim))
@@ -171,12 +180,16 @@ class SimPartner:
     async def agree(self, proposal: Proposal) -> bytes:
         return await self._call(lambda: self._partner.agree(proposal))
 
+    async def renew(self, renewal: Renewal) -> None:
+        await self._call(lambda: self._partner.renew(renewal))
+
 
 class SimStore:
     """types.BlockStore over one link."""
 
-    def __init__(self, network: SimNetwork, site: Site, link: trio.Event, store: BlockStore) -> None:
+    def __init__(self, network: SimNetwork, site: Site, link: trio.Event, store: BlockStore, name: int) -> None:
         self.opened = store.opened
+        self._name = name
         self._network = network
         self._site = site
         self._link = link
@@ -188,7 +201,7 @@ class SimStore:
     async def put(self, row: int, version: int, data: bytes) -> None:
         async def store() -> None:
             await self._store.put(row, version, data)
-            self._network.trace.put(trio.current_time(), self._site.life, row, StoredBlock(version, bytes(data)))
+            self._network.trace.put(trio.current_time(), self._name, row, StoredBlock(version, bytes(data)))
 
         await self._call(store, lasting=True)
 
@@ -198,7 +211,7 @@ class SimStore:
             for write, refusal in zip(writes, outcomes, strict=True):
                 if refusal is None:
                     block = StoredBlock(write.version, bytes(write.data))
-                    self._network.trace.put(trio.current_time(), self._site.life, write.row, block)
+                    self._network.trace.put(trio.current_time(), self._name, write.row, block)
             return outcomes
 
         return await self._call(store, lasting=True)

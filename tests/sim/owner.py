@@ -76,7 +76,9 @@ class Owner:
                 self._scope = nursery.cancel_scope
                 self._nursery = nursery
                 directory = self.platter.directory
-                own = OwnDisk(directory, self.world.node, self.world.network, nursery, self.world.wall)
+                world = self.world
+                draw = world.random.randbytes
+                own = OwnDisk(directory, world.node, world.network, nursery, world.wall, draw=draw)
                 self._take_over(own)
                 task_status.started()
                 await own.run()

@@ -57,11 +57,11 @@ class Restores:
         quorum = self.world.geometry.quorum
         left = self.random.sample(range(quorum.n), self.random.randint(1, quorum.n))
         for column in sorted(left):
-            (store,) = self.world.sites[column].host.stores.values()
             share = self.random.choice([0, 0, 0.02, 0.3])
-            for row in sorted(store.blocks):
-                if self.random.random() < share:
-                    store.spoil(row)
+            for store in self.world.sites[column].host.stores.values():
+                for row in sorted(store.blocks):
+                    if self.random.random() < share:
+                        store.spoil(row)
         self.world.note(f"salvage {sorted(left)}")
         whole = [group for group, named in owner.history.named.items() if self._is_whole(named, left)]
         found = await self.restore(owner, left)
@@ -71,7 +71,7 @@ class Restores:
 
     def _is_whole(self, named: Iterable[Place], left: Collection[int]) -> bool:
         there = [self.world.sites[column] for column in left if not self.world.sites[column].vanished]
-        stores = [next(iter(site.host.stores.values())) for site in there]
+        stores = [store for site in there for store in site.host.stores.values()]
         for place in named:
             blocks = [store.blocks.get(place.row) for store in stores]
             if sum(block is not None and block.version == place.version for block in blocks) < self.world.geometry.k:
@@ -109,9 +109,9 @@ class Restores:
         there = [column for column in sorted(lost) if not self.world.sites[column].vanished]
         liars = {column for column in there if self.random.random() < 0.3}
         for column in liars:
-            (store,) = self.world.sites[column].host.stores.values()
-            for row in self.random.sample(sorted(store.blocks), self.random.randint(0, len(store.blocks))):
-                store.blocks[row] = StoredBlock(store.blocks[row].version, b"gone")
+            for store in self.world.sites[column].host.stores.values():
+                for row in self.random.sample(sorted(store.blocks), self.random.randint(0, len(store.blocks))):
+                    store.blocks[row] = StoredBlock(store.blocks[row].version, b"gone")
         self.world.damaged |= liars
         if liars:
             self.world.note(f"liars {sorted(liars)}")
@@ -135,7 +135,7 @@ class Restores:
         expected = owner.history.end_of(found.group)
         if found.picture != expected:
             raise Violation(f"P1: group {found.group} as restored: {difference(found.picture, expected)}")
-        floor = max(self.world.masters(number)[0].floor.version for number in left)
+        floor = max((block.floor.version for number in left for block in self.world.masters(number)), default=0)
         if found.state.end.version < floor and found.doubt is None:
             raise Violation(f"R14: group {found.group} is older than the floor that {sorted(left)} know")
         newest = owner.history.newest_held

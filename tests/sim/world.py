@@ -108,16 +108,18 @@ class World:
 
     def holds(self, column: int, row: int, version: int) -> bool:
         """Whether a column has this block, or had it before it was damaged."""
+        if column in self.damaged:
+            return True
         (store,) = self.sites[column].host.stores.values()
         stored = store.blocks.get(row)
-        return column in self.damaged or (stored is not None and stored.version == version)
+        return stored is not None and stored.version == version
 
     def masters(self, column: int) -> list[MasterBlock]:
         """What a partner keeps, the newest first."""
         host = self.sites[column].host
         disk = host.known_disk(self.node, self.keys.disk)
-        assert disk is not None
-        blocks = [open_master(self.keys, stored, host.key) for stored in disk.masters]
+        masters = [] if disk is None else disk.masters
+        blocks = [open_master(self.keys, stored, host.key) for stored in masters]
         return sorted(blocks, key=lambda block: block.counter, reverse=True)
 
     async def format(self) -> Path:

@@ -12,7 +12,6 @@ from coopfs.core.master import INCOMING, PRIMARY, VAULT, open_master
 from coopfs.errors import UsageError
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
-from coopfs.types import StoreId
 from tests.sim.network import Site
 from tests.sim.owner import Owner
 from tests.sim.restore import Restored, restore
@@ -20,7 +19,6 @@ from tests.sim.world import Geometry
 from tests.tasks.homes import SETTLED, blocks, group_of, play, running
 
 LONG = 4 * SETTLED
-NEW = StoreId(b"0123456789abcdef")
 
 
 def entry(site: Site, taken: int = 1 << 40) -> PartnerEntry:
@@ -31,7 +29,7 @@ async def give(owner: Owner, number: int) -> Site:
     """Begin to give a column to a new partner, with a kit that names it."""
     world = owner.world
     site = world.join(number)
-    await changing.give(owner.own, entry(world.sites[number]), entry(site), StoreId(bytes([site.life]) * 16))
+    await changing.give(owner.own, entry(world.sites[number]), entry(site))
     owner.own.kits.note(MadeKit(0, owner.own.places.nodes))
     return site
 
@@ -110,7 +108,7 @@ def test_who_holds_it_counts_until_the_new_store_has_all_and_the_kit_names_it(tm
         await group_of(owner, b"a", 50_000)
         await trio.sleep(SETTLED)
         site = world.join(0)
-        await changing.give(owner.own, entry(world.sites[0]), entry(site), NEW)
+        await changing.give(owner.own, entry(world.sites[0]), entry(site))
         await trio.sleep(LONG)
         assert stored(site) == blocks(owner, 1)
         assert roles(owner, 0) == [PRIMARY, INCOMING]
@@ -160,24 +158,49 @@ def test_one_column_at_a_time_and_only_to_who_has_room_and_none_yet(tmp_path: Pa
         first, second = world.join(0), world.join(1)
         p0, p1 = entry(world.sites[0]), entry(world.sites[1])
         with pytest.raises(UsageError, match="gives 1000 B, a column of this disk needs"):
-            await changing.give(owner.own, p0, entry(first, 1000), NEW)
+            await changing.give(owner.own, p0, entry(first, 1000))
         with pytest.raises(UsageError, match="holds a column of this disk already"):
-            await changing.give(owner.own, p0, p1, NEW)
+            await changing.give(owner.own, p0, p1)
         with pytest.raises(UsageError, match="holds no column of this disk"):
-            await changing.give(owner.own, entry(first), entry(second), NEW)
+            await changing.give(owner.own, entry(first), entry(second))
         first.go(up=False)
-        await changing.give(owner.own, p0, entry(first), NEW)
-        await changing.give(owner.own, p0, entry(first), NEW)
+        await changing.give(owner.own, p0, entry(first))
+        await changing.give(owner.own, p0, entry(first))
         with pytest.raises(UsageError, match="is being given to p3"):
-            await changing.give(owner.own, p1, entry(second), NEW)
+            await changing.give(owner.own, p1, entry(second))
         assert [store.node for store in owner.own.places.columns[0]] == [p0.key, first.host.key]
-        await changing.give(owner.own, p0, entry(second), StoreId(bytes(16)))
+        await changing.give(owner.own, p0, entry(second))
         assert [store.node for store in owner.own.places.columns[0]] == [p0.key, second.host.key]
         await changing.lose(owner.own, entry(second))
         assert roles(owner, 0) == [PRIMARY]
         await trio.sleep(SETTLED)
         with pytest.raises(UsageError, match="p1 answers"):
             await changing.lose(owner.own, p1)
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_a_partner_that_lost_its_store_gets_a_new_one_by_itself(tmp_path: Path) -> None:
+    """Not the old one again: whoever restores would take an emptied store for an answer."""
+
+    async def main(owner: Owner) -> None:
+        world, progress = owner.world, owner.own.ledger.progress
+        for name in (b"a", b"b"):
+            await group_of(owner, name, 50_000)
+        await trio.sleep(SETTLED)
+        site = world.sites[1]
+        (before,) = site.host.stores
+        site.host.forget()
+        site.cut()
+        await owner.own.ledger.changed.wait_until(lambda: progress.away == 0b010)
+        assert owner.own.columns.columns[1].state is ColumnState.EMPTIED
+        world.damaged.add(1)
+        await owner.die(power=True)
+        async with running(owner):
+            await trio.sleep(LONG)
+            assert before not in site.host.stores
+            assert stored(site) == blocks(owner, 0)
+            assert (owner.own.ledger.progress.away, owner.own.ledger.progress.margin()) == (0, 2)
 
     play(tmp_path, Geometry(1, 2), main)
 

@@ -5,7 +5,17 @@ from typing import Any
 
 from coopfs.core.wire.message_map import U16, U32, U64, Fields, pack_map, printable
 from coopfs.core.wire.message_types import ID_SIZE
-from coopfs.errors import BlockRefused, CoopfsError, Fenced, NotAuthentic, PartnerAway, PeerError, Refused
+from coopfs.errors import (
+    BlockRefused,
+    CoopfsError,
+    Fenced,
+    NoAgreement,
+    NotAuthentic,
+    PartnerAway,
+    PeerError,
+    Refused,
+    StoreGone,
+)
 
 
 class Code(IntEnum):
@@ -17,6 +27,8 @@ class Code(IntEnum):
     NOT_AUTHENTIC = 4
     UNSUPPORTED = 5  # a message type that the answering side does not know
     UNABLE = 6  # the answering side has trouble of its own (a disk, a lock): ask again later
+    STORE_GONE = 7
+    NO_AGREEMENT = 8
 
 
 class Unsupported(Refused):
@@ -30,6 +42,8 @@ _CODES: tuple[tuple[type[CoopfsError], Code], ...] = (
     (Fenced, Code.FENCED),
     (Unsupported, Code.UNSUPPORTED),
     (NotAuthentic, Code.NOT_AUTHENTIC),
+    (StoreGone, Code.STORE_GONE),
+    (NoAgreement, Code.NO_AGREEMENT),
     (PartnerAway, Code.UNABLE),
     (PeerError, Code.REFUSED),
     (CoopfsError, Code.UNABLE),
@@ -61,5 +75,9 @@ def decode_error(fields: Fields) -> PeerError:
             return Unsupported(text)
         case Code.UNABLE:
             return PartnerAway(text)
+        case Code.STORE_GONE:
+            return StoreGone(text)
+        case Code.NO_AGREEMENT:
+            return NoAgreement(text)
         case _:
             return Refused(text)

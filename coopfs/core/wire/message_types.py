@@ -10,6 +10,7 @@ from coopfs.types import Claim, DiskId, Octets
 ID_SIZE = 16  # bytes of a disk id, store id, claimer, token, incarnation or digest
 SIGNATURE_SIZE = 64  # bytes, Ed25519
 KEY_SIZE = 32  # bytes, a public Ed25519 key
+AGREEMENT_SIZE = 113  # bytes, the text of core/agreement
 
 
 class MessageType(IntEnum):
@@ -35,6 +36,7 @@ class MessageType(IntEnum):
     AGREE = 18
     PING = 19
     GOODBYE = 20
+    RENEW = 21
 
 
 Wire = tuple[dict[str, Any], Octets]  # map, body

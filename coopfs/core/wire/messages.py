@@ -5,12 +5,23 @@ from coopfs.core.wire.faults import decode_error, encode_error
 from coopfs.core.wire.frames import Flag, Frame
 from coopfs.core.wire.message_map import Fields, pack_map
 from coopfs.core.wire.message_types import MessageType, bounded
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, Goodbye, GrantReading, Hello, Ping, PutMaster
+from coopfs.core.wire.node_requests import (
+    Agree,
+    ClaimEpoch,
+    GetMasters,
+    Goodbye,
+    GrantReading,
+    Hello,
+    Ping,
+    PutMaster,
+    Renew,
+)
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import CoopfsError, PeerError, ProtocolError
 
 StoreRequest = Close | Put | Get | Inventory
-Request = Hello | Open | StoreRequest | ClaimEpoch | GetMasters | PutMaster | GrantReading | Agree | Ping | Goodbye
+NodeRequest = ClaimEpoch | GetMasters | PutMaster | GrantReading | Agree | Renew
+Request = Hello | Open | StoreRequest | NodeRequest | Ping | Goodbye
 
 REQUESTS: dict[int, type[Request]] = {
     MessageType.HELLO: Hello,
@@ -24,6 +35,7 @@ REQUESTS: dict[int, type[Request]] = {
     MessageType.MASTER_PUT: PutMaster,
     MessageType.GRANT: GrantReading,
     MessageType.AGREE: Agree,
+    MessageType.RENEW: Renew,
     MessageType.PING: Ping,
     MessageType.GOODBYE: Goodbye,
 }
@@ -39,6 +51,7 @@ ANSWERS: dict[int, type[Answer]] = {
     MessageType.MASTER_PUT: Done,
     MessageType.GRANT: Done,
     MessageType.AGREE: Agreed,
+    MessageType.RENEW: Done,
     MessageType.PING: Done,
 }
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 
 from coopfs.core.wire.message_map import U16, U63, U64, Fields, printable
 from coopfs.core.wire.message_types import (
+    AGREEMENT_SIZE,
     ID_SIZE,
     KEY_SIZE,
     SIGNATURE_SIZE,
@@ -19,7 +20,7 @@ from coopfs.core.wire.message_types import (
     parse_claim,
 )
 from coopfs.limits import MAX_ADDRESSES, MAX_FEATURE_NAME, MAX_FEATURES, MAX_TEXT
-from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Octets, Proposal, StoreId
+from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Octets, Proposal, Renewal, StoreId
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class PutMaster:
 
 @dataclass(frozen=True, slots=True)
 class Agree:
-    """Partner.agree: the one request that a stranger may make."""
+    """Partner.agree: a stranger may make it."""
 
     TYPE: ClassVar = MessageType.AGREE
     proposal: Proposal
@@ -142,6 +143,37 @@ class Agree:
                 addresses=fields.names("addresses", MAX_ADDRESSES, MAX_TEXT),
                 start=fields.whole("start", U63),
                 signature=fields.octets("signature", SIGNATURE_SIZE),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Partner.renew: a stranger may make it too."""
+
+    TYPE: ClassVar = MessageType.RENEW
+    renewal: Renewal
+
+    def wire(self) -> Wire:
+        renewal = self.renewal
+        return {
+            "text": renewal.text,
+            "mine": renewal.mine,
+            "yours": renewal.yours,
+            "name": renewal.name,
+            "addresses": renewal.addresses,
+        }, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: Octets) -> Self:
+        bounded(body, 0)
+        return cls(
+            Renewal(
+                text=fields.octets("text", AGREEMENT_SIZE),
+                mine=fields.octets("mine", SIGNATURE_SIZE),
+                yours=fields.octets("yours", SIGNATURE_SIZE),
+                name=fields.text("name"),
+                addresses=fields.names("addresses", MAX_ADDRESSES, MAX_TEXT),
             )
         )
 

@@ -1,6 +1,6 @@
 """A session, pure: what two nodes make of each other's HELLO, and which messages may follow (design R16).
 
-    HELLO settled -> a standing: PARTNER (everything), READER (nothing that changes the other side), STRANGER (AGREE)
+    HELLO settled -> a standing: PARTNER (everything), READER (nothing that changes the other side), STRANGER (agreeing)
 
 Both sides compute the same from the same two HELLOs, so no answer is needed. Whom the key makes a reader or a stranger
 finds out by being refused.
@@ -13,7 +13,7 @@ from coopfs.core.wire.message_types import MessageType
 from coopfs.core.wire.messages import Request
 from coopfs.core.wire.node_requests import Hello
 from coopfs.core.wire.store_requests import Open
-from coopfs.errors import ProtocolError, Refused
+from coopfs.errors import NoAgreement, ProtocolError, Refused
 
 
 class Standing(Enum):
@@ -32,12 +32,13 @@ _READING = _CARE | {
     MessageType.INVENTORY,
     MessageType.MASTER_GET,
 }
-_WRITING = frozenset({MessageType.PUT, MessageType.CLAIM, MessageType.MASTER_PUT, MessageType.GRANT, MessageType.AGREE})
+_WRITING = frozenset({MessageType.PUT, MessageType.CLAIM, MessageType.MASTER_PUT, MessageType.GRANT})
+_AGREEING = frozenset({MessageType.AGREE, MessageType.RENEW})
 
 ALLOWED: dict[Standing, frozenset[MessageType]] = {
-    Standing.PARTNER: _READING | _WRITING,
+    Standing.PARTNER: _READING | _WRITING | _AGREEING,
     Standing.READER: _READING,
-    Standing.STRANGER: _CARE | {MessageType.AGREE},
+    Standing.STRANGER: _CARE | _AGREEING,
 }
 _REFUSALS = {
     Standing.READER: "only reading is possible: the other side was let in to read, or has features not known here",
@@ -60,7 +61,8 @@ class Session:
         changes = isinstance(request, Open) and (request.opening.claim or request.opening.create) is not None
         if request.TYPE in ALLOWED[self.standing] and not (changes and self.standing is Standing.READER):
             return None
-        return Refused(_REFUSALS[self.standing])
+        refusal = NoAgreement if self.standing is Standing.STRANGER else Refused
+        return refusal(_REFUSALS[self.standing])
 
 
 def _features(hello: Hello) -> frozenset[str]:

@@ -22,7 +22,7 @@ from coopfs.local.diskerrors import disk_errors
 from coopfs.local.hosted.reservation import PEER_PREFIX, TOKEN_PREFIX, peer_file, reserve, token_file
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
-from coopfs.types import NodeKey, Proposal
+from coopfs.types import NodeKey, Proposal, Renewal
 
 _AGAIN = "ask its owner for a new one"
 
@@ -137,6 +137,48 @@ class Agreements:
         """
         if invitation.inviter not in self._given:
             reserve(peer_file(self._directory, invitation.inviter), 0)
+
+    def renewal(self, peer: NodeKey, name: str, addresses: tuple[str, ...]) -> Renewal | None:
+        """What to show to a partner that has forgotten its agreement; name, addresses: of this node. None: there is
+        none."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT text, mine, theirs FROM agreements WHERE peer = ?", (peer,)).fetchone()
+        if row is None:
+            return None
+        text, mine, theirs = row
+        return Renewal(text, mine, theirs, name, addresses)
+
+    def renew(self, peer: NodeKey, renewal: Renewal) -> PartnerEntry | None:
+        """Know an agreement again that both had signed, as after a takeover. Its space is reserved anew; what lay there
+        is gone. The partner, or None: it was known.
+
+        Refused: it is of other nodes, or there is another one between these two. NotAuthentic, ProtocolError.
+        """
+        agreement = texts.decode(renewal.text)
+        if {agreement.inviter, agreement.acceptor} != {self.key, peer} or self.key == peer:
+            raise Refused("this agreement is of other nodes")
+        texts.verify(agreement, peer, renewal.mine)
+        texts.verify(agreement, self.key, renewal.yours)
+        given, taken = agreement.inviter_gives, agreement.acceptor_gives
+        if agreement.inviter != self.key:
+            given, taken = taken, given
+        if peer in self._given:
+            self._check_same(peer, renewal)
+            return None
+        reserve(peer_file(self._directory, peer), given)
+        contact = PartnerEntry(renewal.name, peer, renewal.addresses, given, taken)
+        with self._database.transaction() as connection:
+            values = (peer, renewal.text, renewal.yours, renewal.mine)
+            connection.execute("INSERT OR REPLACE INTO agreements VALUES (?, ?, ?, ?)", values)
+            entry = partners.renew(connection, contact)
+        self._given[peer] = given
+        return entry
+
+    def _check_same(self, peer: NodeKey, renewal: Renewal) -> None:
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT text FROM agreements WHERE peer = ?", (peer,)).fetchone()
+        if row != (renewal.text,):
+            raise Refused("these two nodes have another agreement")
 
     def expire(self, now: int) -> None:
         """Withdraw invitations that nobody took up in time, and give their space back."""

@@ -6,7 +6,7 @@ from threading import Lock
 
 from coopfs import limits
 from coopfs.core.storeformat import StoreHeader, valid_shape
-from coopfs.errors import HomeError, Refused
+from coopfs.errors import HomeError, Refused, StoreGone
 from coopfs.local.diskerrors import disk_errors
 from coopfs.local.home import sync_directory
 from coopfs.local.hosted import hostrecords
@@ -112,7 +112,7 @@ class HostedStores:
         """Make the file of a new store, or of one whose file is gone: empty, as its owner will see from the digest."""
         spec = opening.create
         if spec is None:
-            raise Refused("this store does not exist here" if lost is None else "this store was lost here")
+            raise StoreGone("this store does not exist here" if lost is None else "this store was lost here")
         if opening.claim is None:
             raise Refused("only a writer can create a store")
         if not valid_shape(spec.rows, spec.block_size):

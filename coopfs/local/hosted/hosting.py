@@ -19,7 +19,7 @@ import trio
 from coopfs import limits
 from coopfs.core.claims import CLAIMER, verify_claim
 from coopfs.core.invitation import Invitation
-from coopfs.errors import HomeError, NotAuthentic, Refused, StateError
+from coopfs.errors import HomeError, NoAgreement, NotAuthentic, Refused, StateError, StoreGone
 from coopfs.local.home import Home
 from coopfs.local.hosted import hostrecords
 from coopfs.local.hosted.agreements import Agreements
@@ -30,7 +30,7 @@ from coopfs.local.hosted.readerpartner import ReaderPartner
 from coopfs.local.hosted.readers import Readers
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
-from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Opened, Opening, Partner, Proposal
+from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Opened, Opening, Partner, Proposal, Renewal
 
 _NOBODY = bytes(CLAIMER)
 
@@ -100,6 +100,16 @@ class Hosting:
         if entry is not None:
             self._on_agreed(entry)
         return signature
+
+    async def _renew(self, peer: NodeKey, renewal: Renewal) -> None:
+        entry = await trio.to_thread.run_sync(self._agreements.renew, peer, renewal)
+        if entry is not None:
+            self._on_agreed(entry)
+
+    def renewal(self, peer: NodeKey, name: str, addresses: tuple[str, ...]) -> Renewal | None:
+        """What to show to a partner that has forgotten its agreement; name, addresses: of this node. None: there is
+        no agreement with it."""
+        return self._agreements.renewal(peer, name, addresses)
 
     def _disk_to_claim(self, peer: NodeKey, disk: DiskId) -> HostedDisk:
         """The disk, which a first claim makes known. Refused: the peer keeps too many here."""
@@ -171,6 +181,10 @@ class HostPartner:
         with self._hosting._own_failures():
             return await self._hosting._agree(self._peer, proposal)
 
+    async def renew(self, renewal: Renewal) -> None:
+        with self._hosting._own_failures():
+            await self._hosting._renew(self._peer, renewal)
+
     async def _open_store(self, opening: Opening) -> HostStore:
         claim, hosting = opening.claim, self._hosting
         if claim is not None:
@@ -181,7 +195,7 @@ class HostPartner:
         elif (self._peer, opening.disk) in hosting._disks:
             disk = hosting._disks[self._peer, opening.disk]
         else:
-            raise Refused("this disk does not exist here")
+            raise StoreGone("this disk does not exist here")
         with hosting._own_failures():
             file = await disk.open(claim, lambda: hosting._stores.acquire(self._peer, opening))
         changes, digest = file.index.state()
@@ -196,4 +210,4 @@ class HostPartner:
 
     def _check_agreement(self) -> None:
         if not self._hosting.has_agreement(self._peer):
-            raise Refused("there is no agreement between these two nodes")
+            raise NoAgreement("there is no agreement between these two nodes")

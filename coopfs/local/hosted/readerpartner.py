@@ -15,6 +15,7 @@ from coopfs.types import (
     Opening,
     Partner,
     Proposal,
+    Renewal,
     Slot,
     StoredBlock,
     Write,
@@ -55,6 +56,9 @@ class ReaderPartner:
         raise Refused(_ONLY_READ)
 
     async def grant(self, grant: Grant) -> None:
+        raise Refused(_ONLY_READ)
+
+    async def renew(self, renewal: Renewal) -> None:
         raise Refused(_ONLY_READ)
 
     def _host(self, owner: NodeKey) -> Partner:
