@@ -34,6 +34,7 @@ from coopfs.core.kit import to_text
 from coopfs.core.wire.node_requests import Hello
 from coopfs.core.wire.session import Standing
 from coopfs.errors import MountError, StateError, UsageError
+from coopfs.fs.mounting import clear_dead
 from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, PROTOCOL_VERSION
 from coopfs.local import partners
 from coopfs.local.home import Home
@@ -212,7 +213,7 @@ class Node:
         return {"disk": finished.name, "rows": places.rows}
 
     async def call_mount(self, arguments: Arguments, watch: Watch) -> Any:
-        await self._disk().mount(Path(arguments["mountpoint"]), arguments["options"], watch)
+        await self._disk().mount(self._home.path, Path(arguments["mountpoint"]), arguments["options"], watch)
 
     async def call_umount(self, arguments: Arguments, watch: Watch) -> Any:
         await self._disk().unmount()
@@ -277,6 +278,7 @@ async def run_node(path: Path) -> None:
             node.addresses = node.addresses or own_addresses(listeners)
             await nursery.start(node.roster.run)
             nursery.start_soon(trio.serve_listeners, node.roster.accept, listeners)
+            await trio.to_thread.run_sync(_clear_dead_mounts, path)
             node.open_disk()
             nursery.start_soon(node.note_who_is_up)
             await nursery.start(serve_control, home.control_socket, node.calls())
@@ -290,6 +292,15 @@ async def run_node(path: Path) -> None:
         if node.own is not None:
             node.own.close()
         database.close()
+
+
+def _clear_dead_mounts(home: Path) -> None:
+    """Of a daemon that died: else every user of the mountpoint would get errors until somebody mounts again."""
+    try:
+        for mountpoint in clear_dead(str(home)):
+            logger.info("took away the mount at %s, which a daemon left that died", mountpoint)
+    except MountError as stays:
+        logger.warning("%s", stays)
 
 
 async def _until_told(node: Node) -> None:

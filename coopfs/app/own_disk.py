@@ -227,8 +227,9 @@ class OwnDisk:
             with trio.move_on_after(PROGRESS_INTERVAL):
                 await self.ready.wait()
 
-    async def mount(self, mountpoint: Path, options: Sequence[str], watch: Watch) -> None:
-        """Return when the mount answers. MountError, StateError, UsageError: a setting among them is wrong."""
+    async def mount(self, home: Path, mountpoint: Path, options: Sequence[str], watch: Watch) -> None:
+        """Return when the mount answers; home is what the table of mounts names. MountError, StateError, UsageError: a
+        setting among them is wrong."""
         await self.wait_until_ready(watch)
         if self.trouble is not None:
             raise StateError(self.trouble)
@@ -238,7 +239,7 @@ class OwnDisk:
         set_cache_size(self.local.stage, self.ledger.layout, settings.cache)
         self.disk.compressor.level = settings.compress.level
         fsync = self.held_sync.sync if settings.fsync is Fsync.PARTNERS else None
-        mount = Mount(Handlers(self.disk, self.committer, fsync), mountpoint, rest)
+        mount = Mount(Handlers(self.disk, self.committer, fsync), mountpoint, rest, str(home))
         await self._nursery.start(self._serve, mount, mountpoint)
 
     async def _serve(self, mount: Mount, mountpoint: Path, task_status: trio.TaskStatus[None]) -> None:

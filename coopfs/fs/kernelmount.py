@@ -26,7 +26,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class KernelMount:
     """One mount that we made. name: what pyfuse3 is to be given as mountpoint; it closes the descriptor in the end."""
 
-    def __init__(self, mountpoint: Path, options: Set[str]) -> None:
+    def __init__(self, source: str, mountpoint: Path, options: Set[str]) -> None:
         """OSError: EPERM if this is not root, or not allowed to mount; ENOENT: no fuse module."""
         self._mountpoint = os.fsencode(mountpoint)
         self._descriptor = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
@@ -34,7 +34,7 @@ class KernelMount:
         flags |= (0 if "suid" in options else NOSUID) | (0 if "dev" in options else NODEV)
         data = f"fd={self._descriptor},rootmode={stat.S_IFDIR:o},user_id={os.geteuid()},group_id={os.getegid()}"
         data += "".join(f",{option}" for option in ("default_permissions", "allow_other") if option in options)
-        if _libc.mount(b"coopfs", self._mountpoint, b"fuse.coopfs", ctypes.c_ulong(flags), data.encode()):
+        if _libc.mount(os.fsencode(source), self._mountpoint, b"fuse.coopfs", ctypes.c_ulong(flags), data.encode()):
             number = ctypes.get_errno()
             os.close(self._descriptor)
             raise OSError(number, os.strerror(number))

@@ -24,11 +24,14 @@ from coopfs.errors import MountError
 from coopfs.fs.background import allow_background
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.kernelmount import KernelMount
-from coopfs.fs.mounttable import device_at
+from coopfs.fs.mounttable import device_at, mountpoints_of
 from coopfs.limits import FUSE_TASKS
 
 ANSWER_TIMEOUT = 30.0  # seconds for the first statvfs of a new mount
-OURS = frozenset({"fsname=coopfs", "subtype=coopfs", "default_permissions"})
+NAMELESS = "coopfs"  # what is mounted, if it has no name
+OURS = frozenset({"subtype=coopfs", "default_permissions"})
+KIND = "fuse.coopfs"  # in the table of mounts
+DEAD = (errno.ENOTCONN, errno.ECONNABORTED)  # what a mount answers whose process is gone
 
 
 def mount_options(given: Iterable[str]) -> set[str]:
@@ -51,7 +54,7 @@ def check_mountpoint(mountpoint: Path) -> None:
     except FileNotFoundError:
         raise MountError(f"the mountpoint {mountpoint} does not exist: create it") from None
     except OSError as bad:
-        if bad.errno not in (errno.ENOTCONN, errno.ECONNABORTED):
+        if bad.errno not in DEAD:
             raise MountError(f"the mountpoint {mountpoint} cannot be used: {bad.strerror}") from None
         _umount(mountpoint, lazily=True)
         check_mountpoint(mountpoint)
@@ -64,13 +67,34 @@ def check_mountpoint(mountpoint: Path) -> None:
         raise MountError(f"the mountpoint {mountpoint} belongs to somebody else: choose a directory of your own")
 
 
+def clear_dead(source: str) -> list[Path]:
+    """Take away what processes that died have left mounted of this source; returns where that was. The caller knows
+    that nobody serves it now. MountError: it stays. For a thread."""
+    dead = [mountpoint for mountpoint in mountpoints_of(KIND, source) if _is_dead(mountpoint)]
+    for mountpoint in dead:
+        _umount(mountpoint, lazily=True)
+    return dead
+
+
+def _is_dead(mountpoint: Path) -> bool:
+    try:
+        os.statvfs(mountpoint)
+    except OSError as bad:
+        return bad.errno in DEAD
+    return False
+
+
 class Mount:
     """One mounted disk."""
 
-    def __init__(self, handlers: Handlers, mountpoint: Path, options: Iterable[str] = ()) -> None:
+    def __init__(
+        self, handlers: Handlers, mountpoint: Path, options: Iterable[str] = (), source: str = NAMELESS
+    ) -> None:
+        """source: what the kernel's table of mounts says is mounted; mount(8) compares it with fstab(5)."""
         self._handlers = handlers
         self._mountpoint = mountpoint
         self._options = mount_options(options)
+        self._source = source
         self._ended = trio.Event()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -101,9 +125,10 @@ class Mount:
         """Mount by ourselves if we may, else by way of libfuse."""
         own = None
         with contextlib.suppress(OSError):
-            own = KernelMount(self._mountpoint, self._options)
+            own = KernelMount(self._source, self._mountpoint, self._options)
         try:
-            pyfuse3.init(self._handlers, str(self._mountpoint) if own is None else own.name, self._options)
+            options = self._options | {_named(self._source)}
+            pyfuse3.init(self._handlers, str(self._mountpoint) if own is None else own.name, options)
         except RuntimeError:
             if own is not None:
                 own.unmount()
@@ -130,6 +155,12 @@ class Mount:
         """Unmount, and return when the session has ended. MountError: somebody uses it."""
         await trio.to_thread.run_sync(_umount, self._mountpoint, False)
         await self._ended.wait()
+
+
+def _named(source: str) -> str:
+    """The option of libfuse for that. pyfuse3 passes ASCII only."""
+    escaped = source.replace("\\", "\\\\").replace(",", "\\,")
+    return f"fsname={escaped if escaped.isascii() else NAMELESS}"
 
 
 def _fuse_descriptor() -> int:
