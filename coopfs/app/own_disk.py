@@ -183,7 +183,8 @@ class OwnDisk:
     # --- running --------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Commit and stream until cancelled. What stops either is told in `trouble`; the other goes on."""
+        """Commit and stream until cancelled. What stops either is told in `trouble`, and the mount is read-only then;
+        the other goes on."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._until_trouble, self.committer.run)
             nursery.start_soon(self._until_trouble, self._reclaimer.run)
@@ -194,6 +195,7 @@ class OwnDisk:
             await work()
         except* StateError as group:
             self.trouble = str(first_of(group))
+            self.space.stop()
             self.committer.give_up(StateError(self.trouble))
             self.held_sync.give_up(StateError(self.trouble))
             logger.error("%s", self.trouble)

@@ -61,6 +61,7 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "kit": _describe_kit(own),
         "replacement": _describe_replacement(own),
         "trouble": own.trouble,
+        "offline": own.columns.offline,
         "columns": [_describe_column(column, own, damage) for column in own.columns.columns],
     }
 
@@ -92,7 +93,8 @@ def _describe_replacement(own: OwnDisk) -> dict[str, Any] | None:
 
 
 def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:
-    """How good the newest kit is (R14): it must name f+1 partners that have the newest master block."""
+    """How good the newest kit is (R14): it must name f+1 partners that have the newest master block; and who holds a
+    column by now, or is to get one, and is not named."""
     made = own.kits.newest()
     if made is None:
         return None
@@ -101,6 +103,7 @@ def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:
         "exported_at": date(made.time),
         "holders": len((own.keeper.holders() - lost).intersection(made.partners)),
         "needed": own.ledger.progress.quorum.f + 1,
+        "lacks": [column.place.name for column in own.columns.stores if column.place.node not in made.partners],
     }
 
 

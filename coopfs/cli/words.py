@@ -126,9 +126,10 @@ def kit(made: Json | None, now: datetime) -> str:
     if spare < 0:
         count = made["holders"]
         return f"[bold red]{when}, not good now: {count} of the partners it names have the newest master block[/]"
+    since = f"; it does not name {escape(', '.join(made['lacks']))}, who came later" if made["lacks"] else ""
     if spare == 0:
-        return f"[yellow]{when}, good while no further partner that it names is lost[/]"
-    return f"{when}, good while no more than {spare} of the partners that it names are lost"
+        return f"[yellow]{when}, good while no further partner that it names is lost{since}[/]"
+    return f"{when}, good while no more than {spare} of the partners that it names are lost{since}"
 
 
 def advice(disk: Json) -> Iterator[str]:
@@ -141,9 +142,15 @@ def advice(disk: Json) -> Iterator[str]:
             name = escape(column["partner"])
             if disk["replacement"] is None or disk["replacement"]["column"] != column["column"]:
                 yield f"{name} is lost: give its column to a new partner with coopfs partner replace {name} CODE"
-    unreached = [column for column in columns if column["state"] in ("unreachable", "away")]
-    if unreached and len(unreached) == len(columns):
-        yield "no partner is reached: look at this machine's network, and at coopfs partner list"
+        if column["state"] == "emptied":
+            yield f"{escape(column['partner'])} answers and has lost all that it stored: it gets it again by itself"
+    if disk["offline"]:
+        unreached = sum(column["state"] in ("unreachable", "away") for column in columns)
+        who = "no partner is" if unreached == len(columns) else f"{unreached} of {len(columns)} partners are not"
+        yield (
+            f"{who} reached, so it seems to be this machine that is offline: look at its network; no partner is blamed "
+            "for it, and what is written waits here"
+        )
     else:
         for column in columns:
             if column["state"] == "away":

@@ -116,8 +116,9 @@ class Column:
                 await self._work(partner, session)
             except Fenced as fence:
                 raise StateError(
-                    f"another machine has taken this disk over (epoch {fence.epoch}): nothing more is sent from here; "
-                    "if that was you, remove this home"
+                    f"another machine has taken this disk over (epoch {fence.epoch}): nothing more is sent from here, "
+                    "and nothing can be changed; if that was you, copy what the other one lacks from the mount, and "
+                    "remove this home"
                 ) from None
             except PartnerAway as away:
                 self._close(str(away))

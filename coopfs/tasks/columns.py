@@ -1,7 +1,7 @@
 """All columns of a disk that is written: who is reached, and who is in A (design R7; core/columnstate has the table).
 
 A column that has been unreachable for GRACE_PERIOD is lost by itself. When most are unreachable it is this machine that
-is offline, and nobody is: nor before it has tried for as long as it takes to call anybody away.
+is offline, and nobody is lost: nor before it has tried for as long as it takes to call anybody away.
 
 Stores come and go while a column is given to another partner. `stores` is always the list of all that get blocks: the
 same list, so that who was given it sees every change.
@@ -125,7 +125,7 @@ class Columns:
 
     def _may_judge(self) -> bool:
         """Whether this machine is online, and has been for long enough to know."""
-        return trio.current_time() - self._began >= AWAY_AFTER and 2 * self.reached > self._count
+        return trio.current_time() - self._began >= AWAY_AFTER and not self.offline
 
     def _note(self, column: Column, since: int | None) -> None:
         if (since, column.state) != self._states[column.number]:
@@ -135,6 +135,14 @@ class Columns:
 
     def _tell(self) -> None:
         self._ledger.set_away(sum(1 << column.number for column in self.columns if column.away))
+
+    @property
+    def offline(self) -> bool:
+        """Whether most of those that might be reached are not: then it is this machine that nobody reaches. Of two, one
+        that is reached shows that it is not."""
+        might = [column for column in self.columns if column.state not in GONE_FOR_GOOD]
+        unreached = sum(column.session is None for column in might)
+        return 2 * unreached > len(might)
 
     @property
     def reached(self) -> int:

@@ -5,11 +5,13 @@ has changed by a row: a stripe was opened or sealed, a group was closed, rows ca
 few comparisons, and what is accepted has its row.
 """
 
+import errno
 from pathlib import Path
 
 from coopfs.core import space
 from coopfs.core.space import Usage
 from coopfs.errors import OutOfSpace
+from coopfs.fs.posix import PosixError
 from coopfs.limits import DIRECTORY_BYTES, IMAGE_BYTES, LOCAL_HEADROOM, LOG_FACTOR, LOG_SPARE, STRIPE_BYTES
 from coopfs.local.groups import State
 from coopfs.local.metadata import Metadata
@@ -31,6 +33,7 @@ class PartnerSpace:
         self._directory = directory
         self._closed: dict[int, int] = {}  # closed group -> rows that its meta stripes will take
         self._left = self._remote = 0
+        self._stopped = False
         self._seen: tuple[int, int, int] = (0, 0, 0)
         self._images = 0
         self.refresh()
@@ -92,7 +95,8 @@ class PartnerSpace:
         return min(local, cache.size - cache.used)
 
     def admit(self, data_bytes: int, images: int) -> None:
-        """OutOfSpace: new content of so many bytes, or so many new images, do not fit."""
+        """OutOfSpace: new content of so many bytes, or so many new images, do not fit. EROFS: see `stop`."""
+        self.admit_free()
         cost = data_bytes + images * IMAGE_BYTES
         grown = max(0, self._metadata.totals.images - self._images) * (LOG_FACTOR + LOG_SPARE)
         if cost + grown > self._left or self._seen != self._state():
@@ -102,7 +106,13 @@ class PartnerSpace:
         self._left -= cost
 
     def admit_free(self) -> None:
-        """What frees is always admitted, and what tells anew what is there: rows are kept for it."""
+        """What frees is always admitted, and what tells anew what is there: rows are kept for it. EROFS: see `stop`."""
+        if self._stopped:
+            raise PosixError(errno.EROFS)
+
+    def stop(self) -> None:
+        """Nothing is sent any more: what would be written now would never be safe, so nothing may change."""
+        self._stopped = True
 
     def figures(self) -> tuple[int, int]:
         """(bytes of content that the disk can hold in all, bytes still free)."""

@@ -17,7 +17,8 @@ DISK: dict[str, Any] = {
     **{"held_at": HELD, "margin": 1, "not_held_bytes": 0, "below_target": 0, "replacement": None, "fsyncs_waiting": 0},
     "cache": {"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30, "writers_waiting": 0},
     "compression": {"level": 1, "saved_bytes": 6 << 30},
-    "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "holders": 4, "needed": 2},
+    "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "holders": 4, "needed": 2, "lacks": []},
+    "offline": False,
     "columns": [{**COLUMN, "partner": name} for name in ("anna", "bob", "carl", "dora")],
 }
 
@@ -83,14 +84,23 @@ def test_a_kit_counts_down(holders: int, said: str) -> None:
     assert "none was exported" in kit(None, NOW)
 
 
+def test_a_kit_that_does_not_name_everybody_says_so() -> None:
+    assert kit({**DISK["kit"], "lacks": ["zoe", "yan"]}, NOW).endswith("; it does not name zoe, yan, who came later")
+
+
 @pytest.mark.parametrize(
     ("disk", "lines"),
     [
         (DISK, []),
         (
-            with_columns(**{n: {"state": "unreachable"} for n in ("anna", "bob", "carl", "dora")}),
-            ["no partner is reached"],
+            with_columns(**{n: {"state": "unreachable"} for n in ("anna", "bob", "carl", "dora")}) | {"offline": True},
+            ["no partner is reached, so it seems to be this machine that is offline"],
         ),
+        (
+            with_columns(**{n: {"state": "away"} for n in ("anna", "bob", "carl")}) | {"offline": True},
+            ["3 of 4 partners are not reached, so it seems to be this machine that is offline"],
+        ),
+        (with_columns(bob={"state": "emptied"}), ["bob answers and has lost all that it stored"]),
         (with_columns(bob={"state": "away"}, carl={"state": "unreachable"}), ["bob has been away"]),
         (
             with_columns(bob={"lost": 1}, dora={"damaged": 2}),

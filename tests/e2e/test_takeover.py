@@ -95,7 +95,13 @@ def test_the_old_machine_is_fenced_off_and_told(world: World) -> None:
     said = coopfs("sync", home=owner.home)
     assert said.code == 8
     assert "another machine has taken this disk over" in said.line
-    assert "remove this home" in said.line
+    assert "copy what the other one lacks from the mount, and remove this home" in said.line
+    assert "another machine has taken this disk over" in well(coopfs("status", home=owner.home)).out
+    with pytest.raises(OSError, match=r"Read-only file system"):
+        (mnt / "b").write_text("never to be sent")
+    with pytest.raises(OSError, match=r"Read-only file system"):
+        (mnt / "a").unlink()
+    assert (mnt / "b").read_text() == "of a machine that is not the node any more"
     owner.lose()
     point = world.work / "saul again"
     point.mkdir()

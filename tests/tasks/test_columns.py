@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from coopfs.app.status import describe_disk
 from coopfs.core.columnstate import ColumnState, Event
 from coopfs.limits import GRACE_PERIOD
 from coopfs.tasks import columns as columns_of
@@ -56,11 +57,12 @@ def test_an_open_column_that_is_lost_closes(tmp_path: Path) -> None:
     play(tmp_path, Geometry(1, 1), main)
 
 
-@pytest.mark.parametrize(("unreachable", "lost"), [(1, True), (2, False)])
+@pytest.mark.parametrize(("m", "unreachable", "lost"), [(2, 1, True), (2, 2, False), (1, 1, True)])
 def test_who_is_unreachable_for_weeks_is_lost_unless_most_are(
-    tmp_path: Path, unreachable: int, lost: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, m: int, unreachable: int, lost: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """This machine must have been online for a while to know: for a minute here."""
+    """This machine must have been online for a while to know: for a minute here. Most gone: it is offline, and says
+    so."""
     monkeypatch.setattr(columns_of, "AWAY_AFTER", 60.0)
 
     async def main(owner: Owner) -> None:
@@ -73,6 +75,11 @@ def test_who_is_unreachable_for_weeks_is_lost_unless_most_are(
         assert states(owner)[0] is S.AWAY, "it has not tried for long enough"
         await trio.sleep(60)
         assert states(owner)[0] is (S.LOST if lost else S.AWAY)
-        assert states(owner)[2] is S.COUNTED
+        assert states(owner)[-1] is S.COUNTED
+        assert describe_disk(owner.own)["offline"] is not lost
+        for site in owner.world.sites[:unreachable]:
+            site.go(up=True)
+        await trio.sleep(SETTLED)
+        assert describe_disk(owner.own)["offline"] is False
 
-    play(tmp_path, Geometry(1, 2), main)
+    play(tmp_path, Geometry(1, m), main)
