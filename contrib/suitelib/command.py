@@ -18,13 +18,14 @@ from coopfs.errors import UsageError
 from coopfs.limits import MIB
 from suitelib import places, verdicts
 from suitelib.copies import ARCHIVERS
+from suitelib.entries import ENTRIES_SUITE
 from suitelib.loads import LOADS
 from suitelib.postgres import POSTGRES
 from suitelib.programs import PROGRAMS
 from suitelib.repositories import REPOSITORIES
 from suitelib.suite import Suite
 
-SUITES = {suite.name: suite for suite in (*ARCHIVERS, *PROGRAMS, *REPOSITORIES, *LOADS, POSTGRES)}
+SUITES = {suite.name: suite for suite in (*ARCHIVERS, ENTRIES_SUITE, *PROGRAMS, *REPOSITORIES, *LOADS, POSTGRES)}
 TEMPORARY = Path("/var/tmp")  # a disk, where /tmp is often memory
 SHARE, SHORT_SHARE = 2048 * MIB, 384 * MIB  # bytes each partner gives
 

@@ -16,11 +16,11 @@ JOBS: dict[str, tuple[str, ...]] = {
 # Those of the class `filesystem` that are about files, and those of others that use files in their own ways. Left out
 # are device files of the kernel, namespaces, and what takes minutes.
 STRESSORS = (
-    *("access", "aio", "aiol", "chattr", "chdir", "chmod", "chown", "copy-file", "dentry", "dir", "dirdeep", "dirmany"),
-    *("dnotify", "dup", "fallocate", "fcntl", "fiemap", "file-ioctl", "filename", "flock", "fpunch", "fsize", "fstat"),
-    *("getdent", "hdd", "inode-flags", "inotify", "io", "iomix", "lease", "link", "locka", "lockf", "lockofd", "mknod"),
-    *("mmap", "mmapfixed", "mmapmany", "msync", "open", "readahead", "rename", "revio", "seek", "sendfile", "splice"),
-    *("symlink", "sync-file", "touch", "utime", "verity", "xattr"),
+    *("access", "aio", "aiol", "chattr", "chdir", "chmod", "chown", "copy-file", "dentry", "dir", "dirdeep"),
+    *("dirmany", "dnotify", "dup", "fallocate", "fanotify", "fcntl", "fiemap", "file-ioctl", "filename", "flock"),
+    *("fpunch", "fsize", "fstat", "getdent", "handle", "hdd", "inode-flags", "inotify", "io", "iomix", "lease"),
+    *("link", "locka", "lockf", "lockofd", "mknod", "mmap", "mmapfixed", "mmapmany", "msync", "open", "readahead"),
+    *("rename", "revio", "seek", "sendfile", "splice", "symlink", "sync-file", "touch", "utime", "verity", "xattr"),
 )
 NOTHING_TO_DO = 3  # stress-ng: the stressor is not for this system
 NOT_IMPLEMENTED = 4
@@ -36,6 +36,7 @@ def _fio(job: str) -> Act:
             f"--size={kibibytes}k",
             *VERIFY,
             *JOBS[job],
+            cwd=trial.beside,  # it leaves notes there
         )
 
     return act
@@ -48,14 +49,15 @@ def _fio_again(trial: Trial) -> None:
 
 def _run_fio(trial: Trial, job: str, *more: str) -> None:
     where = (f"--directory={trial.top}", f"--size={trial.size(32, 2)}m")
-    run("fio", f"--name={job}", *where, *VERIFY, *JOBS[job], *more)
+    run("fio", f"--name={job}", *where, *VERIFY, *JOBS[job], *more, cwd=trial.beside)
 
 
 def _stress(stressor: str) -> Act:
     def act(trial: Trial) -> None:
         seconds = trial.size(5, 1)
         flags = ("--verify", "--oomable", "--temp-path", trial.top, "--timeout", f"{seconds}s")
-        run("stress-ng", *flags, f"--{stressor}", "2", timeout=120.0, good=(0, NOTHING_TO_DO, NOT_IMPLEMENTED))
+        good = (0, NOTHING_TO_DO, NOT_IMPLEMENTED)
+        run("stress-ng", *flags, f"--{stressor}", "2", cwd=trial.top, timeout=120.0, good=good)
 
     return act
 

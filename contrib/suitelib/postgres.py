@@ -101,6 +101,7 @@ def _crash(trial: Trial) -> None:
                 for pid in processes:
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
+                os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)  # until then it seems to run
 
             trial.place.crash(stop)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import coopfs
 
 CONTRIB = Path(coopfs.__file__).parent.parent / "contrib"
-NAMES = ("tar", "cpio", "rsync", "squashfs", "git", "sqlite", "maildir", "fio")
+NAMES = ("tar", "cpio", "rsync", "squashfs", "entries", "git", "sqlite", "maildir", "fio")
 
 
 def contrib(program: str, *arguments: str | Path) -> str:
