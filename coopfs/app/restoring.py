@@ -105,7 +105,7 @@ async def _recover(
     fetcher = Fetcher(wanted.keys, places.layout, readers)
     recovery = Recovery(wanted.keys, places, readers, fetcher, work, talk.watch)
     await recovery.gather()
-    state = await recovery.find(max(wanted.floor.version, master.floor.version))
+    state = await recovery.find(max(wanted.floor, master.floor, key=lambda floor: floor.version))
     agree(state, talk)
     local = LocalDisk(state.directory, time.time_ns)
     log = Log(local.database, local.metadata.stripes.take_id)
@@ -126,7 +126,10 @@ def agree(state: State, talk: Dialogue) -> None:
     """Say of which moment the state is; if something newer may have been held, ask."""
     date = datetime.fromtimestamp(state.time / NS, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     talk.say(f"the newest whole state is of {date}")
-    if state.doubt is None or talk.accept_older:
+    if state.doubt is None:
         return
-    if not talk.ask(f"{state.doubt}. Take the state of {date} all the same?"):
+    doubt = f"{state.doubt}. What was written after {date} may be missing"
+    if talk.accept_older:
+        talk.say(f"taken all the same, as --accept-older says: {doubt}")
+    elif not talk.ask(f"{doubt}. Take the state of {date} all the same?"):
         raise NotRestorable(f"a newer state than that of {date} may exist: {state.doubt} (--accept-older takes it)")

@@ -58,10 +58,22 @@ async def take_over(path: Path, taken: Kit, chosen: Config, talk: Dialogue) -> N
     home = Home(path)
     _make_home(home, taken, chosen)
     with home.locked():
+        if _was_done(home, taken.disks[0]):
+            talk.say(f"this machine has become {taken.name} already: start its daemon")
+            return
         others = [directory.name for directory in home.disks.iterdir() if directory.name != TAKING_OVER]
         if others:
             raise UsageError(f"{home.disks} has a disk already ({others[0]}): move it away, or choose another --home")
         await _become(home, taken, taken.disks[0], talk)
+
+
+def _was_done(home: Home, wanted: KitDisk) -> bool:
+    """Whether an earlier try ended with the disk in place, and was killed before it had cleared away."""
+    work = home.disks / TAKING_OVER
+    if not (work.exists() and home.disk(wanted.keys.disk).exists()):
+        return False
+    shutil.rmtree(work)
+    return True
 
 
 def _make_home(home: Home, taken: Kit, chosen: Config) -> None:

@@ -2,8 +2,9 @@
 
 1. the claim is saved, then spoken to every partner that holds a column;
 2. one that granted more to somebody else says so: a higher epoch is saved and spoken to all again;
-3. enough is when a restore would be sure and no second claimer can have enough; the others are claimed when their
-   stores are opened, before their inventories are read.
+3. enough is when a restore would be sure and no second claimer can have enough. A partner that has lost its store may
+   have lost a claim with it, and does not count; the others are claimed when their stores are opened, before their
+   inventories are read.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from coopfs.core.quorum import Quorum
 from coopfs.errors import Fenced, NotRestorable, PartnerAway, PeerError
 from coopfs.limits import CLAIM_LEAP, CLAIM_TRIES, RESTORE_PATIENCE
 from coopfs.tasks.network import Network
-from coopfs.types import Claim, NodeKey
+from coopfs.types import Claim, NodeKey, Opening
 
 
 @dataclass(slots=True)
@@ -47,9 +48,8 @@ class Claiming:
         self._save = save
         self._wall = wall
         self._watch = watch
-        self._nodes = [store.node for store in places.primaries]
+        self._stores = {store.node: store for store in places.primaries}
         self._others = [store.node for _, store in places.spares]  # claimed too, and not counted
-        self._names = {store.node: store.name for store in places.primaries}
         self._quorum = Quorum(places.layout.k, places.layout.m)
 
     async def run(self, epoch: int, claimer: bytes) -> tuple[Claim, str | None]:
@@ -74,7 +74,7 @@ class Claiming:
         answers = _Round()
         with trio.move_on_after(RESTORE_PATIENCE):
             async with trio.open_nursery() as nursery:
-                for node in dict.fromkeys((*self._nodes, *self._others)):
+                for node in dict.fromkeys((*self._stores, *self._others)):
                     nursery.start_soon(self._ask, node, claim, answers)
         return answers
 
@@ -84,7 +84,10 @@ class Claiming:
             if partner is None:
                 raise PartnerAway("not reached")
             await partner.claim(claim)
-            answers.granted.add(node)
+            if node in self._stores:
+                store = await partner.open(Opening(claim.disk, self._stores[node].store, claim))
+                await store.close()
+                answers.granted.add(node)
         except Fenced as fence:
             # An epoch comes with each takeover, so one far away is a liar's, who wants to use them all up.
             if fence.epoch <= claim.epoch + CLAIM_LEAP:
@@ -92,15 +95,15 @@ class Claiming:
             answers.trouble[node] = f"it was claimed for epoch {fence.epoch}"
         except PeerError as bad:
             answers.trouble[node] = str(bad)
-        self._watch("claiming the disk", len(answers.granted), len(set(self._nodes)))
+        self._watch("claiming the disk", len(answers.granted), len(self._stores))
 
     def _lacking(self, answers: _Round) -> str | None:
-        granted = sum(node in answers.granted for node in self._nodes)
+        granted = len(answers.granted)
         if granted >= self._quorum.claims_needed:
             return None
         missing = ", ".join(
-            f"{name} ({answers.trouble.get(node, 'no answer')})"
-            for node, name in self._names.items()
+            f"{store.name} ({answers.trouble.get(node, 'no answer')})"
+            for node, store in self._stores.items()
             if node not in answers.granted
         )
         return (

@@ -12,6 +12,7 @@ import heapq
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import trio
@@ -21,7 +22,7 @@ from coopfs.core.geometry import shard_capacity
 from coopfs.core.header import Header
 from coopfs.core.inventory import Inventory
 from coopfs.core.keys import DiskKeys
-from coopfs.core.master import PRIMARY, LayoutPlaces
+from coopfs.core.master import PRIMARY, Floor, LayoutPlaces
 from coopfs.core.meta import MetaHead, extend_chain
 from coopfs.core.newest import Answers, Voids
 from coopfs.core.quorum import Quorum
@@ -36,7 +37,6 @@ from coopfs.tasks.reader import Reader
 from coopfs.types import BlockStore, Claim, DiskId, Kind, Place
 
 logger = logging.getLogger(__name__)
-BELOW_FLOOR = "a newer state is known to have been held, and is not whole at those who answer"
 
 Watch = Callable[[str, int, int], None]  # step, done, total (0: not known)
 NS = 1_000_000_000
@@ -102,8 +102,10 @@ class Recovery:
                 for reader in self._readers.values():
                     nursery.start_soon(wait, reader)
 
-    async def find(self, floor: int) -> State:
-        """T, rebuilt. floor: the version of an END known held, below which no state is without doubt. NotRestorable."""
+    async def find(self, floor: Floor) -> State:
+        """T, rebuilt. floor: an END known held, below which no state is without doubt. NotRestorable."""
+        date = datetime.fromtimestamp(floor.date, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        below_floor = f"the state of {date} is known to have been held, and is not whole at those who answer"
         answers = await self._ask_all()
         doubts: list[str] = []
         if len(answers.slots) < answers.quorum.answers_needed:
@@ -119,8 +121,8 @@ class Recovery:
                 doubts.append(f"a newer state may have been held, but who claims row {place.row} went away")
             if header is None or header.kind != Kind.END:
                 continue
-            if place.version < floor and BELOW_FLOOR not in doubts:
-                doubts.append(BELOW_FLOOR)
+            if place.version < floor.version and below_floor not in doubts:
+                doubts.append(below_floor)
             if self._voids.cover(place.version):
                 continue
             try:

@@ -78,7 +78,7 @@ class Takeover:
         directory.mkdir(mode=0o700, exist_ok=True)
         master = await MasterSearch(self._keys, self._network, self._know, self._watch).run(nodes)
         claim, lacking = await self._claim(directory, master)
-        state = await self._find(directory, master, claim, max(floor.version, master.floor.version))
+        state = await self._find(directory, master, claim, max(floor, master.floor, key=lambda floor: floor.version))
         doubts = [doubt for doubt in (lacking, state.doubt) if doubt is not None]
         self._agree(replace(state, doubt="; ".join(doubts) or None))
         return await self._adopt(directory, state, master, claim)
@@ -95,7 +95,7 @@ class Takeover:
             epoch = lowest  # somebody else took it over since the last try
         return await claiming.run(epoch, claimer)
 
-    async def _find(self, directory: Path, master: MasterBlock, claim: Claim, floor: int) -> State:
+    async def _find(self, directory: Path, master: MasterBlock, claim: Claim, floor: Floor) -> State:
         work = directory / WORK
         shutil.rmtree(work, ignore_errors=True)  # of an earlier try
         places, disk = master.layouts[-1], self._keys.disk

@@ -1,8 +1,16 @@
 """Another machine becomes the node: it goes on writing, and the old one cannot."""
 
+import re
+import subprocess
+
 import pytest
 
+from coopfs.app.takeover import TAKING_OVER
+from coopfs.cli.detach import COOPFS
 from coopfs.config import load
+from coopfs.local import claimfile
+from coopfs.local.disk import DATABASE
+from coopfs.tasks.takeover import WORK
 from tests.e2e.commands import coopfs, mount_coopfs, well
 from tests.e2e.waiting import until
 from tests.e2e.world import SHARE, World
@@ -108,6 +116,61 @@ def test_the_old_machine_is_fenced_off_and_told(world: World) -> None:
     well(mount_coopfs(other, point))
     assert (point / "a").read_text() == "before"
     assert not (point / "b").exists()
+
+
+def test_a_takeover_that_is_killed_anywhere_is_run_again(world: World) -> None:
+    owner = world.owner("wim", data=1, redundancy=2, partners=("p1", "p2", "p3"))
+    (owner.mount() / "a").write_text("before")
+    owner.sync(complete=True)
+    owner.export_kit()
+    owner.lose()
+    work = owner.home / "disks" / TAKING_OVER
+    command = [*COOPFS, "--home", owner.home, "takeover", LOOPBACK, owner.kit]
+    for sign in ("", claimfile.NAME, WORK, f"{WORK}/*/{DATABASE}"):
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until(lambda child=child, sign=sign: child.poll() is not None or any(work.parent.glob(f"{work.name}/{sign}")))
+        child.kill()
+        child.wait()
+    well(coopfs("takeover", LOOPBACK, owner.kit, home=owner.home))
+    work.mkdir()  # as if it had been killed as the last thing
+    assert "has become wim already" in well(coopfs("takeover", LOOPBACK, owner.kit, home=owner.home)).err
+    assert not work.exists()
+    for _ in range(2):
+        world.restart("wim")
+        owner.kill()
+    assert (owner.mount() / "a").read_text() == "before"
+    (owner.mount_point / "b").write_text("after")
+    owner.sync(complete=True)
+    owner.lose()
+    well(owner.restore())
+    assert {path.name: path.read_text() for path in owner.view.iterdir()} == {"a": "before", "b": "after"}
+
+
+def test_who_accepts_an_older_state_is_told_what_may_be_missing(world: World) -> None:
+    """All that the newest state needs is with partners who are gone: the one that is left was away then."""
+    owner = world.owner("yara", data=1, redundancy=2, partners=("p1", "p2", "p3"))
+    mnt = owner.mount()
+    (mnt / "a").write_text("old")
+    owner.sync(complete=True)
+    world.kill("p1")
+    (mnt / "b").write_text("new")
+    owner.sync(complete=False)
+    owner.export_kit()
+    known = owner.status()["held_at"]
+    owner.lose()
+    world.kill("p2", "p3")
+    world.restart("p1")
+    said = well(coopfs("takeover", "--accept-older", LOOPBACK, owner.kit, home=owner.home)).err
+    (date,) = re.findall("the newest whole state is of (.*)", said)
+    assert f"the state of {known} is known to have been held, and is not whole at those who answer" in said
+    assert f"What was written after {date} may be missing" in said
+    assert "p2 (not reached), p3 (not reached)" in said
+    assert "if the old machine still runs, switch it off" in said
+    world.restart("p2", "p3")
+    assert (owner.mount() / "a").read_text() == "old"
+    assert not (owner.mount_point / "b").exists()
 
 
 def test_what_cannot_be_taken_over_is_refused_in_one_line(world: World) -> None:

@@ -63,7 +63,7 @@ async def restore(world: World, network: Network, directory: Path) -> Restored |
             fetcher = Fetcher(keys, places.layout, readers)
             recovery = Recovery(keys, places, readers, fetcher, directory, ignore)
             await recovery.gather()
-            state = await recovery.find(master.floor.version)
+            state = await recovery.find(master.floor)
             return Restored(state, await _view(world, state, fetcher, nursery))
         except NotRestorable as refusal:
             return Refused(str(refusal))

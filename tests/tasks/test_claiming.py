@@ -76,6 +76,16 @@ async def test_who_is_missing_is_named(case: Case, autojump_clock: trio.testing.
     assert "p2" in lacking
 
 
+async def test_who_has_lost_its_store_does_not_count(case: Case, autojump_clock: trio.testing.MockClock) -> None:
+    """It has forgotten whom it granted what."""
+    case.world.sites[0].host.forget()
+    case.world.sites[1].host.forget()
+    _, lacking = await case.claim()
+    assert lacking is not None
+    assert "only 1 of 3" in lacking
+    assert "p0 (this store does not exist here), p1" in lacking
+
+
 async def test_two_takeovers_at_once_end(case: Case, autojump_clock: trio.testing.MockClock) -> None:
     class Rival(list[int]):
         def append(self, epoch: int) -> None:
