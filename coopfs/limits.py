@@ -24,7 +24,6 @@ MAX_ROWS = 1 << 31  # rows of a store; 2^31 x 256 KiB = 512 TiB per partner
 
 # --- groups (R3, R9) ----------------------------------------------------------------------------------------------
 GROUP_BYTES = 48 * MIB  # content bytes that close a group: 32 stripes of 6 x 256 KiB, a third of a second at 150 MB/s
-GROUP_OVERSHOOT = 2  # times what closes a group, it may hold: while a commit waits for the disk, writes go on so far
 GROUP_IMAGES = 20_000  # images that close a group: at ~100 bytes each 2 MB, two meta stripes of 6+2
 GROUP_META_ROWS = 4  # stripes that images may fill before they close a group: 6 MB of 6+2, and few rows of any disk
 GROUP_AGE = 30.0  # seconds after its first change an open group is closed: the recovery point of an idle disk
@@ -34,6 +33,8 @@ META_CHAIN_EVERY = 64  # every 64th meta stripe names the whole chain
 
 # --- local durability ---------------------------------------------------------------------------------------------
 COMMIT_INTERVAL = 1.0  # seconds between group commits: what a power loss may cost without fsync
+SYNC_EARLY_BYTES = 64 * MIB  # content bytes that start a commit before its time: half a second of the slowest disks
+UNSYNCED_MAX = 96 * MIB  # content bytes not yet being synced, above which writers wait: as many again may be under way
 WAL_CHECKPOINT_BYTES = 16 * MIB  # bytes of write-ahead log after which it is checkpointed in the background
 WAL_ROOM = 64 * MIB  # bytes allocated for the log ahead: four times what is checkpointed, and a burst of changes
 DATABASE_GROWTH = 16 * MIB  # bytes allocated behind the database: 10^5 tombstones; what deletes free is used again
@@ -78,10 +79,14 @@ CACHED_NODES = 16_384  # inodes kept in memory beside those not yet written to t
 MAX_UNCOMMITTED_IMAGES = 16_384  # changed keys that force a commit before its time: bounds what a commit holds up
 CACHED_NAMES = 16_384  # names kept in memory, absent ones too: x ~300 bytes = 5 MB, and 9 MB if all are of 255 bytes
 CACHED_ENTRIES = 4096  # answers to stat kept as the kernel takes them: x ~400 bytes = 2 MB, a large directory
+STRIPE_IDS = 16  # stripe ids taken at once: ids may have gaps, and a row is written for each taking
 LISTING_PAGE = 256  # names read at once by who walks the tree, and may wait between two pages
 EXTENTS_AT_ONCE = 1024  # extents that one operation drops: 2 ms; a file of more is dropped in slices of so many
 MAX_GRAVES = 65_536  # files that wait to be dropped in slices: x ~100 bytes; with more, a delete waits for its own
 DECODED_UNITS = 32  # units kept decoded: 4 MiB, so that small sequential reads, a few at once, decode each only once
+SCRIBE_PIECE = 256 * KIB  # bytes of one piece that is worth a hop to a thread: copying it takes 0.1 ms, the hop 0.03
+SCRIBE_BYTES = 8 * MIB  # bytes on their way into stage files: beyond them the loop copies itself
+SPARE_FILES = 4  # empty stage files made ahead: 6 MB of a stream
 STAGE_DESCRIPTORS = 64  # stage files kept open for reading
 BACKGROUND_REQUESTS = 1024  # reads that may wait for partners before those of content that is here wait behind them
 FUSE_TASKS = 2 * BACKGROUND_REQUESTS  # concurrent requests, x ~18 KB = 37 MB: as many again for all others

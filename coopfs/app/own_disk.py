@@ -97,7 +97,7 @@ class OwnDisk:
         self.chronicle = Chronicle(self.ledger, self.local.database, wall)
         self.space = PartnerSpace(self.ledger, self.local.metadata, self.local.stage, directory)
         pace = HeldPace(self.ledger, self.local.metadata, self.space)
-        self.committer = Committer(self.local.metadata, self.local.stage, self._on_closed, pace)
+        self.committer = Committer(self.local.metadata, self.local.stage, self.on_closed, pace)
         claimer = bytes(self.local.database.fact("claimer"))
         claim = sign_claim(self._seed(), self.log.epoch, claimer, int(wall()))
         acks = IncomingAcks(self.local.database)
@@ -177,7 +177,7 @@ class OwnDisk:
             return
         self.local.stage.remove(stripes)
 
-    def _on_closed(self, group: Group) -> None:
+    def on_closed(self, group: Group) -> None:
         self.ledger.changed.notify()
 
     # --- running --------------------------------------------------------------------------------------------------

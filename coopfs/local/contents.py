@@ -11,7 +11,7 @@ at its length; so a file that was there when the process started is not read bef
 import errno
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class Contents:
         self._fetched: set[int] = set()  # stripes whose file is a fetched one
         self._unproved: set[int] = set()  # of these, those not compared with their hash since the start
         self._open: OrderedDict[int, int] = OrderedDict()  # stripe -> descriptor for reading
+        self.on_excess: Callable[[int], None] = os.close  # given a descriptor that nobody has used for long
 
     def scan(self) -> list[tuple[int, int]]:
         """(stripe, bytes) of every file that is there at the start, least recently changed first; drafts go."""
@@ -144,7 +145,7 @@ class Contents:
         """Read this stripe through that descriptor from now on."""
         self._open[stripe] = descriptor
         if len(self._open) > STAGE_DESCRIPTORS:
-            os.close(self._open.popitem(last=False)[1])
+            self.on_excess(self._open.popitem(last=False)[1])
 
     # --- what was fetched -----------------------------------------------------------------------------------------
 
@@ -214,7 +215,7 @@ def fill(descriptor: int, at: int, view: memoryview, flags: int) -> Local:
     return Local.READ
 
 
-def sync_files(paths: list[Path]) -> None:
+def sync_files(paths: Sequence[Path]) -> None:
     """Make files and directories stable; those that were removed meanwhile need it no more. Waits: for a thread."""
     for path in paths:
         try:

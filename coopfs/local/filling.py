@@ -1,8 +1,7 @@
 """The stripe being filled: an open file, and what is in it."""
 
-import os
-
 from coopfs.core.stripe import Fragment, Packer
+from coopfs.local.scribe import Scribe
 
 
 class Filling:
@@ -15,10 +14,8 @@ class Filling:
         self.length = 0
         self.fragments: list[Fragment] = []
 
-    def append(self, fragment: Fragment, content: memoryview) -> None:
-        written = 0
-        while written < len(content):
-            written += os.pwrite(self.descriptor, content[written:], self.length + written)
+    def append(self, fragment: Fragment, content: memoryview, scribe: Scribe) -> None:
+        scribe.write(self.descriptor, content, self.length)
         self.packer.add(fragment)
         self.length += len(content)
         last = self.fragments[-1] if self.fragments else None

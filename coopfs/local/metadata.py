@@ -11,7 +11,7 @@ database.commit()                             # see database.py for what makes i
 import stat
 from collections.abc import Callable
 
-from coopfs.limits import GROUP_META_ROWS, GROUP_OVERSHOOT, ROOT_INO
+from coopfs.limits import GROUP_META_ROWS, ROOT_INO
 from coopfs.local.database import Database
 from coopfs.local.extents import Extents
 from coopfs.local.groups import Group, Groups, should_close
@@ -166,11 +166,6 @@ class Metadata:
     def is_full_of_content(self, stage: Stage) -> bool:
         """Whether the open group is due for its content alone."""
         return self._group_bytes(stage) >= stage.group_bytes
-
-    def is_overfull(self, stage: Stage) -> bool:
-        """Whether no more content may come into the open group: the reserve of rows counts with groups of a bounded
-        size (R9)."""
-        return self._group_bytes(stage) >= GROUP_OVERSHOOT * stage.group_bytes
 
     @property
     def pending_image_bytes(self) -> int:

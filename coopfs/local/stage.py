@@ -8,6 +8,7 @@ comes back with `keep` when somebody has fetched it.
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from coopfs.core.cache import Cache, charge_of
@@ -25,9 +26,11 @@ from coopfs.limits import (
     UNITS_PER_STRIPE,
     WRITE_MAX,
 )
-from coopfs.local.contents import HASH, Contents, Local, fill
+from coopfs.local.contents import HASH, Contents, Local, fill, sync_files
 from coopfs.local.database import REMEDY
 from coopfs.local.filling import Filling
+from coopfs.local.scribe import Scribe
+from coopfs.local.spares import Spares
 from coopfs.local.stripes import Stripes
 
 
@@ -42,6 +45,9 @@ class Stage:
         self.contents = Contents(directory)
         self.cache = cache
         self._directory = directory
+        self._scribe = Scribe()
+        self._spares = Spares(directory, self._scribe, stripes.take_id)
+        self.contents.on_excess = self._close_soon
         self._stripes = stripes
         self.capacity = capacity
         self._packer = packer
@@ -49,7 +55,8 @@ class Stage:
         self._usable = packer().room(0, 0, bytes(NAME_MAX))  # content bytes of one file with the longest name
         self._filling: Filling | None = None
         self._noted: tuple[int, int] = (0, 0)  # stripe and length that the transaction knows
-        self._unsynced: dict[int, int] = {}  # stripe -> bytes written since its last sync
+        self._unsynced: set[int] = set()  # stripes that were written to since their last sync
+        self.unsynced_bytes = 0  # written that a commit must make stable first
         self._entries_changed = False  # files were created since the directory's last sync
         self._last_read = 0
         self.on_turn: Callable[[int], None] = nobody_reads_ahead  # called when a reader turns to another stripe
@@ -106,14 +113,14 @@ class Stage:
             stripe = self.cache.evict()
             if stripe is None:
                 return False
-            self.contents.remove(stripe)
+            self._remove_file(stripe)
         return True
 
     def _make_local_room(self) -> None:
         """What others write to the local disk is none of the cap's business: clean content gives way to that too."""
         lacking = self.capacity + LOCAL_HEADROOM - free_bytes(self._directory)
         while lacking > 0 and (stripe := self.cache.evict()) is not None:
-            lacking -= self.contents.remove(stripe)
+            lacking -= self._remove_file(stripe)
         if lacking > 0:
             raise OutOfSpace(f"the local disk of {self._directory} is full: free space there")
 
@@ -159,26 +166,25 @@ class Stage:
         return extent
 
     def _put(self, filling: Filling, fragment: Fragment, content: bytes | memoryview) -> None:
-        filling.append(fragment, memoryview(content))
-        self._unsynced[filling.stripe] = self._unsynced.get(filling.stripe, 0) + len(content)
+        filling.append(fragment, memoryview(content), self._scribe)
+        self._unsynced.add(filling.stripe)
+        self.unsynced_bytes += len(content)
         self.appended += len(content)
 
     def _open_stripe(self) -> Filling:
         if not self.make_room(charge_of(self.capacity)):
             raise OutOfSpace(f"the cache is full of content that is not safe elsewhere: {self._directory}")
         self._make_local_room()
-        stripe = self._stripes.new()
-        path = self.contents.path(stripe)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        stripe, descriptor = self._spares.open()
         try:
             os.posix_fallocate(descriptor, 0, self.capacity)
         except OSError as full:
             os.close(descriptor)
-            path.unlink()
-            self._stripes.forget(stripe)
+            self.contents.path(stripe).unlink()
             raise OutOfSpace(
                 f"the local disk of {self._directory} is full ({full.strerror}): free space there"
             ) from None
+        self._stripes.begin(stripe)
         self.cache.charge(stripe, self.capacity)
         self._entries_changed = True
         self._filling = Filling(stripe, descriptor, self._packer())
@@ -210,23 +216,26 @@ class Stage:
         self.contents.keep_open(self._filling.stripe, self._filling.descriptor)
         self._filling = None
 
-    def unsynced_bytes(self) -> int:
-        """Bytes written that a commit must make stable first."""
-        return sum(self._unsynced.values())
-
     def take_unsynced(self) -> list[Path]:
-        """What was written since the last call, for `sync_files`: files, and last the directory if it has new ones."""
+        """What was written since the last call, for `sync`: files, and last the directory if it has new ones."""
         paths = [self.contents.path(stripe) for stripe in self._unsynced]
         self._unsynced.clear()
+        self.unsynced_bytes = 0
         if self._entries_changed:
             paths.append(self._directory)
             self._entries_changed = False
         return paths
 
+    def sync(self, paths: Sequence[Path]) -> None:
+        """Make them stable; those that were removed meanwhile need it no more. Waits for the disk: for a thread."""
+        self._scribe.settle()
+        sync_files(paths)
+
     # --- reading --------------------------------------------------------------------------------------------------
 
     def read_into(self, stripe: int, at: int, view: memoryview) -> Local:
         """Fill the view from the page cache, without waiting for the disk."""
+        self._scribe.settle()
         if self._filling is not None and self._filling.stripe == stripe:
             return fill(self._filling.descriptor, at, view, os.RWF_NOWAIT)
         if stripe != self._last_read:
@@ -237,15 +246,18 @@ class Stage:
 
     def wait_into(self, stripe: int, at: int, view: memoryview) -> Local:
         """Fill the view, READ or ABSENT; waits for the disk: for a thread."""
+        self._scribe.settle()
         return self.contents.wait_into(stripe, at, view)
 
     def content(self, stripe: int, length: int) -> bytes | None:
         """The first `length` bytes of a stripe, None if they are not here. Waits for the disk; safe in a thread."""
+        self._scribe.settle()
         return self.contents.whole(stripe, length)
 
     def read_whole(self, stripe: int, views: Sequence[memoryview]) -> bool:
         """Fill the views with a stripe's whole content, one after the other; False: it is not here. Waits for the disk;
         safe in a thread."""
+        self._scribe.settle()
         return self.contents.read_whole(stripe, views)
 
     # --- what comes back from partners ----------------------------------------------------------------------------
@@ -278,11 +290,23 @@ class Stage:
     def remove(self, stripes: list[int]) -> None:
         """Their content is not needed any more. Call it after the commit that says so (R5)."""
         for stripe in stripes:
-            self._unsynced.pop(stripe, None)
-            self.contents.remove(stripe)
+            self._unsynced.discard(stripe)
+            self._remove_file(stripe)
             self.cache.forget(stripe)
 
+    def _remove_file(self, stripe: int) -> int:
+        self._scribe.settle()
+        return self.contents.remove(stripe)
+
+    def _close_soon(self, descriptor: int) -> None:
+        if self._scribe.running:
+            self._scribe.do(partial(os.close, descriptor))
+        else:
+            os.close(descriptor)
+
     def close(self) -> None:
+        self._scribe.close()
+        self._spares.close()
         if self._filling is not None:
             os.close(self._filling.descriptor)
             self._filling = None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgpack
 
 from coopfs.core.stripe import Fragment
+from coopfs.limits import STRIPE_IDS
 from coopfs.local.database import Database
 from coopfs.local.images import Images
 from coopfs.local.totals import Totals
@@ -24,6 +25,7 @@ class Stripes:
         self._next: int = database.fact("next_stripe", 1)
         self.saved: int = database.fact("saved", 0)  # bytes of files, less those that their extents keep alive
         self._saved_before = self.saved
+        self._taken = self._next  # ids below this are not used by anybody else, nor after a restart
         self._changed: dict[int, int] = {}  # stripe -> live bytes gained (lost: negative) since the last flush
         self.opened = 0  # data stripes, since the start
 
@@ -31,19 +33,19 @@ class Stripes:
         """A stripe id that was never used, for data or meta."""
         stripe = self._next
         self._next += 1
-        self._db.set_fact("next_stripe", self._next)
+        if self._next > self._taken:
+            self._taken = self._next + STRIPE_IDS
+            self._db.set_fact("next_stripe", self._taken)
         return stripe
 
-    def new(self) -> int:
-        """The id of a new data stripe, born in the open group."""
-        stripe = self.take_id()
+    def begin(self, stripe: int) -> None:
+        """A new data stripe is born in the open group."""
         self._db.write(
             "INSERT INTO stripes (id, kind, born, length, live) VALUES (?, ?, ?, 0, 0)",
             (stripe, Kind.DATA, self._images.group),
         )
         self._totals.stripe(1)
         self.opened += 1
-        return stripe
 
     def live(self, stripe: int, by: int) -> None:
         """So many bytes of it are named by extents more (negative: less) than before."""

@@ -4,11 +4,15 @@ A commit (see local/database for the argument):
 
 1. the stage files written since the last one are synced in a thread, while writes go on;
 2. writes of content are held back, and the little that came meanwhile is synced too;
-3. COMMIT on the loop, in which a due group is closed; writes go on;
+3. COMMIT on the loop, in which a group that is old enough is closed; writes go on;
 4. the WAL is synced in a thread. Whoever waited since before 3 is answered; dead stage files are unlinked.
 
+A group that is full of content is closed at once, between two operations and without waiting for the disk: whoever
+sends it asks for a commit first. So writes go on at the speed of memory until that commit, and groups have a bounded
+size (R9).
+
 Operations that carry no content are never held back. Those that do also wait while the cache holds as much as it
-may of what is not safe elsewhere (R8), and while the open group has outgrown what closes it, until it is closed (R9).
+may of what is not safe elsewhere (R8), and while UNSYNCED_MAX has still to be synced.
 """
 
 from collections.abc import Callable
@@ -17,8 +21,14 @@ from dataclasses import dataclass, field
 import trio
 
 from coopfs.errors import StateError
-from coopfs.limits import COMMIT_INTERVAL, MAX_UNCOMMITTED_IMAGES, MIB, WAL_CHECKPOINT_BYTES
-from coopfs.local.contents import sync_files
+from coopfs.limits import (
+    COMMIT_INTERVAL,
+    MAX_UNCOMMITTED_IMAGES,
+    MIB,
+    SYNC_EARLY_BYTES,
+    UNSYNCED_MAX,
+    WAL_CHECKPOINT_BYTES,
+)
 from coopfs.local.groups import Group
 from coopfs.local.metadata import Metadata
 from coopfs.local.stage import Stage
@@ -41,7 +51,7 @@ class _Request:
 
 
 class Committer:
-    """The only one who commits. on_closed: called with each group that was closed, when that is durable."""
+    """The only one who commits. on_closed: called with each group that was closed; the next commit makes it durable."""
 
     def __init__(
         self, metadata: Metadata, stage: Stage, on_closed: Callable[[Group], None], pace: Pace | None = None
@@ -49,12 +59,13 @@ class Committer:
         self._metadata = metadata
         self._database = metadata.database
         self._stage = stage
-        self._on_closed = on_closed
+        self.on_closed = on_closed
         self._pace = Steady() if pace is None else pace
         self._asked = False  # somebody wants the open group closed as soon as that may be
         self._requests: list[_Request] = []
         self._wake = trio.Event()
         self._gate: trio.Event | None = None
+        self._never_sent: list[int] = []  # stripes whose stage files go after the next commit
         self._group_since: float | None = None  # trio time of the first commit of the open group
         self._failure: StateError | None = None
         self._hopeless: StateError | None = None  # why room will not come
@@ -64,19 +75,23 @@ class Committer:
 
     def may_append(self, length: int) -> bool:
         """Whether so many bytes of one file may be appended just now."""
-        if self._gate is not None or self._metadata.is_overfull(self._stage):
+        if self._gate is not None or self._stage.unsynced_bytes >= UNSYNCED_MAX:
             return False
         return self._stage.may_append(length)
 
     async def until_may_append(self, length: int) -> None:
-        """Wait until they may be. StateError: that will not be, since nothing is committed or sent any more."""
+        """Wait until they may be. StateError: that will not be, since nothing is committed or sent any more.
+
+        Called between two operations, as `hurry`.
+        """
+        self.hurry()
         while not self.may_append(length):
             if (hopeless := self._failure or self._hopeless) is not None:
                 raise hopeless
             if self._gate is not None:
                 await self._gate.wait()
                 continue
-            if self._metadata.is_overfull(self._stage):
+            if self._stage.unsynced_bytes >= UNSYNCED_MAX:
                 self._wake.set()
                 await self._room.wait()
                 continue
@@ -92,9 +107,13 @@ class Committer:
         self._room.notify()
 
     def hurry(self) -> None:
-        """Commit before time if much has changed, or if the open group is full. Called after every change."""
+        """Close the open group if its content is all it may hold, and commit before time if much has changed. Called
+        after every change."""
+        if self._metadata.is_full_of_content(self._stage):
+            self._close()
         many = self._metadata.images.marked > MAX_UNCOMMITTED_IMAGES
-        if many or (self._metadata.should_close(self._stage, 0.0) and not self._is_held_back()):
+        much = self._stage.unsynced_bytes > SYNC_EARLY_BYTES
+        if many or much or (self._metadata.should_close(self._stage, 0.0) and not self._is_held_back()):
             self._wake.set()
 
     async def commit(self) -> None:
@@ -160,46 +179,53 @@ class Committer:
             await self._sync_stage()
             answered.extend(self._requests)
             self._requests.clear()
-            closed, never_sent = self._end_transaction(any(r.close_group for r in answered))
+            never_sent = self._end_transaction(any(r.close_group for r in answered))
+            newest = self._metadata.group - (not self._asked)
             await self._cut_wal()
         finally:
             self._gate.set()
             self._gate = None
             self._room.notify()
         await trio.to_thread.run_sync(self._database.sync_wal)
-        newest = self._metadata.group - (not self._asked)
         for request in answered:
             request.group = newest or None
         self._stage.remove(never_sent)
-        if closed is not None:
-            self._on_closed(closed)
 
     async def _sync_ahead(self) -> None:
         for _ in range(PRESYNCS):
-            if self._stage.unsynced_bytes() < HELD_BACK_BYTES:
+            if self._stage.unsynced_bytes < HELD_BACK_BYTES:
                 return
             await self._sync_stage()
 
     async def _sync_stage(self) -> None:
         paths = self._stage.take_unsynced()
         if paths:
-            await trio.to_thread.run_sync(sync_files, paths)
+            await trio.to_thread.run_sync(self._stage.sync, paths)
 
-    def _end_transaction(self, close_group: bool) -> tuple[Group | None, list[int]]:
-        closed = None
+    def _end_transaction(self, close_group: bool) -> list[int]:
+        """COMMIT. Returns the stripes that go once that is durable."""
         self._asked = self._asked or close_group
         if self._due():
-            closed, never_sent = self._metadata.close_group(self._stage)
-            self._asked = False
+            self._close()
         else:
-            never_sent = self._metadata.prepare(self._stage)
+            self._never_sent += self._metadata.prepare(self._stage)
             self._asked = self._asked and self._metadata.group_changed
+        never_sent, self._never_sent = self._never_sent, []
         self._database.commit()
-        if closed is not None or not self._metadata.group_changed:
+        if not self._metadata.group_changed:
             self._group_since = None
         elif self._group_since is None:
             self._group_since = trio.current_time()
-        return closed, never_sent
+        return never_sent
+
+    def _close(self) -> None:
+        """Close the open group here, between two operations."""
+        closed, never_sent = self._metadata.close_group(self._stage)
+        self._never_sent += never_sent
+        self._group_since = None
+        self._asked = False
+        if closed is not None:
+            self.on_closed(closed)
 
     def _due(self) -> bool:
         age = 0.0 if self._group_since is None else trio.current_time() - self._group_since

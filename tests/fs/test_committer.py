@@ -9,7 +9,8 @@ import trio.testing
 
 from coopfs import limits
 from coopfs.errors import StateError
-from coopfs.local.groups import Group
+from coopfs.limits import ROOT_INO
+from coopfs.local.groups import Group, State
 from coopfs.tasks.committer import Committer
 from tests.fs.operations import OurSide
 from tests.fs.parts import SMALL, new_disk
@@ -46,7 +47,7 @@ async def test_everything_before_the_call_is_committed_when_it_returns(tmp_path:
     running.write(b"a", 50_000)
     await running.committer.commit()
     assert committed_names(tmp_path) == {b"a"}
-    assert running.disk.stage.unsynced_bytes() == 0
+    assert running.disk.stage.unsynced_bytes == 0
     assert running.committer.may_append(1)
 
 
@@ -69,7 +70,7 @@ async def test_many_callers_share_commits(tmp_path: Path, nursery: trio.Nursery)
     assert 1 <= len(transactions) <= 5
 
 
-async def test_a_closed_group_is_told_once_it_is_durable(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_a_group_is_closed_for_who_asks(tmp_path: Path, nursery: trio.Nursery) -> None:
     running = Running(tmp_path, nursery)
     running.write(b"a", 10)
     assert await running.committer.close_group() == 1
@@ -78,17 +79,39 @@ async def test_a_closed_group_is_told_once_it_is_durable(tmp_path: Path, nursery
     running.write(b"b", 10)
     assert await running.committer.close_group() == 2
     assert [group.id for group in running.closed] == [1, 2]
+    assert committed_names(tmp_path) == {b"a", b"b"}
 
 
-async def test_a_full_group_is_closed_without_being_asked(
+async def test_a_full_group_is_closed_at_once_and_durable_with_the_next_commit(
     tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("coopfs.local.stage.GROUP_BYTES", 20_000)
     running = Running(tmp_path, nursery)
-    running.write(b"a", 25_000)
-    running.committer.hurry()
+    for number in range(5):
+        running.write(b"%d" % number, 15_000)
+        running.committer.hurry()
+    assert [(group.id, group.bytes) for group in running.closed] == [(1, 30_000), (2, 30_000)]
+    assert committed_names(tmp_path) == set()
     await running.committer.commit()
+    assert committed_names(tmp_path) == {b"%d" % number for number in range(5)}
+    assert [group.id for group in running.disk.metadata.groups.of_state(State.CLOSED)] == [1, 2]
+
+
+async def test_what_died_in_a_group_closed_early_goes_after_the_commit(
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coopfs.local.stage.GROUP_BYTES", 20_000)
+    running = Running(tmp_path, nursery)
+    running.write(b"a", 15_000)
+    running.side.apply(("unlink", ((b"a",),)))
+    running.write(b"b", 15_000)
+    running.committer.hurry()
     assert [group.id for group in running.closed] == [1]
+    stage = tmp_path / "stage"
+    before = {int(path.name) for path in stage.iterdir()}
+    await running.committer.commit()
+    assert {int(path.name) for path in stage.iterdir()} < before
+    assert running.side.content(running.disk.tree.lookup(ROOT_INO, b"b").ino, 0, 20_000) == b"x" * 15_000
 
 
 async def test_an_idle_group_is_closed_when_it_is_old(
@@ -135,25 +158,33 @@ async def test_after_a_failure_nobody_is_told_that_it_is_durable(tmp_path: Path)
     assert committed_names(tmp_path) == set()
 
 
-async def test_a_group_written_faster_than_it_can_be_closed_does_not_grow_for_ever(
+async def test_who_writes_faster_than_the_disk_waits_in_the_end(
     tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk takes its time for each sync; who writes meanwhile waits in the end."""
-    monkeypatch.setattr("coopfs.local.stage.GROUP_BYTES", 100_000)
+    """The disk takes its time for each sync; what has still to be synced is bounded, and so are groups."""
+    monkeypatch.setattr("coopfs.local.stage.GROUP_BYTES", 50_000)
+    monkeypatch.setattr("coopfs.tasks.committer.SYNC_EARLY_BYTES", 60_000)
+    monkeypatch.setattr("coopfs.tasks.committer.UNSYNCED_MAX", 100_000)
     monkeypatch.setattr("coopfs.tasks.committer.HELD_BACK_BYTES", 1)
+    synced: list[float] = []
 
     async def sync(self: Committer) -> None:
+        synced.append(trio.current_time())
         self._stage.take_unsynced()
         await trio.sleep(1)
 
     monkeypatch.setattr(Committer, "_sync_stage", sync)
     running = Running(tmp_path, nursery)
+    most = 0
     for number in range(50):
         await running.committer.until_may_append(20_000)
         running.write(str(number).encode(), 20_000)
         running.committer.hurry()
+        most = max(most, running.disk.stage.unsynced_bytes)
         await trio.sleep(0.01)
+    assert 60_000 < most < 120_000
+    assert synced[0] < limits.COMMIT_INTERVAL
     await running.committer.close_group()
     sizes = [group.bytes for group in running.closed]
     assert sum(sizes) == 50 * 20_000
-    assert 100_000 < max(sizes) <= 2 * 100_000
+    assert max(sizes) < 50_000 + 20_000

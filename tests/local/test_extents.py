@@ -10,6 +10,7 @@ import pytest
 
 from coopfs.core.records import Extent
 from coopfs.core.units import PLAIN, ZSTD, Run
+from coopfs.local.stripes import Stripes
 from tests.fs.parts import new_disk
 
 INO = 1  # of the root: the extents table asks nobody what kind of inode it is
@@ -31,12 +32,18 @@ def bytes_of(run: Run) -> dict[int, Byte]:
     return {run.offset + i: (run.stripe, run.at, run.skip + i, ZSTD) for i in range(run.length)}
 
 
+def new_stripe(stripes: Stripes) -> int:
+    id_ = stripes.take_id()
+    stripes.begin(id_)
+    return id_
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_overwritten_units_keep_alive_what_is_named_of_them(tmp_path: Path, seed: int) -> None:
     random = Random(seed)
     disk = new_disk(tmp_path)
     extents, stripes = disk.metadata.extents, disk.metadata.stripes
-    ids = [stripes.new() for _ in range(3)]
+    ids = [new_stripe(stripes) for _ in range(3)]
     expected: dict[int, Byte] = {}
     stored = 0
     extents.at_once = 1 if seed % 2 else 1000
@@ -65,5 +72,5 @@ def test_overwritten_units_keep_alive_what_is_named_of_them(tmp_path: Path, seed
             stripes.flush(None)
             kept = dict(disk.database.read("SELECT id, live FROM stripes"))
             assert Counter(kept) == live
-            ids = [*kept, *(stripes.new() for _ in range(3 - len(kept)))]
+            ids = [*kept, *(new_stripe(stripes) for _ in range(3 - len(kept)))]
     disk.close()

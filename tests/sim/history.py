@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from coopfs.types import Place
-from tests.sim.picture import Picture, difference
+from tests.sim.picture import STORED, Facts, Picture, difference
 from tests.sim.trace import Violation
 
 
@@ -18,6 +18,14 @@ class History:
     named: dict[int, list[Place]] = field(default_factory=dict)
 
     def add(self, group: int, picture: Picture) -> None:
+        self.moments.append((group, picture))
+
+    def close(self, group: int, picture: Picture) -> None:
+        """A group ends. Compaction may have moved content since the last change: that may take more or less of the
+        partners' space than before, and nothing else may differ."""
+        before = self.moments[-1][1]
+        if why := [path for path in before.keys() | picture.keys() if _seen(before, path) != _seen(picture, path)]:
+            raise Violation(f"P1: {why[0]!r} changed at the end of group {group}: {difference(before, picture)}")
         self.moments.append((group, picture))
 
     def synced(self, moment: int) -> None:
@@ -46,3 +54,9 @@ class History:
     def end_of(self, group: int) -> Picture:
         """The tree at the end of a group."""
         return next(picture for number, picture in reversed(self.moments) if number <= group)
+
+
+def _seen(picture: Picture, path: tuple[bytes, ...]) -> Facts | None:
+    """What a program sees of a path, less st_blocks."""
+    facts = picture.get(path)
+    return facts and (*facts[:STORED], *facts[STORED + 1 :])

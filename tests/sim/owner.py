@@ -17,6 +17,7 @@ from coopfs.errors import OutOfSpace, StateError
 from coopfs.fs.callers import ROOT
 from coopfs.fs.handlers import Handlers
 from coopfs.local.disk import STAGE
+from coopfs.local.groups import Group
 from coopfs.local.stage import Stage
 from coopfs.tasks.signal import Signal
 from coopfs.types import Kind, Place
@@ -105,6 +106,11 @@ class Owner:
         else:
             self.history.add(own.local.metadata.group, picture)
         self._starts += 1
+        own.committer.on_closed = self._close
+
+    def _close(self, group: Group) -> None:
+        self.history.close(group.id, self._camera.take())
+        self.own.on_closed(group)
 
     def _look(self) -> None:
         """See whether a further group became held, at the moment it does, and whether the disk gave up."""
@@ -134,11 +140,15 @@ class Owner:
     def _check_held(self, group: int, away: int, named: list[tuple[int, int]]) -> None:
         """R7, counted at the partners: all that the state names lies on enough columns outside A."""
         quorum = self.world.geometry.quorum
-        outside = [site.number for site in self.world.sites if not away >> site.number & 1]
         for row, version in named:
-            blocks = sum(self.world.holds(column, row, version) for column in outside)
+            blocks = self._blocks(Place(version, row), away)
             if blocks < quorum.to_be_safe(away):
                 raise Violation(f"R7: group {group} became held with A = {away:#b}; row {row} is on {blocks} columns")
+
+    def _blocks(self, place: Place, away: int) -> int:
+        """How many columns outside A have it."""
+        outside = [site.number for site in self.world.sites if not away >> site.number & 1]
+        return sum(self.world.holds(column, place.row, place.version) for column in outside)
 
     async def die(self, power: bool) -> None:
         """Leave a copy of the disk for the next process."""
@@ -232,12 +242,24 @@ class Owner:
 
         def remember() -> int | None:
             stripe = evict()
+            if stripe is not None and not self._zombie:
+                self._check_evicted(stripe)
             if stripe is not None and stripe not in self._evicted:
                 self._evicted[stripe] = stage.contents.path(stripe).read_bytes()
                 self.world.trace.note(trio.current_time(), "evict")
             return stripe
 
         cache.evict = remember  # type: ignore[method-assign]
+
+    def _check_evicted(self, id_: int) -> None:
+        """R8, counted at the partners: what leaves this machine survives one loss more than it must."""
+        ledger, geometry = self.own.ledger, self.world.geometry
+        stripe, away = self.own.log.get(id_), ledger.progress.away
+        if stripe is None:
+            return  # it died for good
+        blocks = 0 if stripe.place is None else self._blocks(stripe.place, away)
+        if blocks < max(geometry.quorum.to_be_safe(away), geometry.k + 1):
+            raise Violation(f"R8: stripe {id_} left the cache with {blocks} blocks outside A = {away:#b}")
 
     def _check_cap(self) -> None:
         """P6, counted on the disk."""

@@ -9,6 +9,7 @@ from coopfs.limits import ROOT_INO
 from coopfs.local.nodes import Node
 
 SHOWN = 1 << 17  # bytes that are compared from the start of a file, and as many at its end
+STORED = 11  # where a file's facts tell what it takes of stripes
 
 Facts = tuple[Any, ...]
 Picture = dict[tuple[bytes, ...], Facts]
