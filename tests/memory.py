@@ -91,6 +91,12 @@ class MemoryHost:
         self.grants: dict[tuple[NodeKey, StoreId], Grant] = {}
         self._invitations: dict[bytes, _Invitation] = {}
 
+    @property
+    def only_store(self) -> StoreContent:
+        """Where there is one."""
+        (store,) = self.stores.values()
+        return store
+
     def partner(self, peer: NodeKey) -> "MemoryPartner":
         """What `peer` may ask, for one session."""
         return MemoryPartner(self, peer)

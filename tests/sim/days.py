@@ -63,7 +63,9 @@ class Days:
         }
         actions[self._replace] = 3
         actions[self._empty] = 1
-        if self.world.files is not None:
+        if self.world.files is None:
+            actions[self._image] = 0.5
+        else:
             actions[self._power_of_a_partner] = 3
         await self._machine.start(self.owner.run)
         self.owner.own.kits.note(MadeKit(0, self.world.kit))
@@ -235,11 +237,18 @@ class Days:
         site.cut()
         assert isinstance(site.host, FileHost)
         site.host.lose_power(self.random)
-        if site.number in self.world.damaged:
-            return
+        column = self.owner.own.columns.columns[site.number]
+        if site.number in self.world.damaged or column.gone or column.place.node != site.host.key:
+            return  # another store is taking the column's place
         for id_, row, version, acks in self.owner.own.log.places():
             if acks >> site.number & 1 and not self.world.holds(site.number, row, version):
                 raise Violation(f"R15: partner {site.number} had acked stripe {id_}, and lost it with its power")
+
+    async def _image(self) -> None:
+        """Somebody copies the stores of all partners: what a swindler, or a hasty restore, may put in their place."""
+        self.world.note("image")
+        stores = [site.host.stores for site in self.world.sites]
+        self.world.image = {id_: dict(store.blocks) for some in stores for id_, store in some.items()}
 
     async def _crash(self) -> None:
         power = self.random.random() < 0.5
@@ -248,6 +257,18 @@ class Days:
         if self.random.random() < 0.2:
             self.world.skipped += LONG_AWAY
         await self._machine.start(self.owner.run)
+
+    async def last_words(self) -> None:
+        """What is written at the very end reaches some partners only."""
+        if self.random.random() < 0.5:
+            return
+        up = self.random.sample(self.world.sites, self.random.randint(1, len(self.world.sites)))
+        for site in self.world.sites:
+            site.go(up=site in up)
+        await self._operate()
+        self.owner.in_background(self.owner.close_group)
+        await trio.sleep(self.random.uniform(0, 10))
+        self.world.note(f"lastwords {[site.number for site in up]}")
 
     # --- when all is quiet ----------------------------------------------------------------------------------------
 
@@ -259,8 +280,20 @@ class Days:
             site.go(up=True)
             if site.number in self.world.damaged:
                 site.cut()  # only a new session tells what is lost
-        if self._vanished() and not self.owner.own.places.spares:
+        places = self.owner.own.places
+        if (incoming := places.spare(INCOMING)) is not None and self.world.known[incoming[1].node].vanished:
+            await self._give(incoming[0])
+        elif self._vanished() and not places.spares:
             await self._give(self._vanished()[0].number)
+        await self._until_complete()
+        check_ledger(self.owner)
+        await check_cache(self.owner)
+        self.world.damaged.clear()
+        self.world.note("quiet")
+        while not await self._comes_back():
+            await self._until_complete()
+
+    async def _until_complete(self) -> None:
         with not_stuck("the wait until all is complete"):
             metadata, ledger = self.owner.own.local.metadata, self.owner.own.ledger
             closed = None
@@ -271,16 +304,20 @@ class Days:
                 await ledger.changed.wait_until(self._is_complete)
             while not have_masters(self.owner):
                 await trio.sleep(15)
-        check_ledger(self.owner)
-        await check_cache(self.owner)
-        self.world.damaged.clear()
-        self.world.note("quiet")
+
+    async def _comes_back(self) -> bool:
+        """A restore finds the newest group, with all that the database says. False: that has changed meanwhile."""
+        metadata = self.owner.own.local.metadata
+        newest = metadata.group - 1
         found = await self._restores.restore(self.owner, range(len(self.world.sites)))
         if isinstance(found, Refused) or (found.doubt is not None and not self._restores.spoiled()):
             raise Violation(f"everything is complete, and a restore says: {brief(found)}")
-        if found.group != self.owner.own.local.metadata.group - 1:
+        if found.group < newest:
             raise Violation(f"everything is complete, and a restore finds group {found.group}")
+        if metadata.group_changed or found.group != metadata.group - 1:
+            return False
         check_replay(self.owner, found.state.directory)
+        return True
 
     def _is_complete(self) -> bool:
         ledger = self.owner.own.ledger

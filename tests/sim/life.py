@@ -122,6 +122,7 @@ class Life:
                         await self._owner.burn()
                         await self._restores.check_complete(self._owner)
                     else:
+                        await self._days(machine).last_words()
                         await self._owner.burn()
                     await self._ending(self._restores, self._owner)
 

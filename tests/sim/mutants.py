@@ -253,10 +253,6 @@ MUTANTS: list[Mutant] = [
     blocks_are_sent_before_their_version_is_durable,
     fsync_answers_before_the_log_is_synced,
     a_commit_does_not_wait_for_the_stage,
-]
-
-# Few lives meet what these need, such as a liar at the right moment: minutes each, for a longer run.
-RARE: list[Mutant] = [
     what_partners_claim_is_believed,
     the_newest_whole_state_is_taken_without_asking,
     a_restore_ignores_the_floor,

@@ -4,7 +4,7 @@
 it: then a restore must be honest, and bring what is there.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from coopfs.types import Place, StoredBlock
 from tests.sim.hosted import FileHost
@@ -52,22 +52,47 @@ class Restores:
             await self.restore(owner, left, self.random.choice([CALM, CALM, Weather(delay=0.5, loss=0.02)]))
 
     async def check_salvage(self, owner: Owner) -> None:
-        """More is lost than was promised: any partners, and any blocks of the others, which notice that. The newest
-        state that became held and is still whole comes back; if it is not the newest, that is said."""
+        """More is lost than was promised: any partners, and blocks of the others. The newest state that became held and
+        is still whole comes back; if it is not the newest, that is said."""
         quorum = self.world.geometry.quorum
-        left = self.random.sample(range(quorum.n), self.random.randint(1, quorum.n))
-        for column in sorted(left):
-            share = self.random.choice([0, 0, 0.02, 0.3])
-            for store in self.world.sites[column].host.stores.values():
-                for row in sorted(store.blocks):
-                    if self.random.random() < share:
-                        store.spoil(row)
-        self.world.note(f"salvage {sorted(left)}")
+        left = sorted(self.random.sample(range(quorum.n), self.random.randint(1, quorum.n)))
+        self.world.note(f"salvage {left}")
+        self.random.choice([self._spoil, self._deceive, self._set_back])(owner, left)
         whole = [group for group, named in owner.history.named.items() if self._is_whole(named, left)]
         found = await self.restore(owner, left)
         group = 0 if isinstance(found, Refused) else found.group
         if group < max(whole, default=0):
             raise Violation(f"group {max(whole)} is whole at {sorted(left)}, but there is {brief(found)}")
+
+    def _spoil(self, owner: Owner, left: Sequence[int]) -> None:
+        """Any blocks rot, which is noticed."""
+        for column in left:
+            share = self.random.choice([0, 0, 0.02, 0.3])
+            for store in self.world.sites[column].host.stores.values():
+                for row in sorted(store.blocks):
+                    if self.random.random() < share:
+                        store.spoil(row)
+                        self.world.note(f"rot {column} {row}")
+
+    def _deceive(self, owner: Owner, left: Sequence[int]) -> None:
+        """f partners claim what is not held yet, and have let it go."""
+        held = max((place.version for place in owner.history.named.get(owner.history.newest_held, ())), default=0)
+        for column in self.random.sample(left, min(self.world.geometry.quorum.f, len(left))):
+            for store in self.world.sites[column].host.stores.values():
+                for row in sorted(store.blocks):
+                    if store.blocks[row].version > held:
+                        store.blocks[row] = StoredBlock(store.blocks[row].version, b"gone")
+                        self.world.note(f"lie {column} {row}")
+
+    def _set_back(self, owner: Owner, left: Sequence[int]) -> None:
+        """All are images of before, as if nothing had happened since: only the floor can tell."""
+        if not self.world.image:
+            return
+        for column in left:
+            for id_, store in self.world.sites[column].host.stores.items():
+                store.blocks = dict(self.world.image.get(id_, {}))
+        self.world.damaged.update(left)
+        self.world.note("swindle")
 
     def _is_whole(self, named: Iterable[Place], left: Collection[int]) -> bool:
         there = [self.world.sites[column] for column in left if not self.world.sites[column].vanished]
@@ -136,6 +161,9 @@ class Restores:
         if found.picture != expected:
             raise Violation(f"P1: group {found.group} as restored: {difference(found.picture, expected)}")
         floor = max((block.floor.version for number in left for block in self.world.masters(number)), default=0)
+        held = max((place.version for place in owner.history.named.get(owner.history.newest_held, ())), default=0)
+        if floor > held and not owner.took_over:
+            raise Violation(f"R14: the floor is {floor:#x}, the newest that is held {held:#x}")
         if found.state.end.version < floor and found.doubt is None:
             raise Violation(f"R14: group {found.group} is older than the floor that {sorted(left)} know")
         newest = owner.history.newest_held

@@ -15,7 +15,7 @@ from coopfs.core.quorum import Quorum
 from coopfs.limits import BLOCK_ROUNDING, MIN_BLOCK_SIZE
 from coopfs.local import keyfile
 from coopfs.local.disk import create_disk
-from coopfs.types import Layout, NodeKey, Opening, StoreId, StoreSpec, make_version
+from coopfs.types import Layout, NodeKey, Opening, StoredBlock, StoreId, StoreSpec, make_version
 from tests.memory import MemoryHost
 from tests.sim.hosted import FileHost, Writes
 from tests.sim.network import SimNetwork, Site, Weather
@@ -60,6 +60,7 @@ class World:
         self.damaged: set[int] = set()  # columns that lost blocks they had acknowledged, until all is repaired
         self.cache: int | None = None  # stripes that the owner's cache has room for; None: for all
         self.compresses = False  # some of its owner's processes, and what they write shrinks
+        self.image: dict[StoreId, dict[int, StoredBlock]] = {}  # of all stores, as they were at some time
         self.skipped = 0.0  # seconds that went by while nothing happened
         self._looks = 0
         self.node = Identity.from_seed(random.randbytes(32)).key
@@ -110,7 +111,7 @@ class World:
         """Whether a column has this block, or had it before it was damaged."""
         if column in self.damaged:
             return True
-        (store,) = self.sites[column].host.stores.values()
+        store = self.sites[column].host.only_store
         stored = store.blocks.get(row)
         return stored is not None and stored.version == version
 
