@@ -53,7 +53,7 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "complete_group": complete,
         "held_at": date(own.log.closed_at(progress.barrier)) if progress.barrier else None,
         "cache": _describe_cache(own),
-        "compression": {"level": own.disk.compressor.level, "saved_bytes": own.local.metadata.stripes.saved},
+        "compression": _describe_compression(own),
         "fsyncs_waiting": own.held_sync.waiting,
         "not_held_bytes": own.log.bytes_after(progress.barrier),
         "below_target": progress.pending,
@@ -90,6 +90,12 @@ def _describe_replacement(own: OwnDisk) -> dict[str, Any] | None:
         "waits_for": own.replacing.hindrance(),
         "trouble": incoming.trouble,
     }
+
+
+def _describe_compression(own: OwnDisk) -> dict[str, Any]:
+    """The level at which new content is compressed, null: it is not; bytes of all content, and those that it takes."""
+    totals = own.local.metadata.totals
+    return {"level": own.disk.compressor.level, "content_bytes": totals.length, "stored_bytes": totals.content}
 
 
 def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:

@@ -110,11 +110,11 @@ def cleaning(disk: Json) -> str:
 
 def compression(disk: Json) -> list[str]:
     """What it saves; nothing while it is off and nothing is compressed."""
-    level, saved = disk["compression"]["level"], disk["compression"]["saved_bytes"]
+    level, length, stored = (disk["compression"][key] for key in ("level", "content_bytes", "stored_bytes"))
     how = "off" if level is None else f"zstd, level {level}"
-    if not saved:
+    if length <= stored:
         return [] if level is None else [f"compression: {how}; it has saved nothing yet"]
-    return [f"compression: {how}; content takes {format_size(saved)} less than files are long"]
+    return [f"compression: {how}; {format_size(length)} of content take {format_size(stored)}"]
 
 
 def kit(made: Json | None, now: datetime) -> str:

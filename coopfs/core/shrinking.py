@@ -7,7 +7,7 @@ a file may begin with what does not shrink.
 
 from collections import OrderedDict
 
-from coopfs.limits import STUBBORN_FILES, UNIT_MAX, UNTRIED_MAX
+from coopfs.limits import STUBBORN_FILES, UNTRIED_MAX
 
 
 class Shrinking:
@@ -29,10 +29,10 @@ class Shrinking:
         """It was tried, and won."""
         self._left.pop(ino, None)
 
-    def did_not_shrink(self, ino: int) -> None:
-        """It was tried in vain."""
+    def did_not_shrink(self, ino: int, length: int) -> None:
+        """So many bytes of it were tried in vain."""
         failures, _ = self._left.get(ino, (0, 0))
-        self._left[ino] = (failures + 1, min(UNIT_MAX << min(failures, 30), UNTRIED_MAX))
+        self._left[ino] = (failures + 1, min(length << min(failures, 30), UNTRIED_MAX))
         self._left.move_to_end(ino)
         if len(self._left) > STUBBORN_FILES:
             self._left.popitem(last=False)

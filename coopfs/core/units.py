@@ -40,6 +40,16 @@ def is_won(raw: int, stored: int, lost: int = 0) -> bool:
     return stored + lost + max(UNIT_GAIN, raw // UNIT_SHARE) <= raw
 
 
+def split(unit: Portion, room: int) -> list[Portion]:
+    """A unit in two, or none: the first fits into so many bytes; what it leaves empty is less than they win."""
+    cut = len(unit.raw) * room // len(unit.stored) * 7 // 8  # an eighth less: content does not shrink evenly
+    parts = [part for raw in (unit.raw[:cut], unit.raw[cut:]) for part in compress(raw, UNIT_MAX, FASTEST)]
+    if len(parts) != 2 or parts[0].codec == PLAIN:
+        return []
+    first, second = (len(part.stored) for part in parts)
+    return parts if first <= room and is_won(len(unit.raw), first + second, room - first) else []
+
+
 def compress(data: bytes | memoryview, unit: int, level: int) -> list[Portion]:
     """Content in units of `unit` bytes each, and plain where that is not worth it; adjacent plain bytes are one."""
     view = memoryview(data)

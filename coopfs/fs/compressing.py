@@ -12,7 +12,7 @@ import trio
 
 from coopfs.core.shrinking import Shrinking
 from coopfs.core.units import PLAIN, Portion, compress, plain
-from coopfs.limits import AT_ONCE_BYTES, AT_ONCE_LEVEL, COMPRESSING_THREADS
+from coopfs.limits import AT_ONCE_BYTES, AT_ONCE_LEVEL, COMPRESSING_THREADS, UNIT_GAIN
 
 
 class Compressor:
@@ -27,7 +27,7 @@ class Compressor:
     async def portions(self, ino: int, data: bytes) -> Sequence[Portion]:
         """These bytes of a file as they are to be stored."""
         level = self.level
-        if level is None or not self._shrinking.is_worth_trying(ino, len(data)):
+        if level is None or len(data) <= UNIT_GAIN or not self._shrinking.is_worth_trying(ino, len(data)):
             return [plain(data)]
         if len(data) <= AT_ONCE_BYTES and level <= AT_ONCE_LEVEL:
             found = compress(data, self._unit, level)
@@ -37,5 +37,5 @@ class Compressor:
         if any(portion.codec != PLAIN for portion in found):
             self._shrinking.shrank(ino)
         else:
-            self._shrinking.did_not_shrink(ino)
+            self._shrinking.did_not_shrink(ino, len(data))
         return found

@@ -77,24 +77,24 @@ class Extents:
 
     def _change(self, ino: int, before: Sequence[Run], after: Sequence[Run]) -> int:
         """Let these runs take the place of those. Returns bytes kept alive more than before."""
-        gained = 0
+        gained = length = 0
         known = set(before)
         offsets = {run.offset for run in after}
         for run in before:
             gained -= run.charge
             self._stripes.live(run.stripe, -run.charge)
-            self._stripes.saved -= run.length - run.charge
+            length -= run.length
             if run.offset not in offsets:
                 self._db.write(DELETE, (ino, run.offset))
                 self._images.mark_extent(ino, run.offset)
         for run in after:
             gained += run.charge
             self._stripes.live(run.stripe, run.charge)
-            self._stripes.saved += run.length - run.charge
+            length += run.length
             if run not in known:
                 self._db.write(PUT, (ino, *run, self._images.group))
                 self._images.mark_extent(ino, run.offset)
-        self._totals.extents(len(after) - len(before), gained)
+        self._totals.extents(len(after) - len(before), length, gained)
         return gained
 
     def cut(self, ino: int, size: int, born: int) -> int:
@@ -148,12 +148,11 @@ class Extents:
         if not rows:
             return 0
         total = 0
-        for _, length, stripe, charge in rows:
+        for _, _, stripe, charge in rows:
             self._stripes.live(stripe, -charge)
-            self._stripes.saved -= length - charge
             total += charge
         self._db.write("DELETE FROM extents WHERE ino = ? AND offset >= ? AND offset < ?", (ino, rows[0][0], end))
-        self._totals.extents(-len(rows), -total)
+        self._totals.extents(-len(rows), -sum(length for _, length, _, _ in rows), -total)
         return -total
 
     def stripes_of(self, ino: int) -> list[int]:

@@ -110,8 +110,6 @@ class Rebuild:
             "UPDATE stripes SET live = total"
             f" FROM (SELECT stripe AS s, sum({CHARGE}) AS total FROM extents GROUP BY stripe) WHERE id = s"
         )
-        (saved,) = self._db.read(f"SELECT coalesce(sum(length - {CHARGE}), 0) FROM extents WHERE codec").fetchone()
-        self._db.set_fact("saved", saved)
         for sql in self._indexes.values():
             self._db.write(sql)
         written = "INSERT INTO groups (id, state, closed_at) VALUES (?, ?, ?)"

@@ -10,8 +10,7 @@ SCHEMA_VERSION = 6  # of this machine's files only; never sent
 
 TABLES = """
 -- Facts of the disk: one row each, by name. Numbers the filesystem keeps: next_ino, next_stripe, clock (the highest
--- time ever given, ns since 1970), saved (bytes that compression saves). Others belong to those who set them (layout,
--- epoch, version counter, barrier).
+-- time ever given, ns since 1970). Others belong to those who set them (layout, epoch, version counter, barrier).
 CREATE TABLE facts (
     key   TEXT PRIMARY KEY,
     value

@@ -14,7 +14,7 @@ from pathlib import Path
 from coopfs.core.cache import Cache, charge_of
 from coopfs.core.records import Extent
 from coopfs.core.stripe import Fragment, Packer
-from coopfs.core.units import PLAIN, Portion, is_won
+from coopfs.core.units import PLAIN, Portion, is_won, split
 from coopfs.errors import OutOfSpace, StateError
 from coopfs.limits import (
     GROUP_BYTES,
@@ -130,12 +130,13 @@ class Stage:
         """Keep these bytes of a file. Returns where they lie: adjacent extents. OutOfSpace: the local disk is full.
 
         parent, name: where the file was last seen, for the directory of the blocks (R2). A unit is at most `unit` bytes
-        when decoded; where it would leave more of a stripe empty than it wins, its plain bytes are kept.
+        when decoded; where a stripe ends it is split, or its plain bytes are kept, if it would leave
+        more of the stripe empty than it wins.
         """
         if portion.codec != PLAIN:
-            extent = self._append_unit(ino, offset, portion, parent, name)
-            if extent is not None:
-                return [extent]
+            pieces = self._append_unit(ino, offset, portion, parent, name)
+            if pieces:
+                return pieces
         view = portion.raw
         pieces = []
         while view:
@@ -150,20 +151,25 @@ class Stage:
             view = view[take:]
         return pieces
 
-    def _append_unit(self, ino: int, offset: int, unit: Portion, parent: int, name: bytes) -> Extent | None:
+    def _append_unit(self, ino: int, offset: int, unit: Portion, parent: int, name: bytes) -> list[Extent]:
         """None: it is not worth what it would leave empty."""
         filling = self._filling or self._open_stripe()
         raw, stored = len(unit.raw), len(unit.stored)
         assert raw <= self.unit
         room = filling.packer.room(ino, offset, name, unit.codec)
         if room < stored:
+            parts = split(unit, room)
+            if parts:
+                first = self._append_unit(ino, offset, parts[0], parent, name)
+                self.close_stripe()
+                return first + self.append(ino, first[0].end, parts[1], parent, name)
             if not is_won(raw, stored, room):
-                return None
+                return []
             self.close_stripe()
             filling = self._open_stripe()
         extent = Extent(ino, offset, raw, filling.stripe, filling.length, stored, raw, 0, unit.codec)
         self._put(filling, Fragment(ino, offset, raw, parent, name, unit.codec, stored), unit.stored)
-        return extent
+        return [extent]
 
     def _put(self, filling: Filling, fragment: Fragment, content: bytes | memoryview) -> None:
         filling.append(fragment, memoryview(content), self._scribe)

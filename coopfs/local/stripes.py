@@ -23,8 +23,6 @@ class Stripes:
         self._images = images
         self._totals = totals
         self._next: int = database.fact("next_stripe", 1)
-        self.saved: int = database.fact("saved", 0)  # bytes of files, less those that their extents keep alive
-        self._saved_before = self.saved
         self._taken = self._next  # ids below this are not used by anybody else, nor after a restart
         self._changed: dict[int, int] = {}  # stripe -> live bytes gained (lost: negative) since the last flush
         self.opened = 0  # data stripes, since the start
@@ -69,9 +67,6 @@ class Stripes:
         and their stage files go after the commit.
         """
         changed, self._changed = self._changed, {}
-        if self.saved != self._saved_before:
-            self._db.set_fact("saved", self.saved)
-            self._saved_before = self.saved
         never_sent = []
         for stripe, by in changed.items():
             live, born, died = self._db.write(

@@ -20,27 +20,27 @@ _SUMS = (
     f" * (1 + ({XATTR_BYTES} + length(name) + length(value) > {LARGE_IMAGE}))), 0) FROM xattrs",
     f"SELECT count(*) * {STRIPE_BYTES} FROM stripes WHERE kind = {Kind.DATA:d} AND died IS NULL",
 )
-_CONTENT = f"SELECT coalesce(sum({CHARGE}), 0), count(*) FROM extents"
+_CONTENT = f"SELECT coalesce(sum({CHARGE}), 0), count(*), coalesce(sum(length), 0) FROM extents"
 
 
 class Totals:
     """images: bytes of the images of the present state; content, pieces: bytes that extents keep alive, and how many
-    extents there are."""
+    extents there are; length: bytes of files in them, before they were compressed."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
         known = database.fact(FACT)
-        self._saved = (0, 0, 0) if known is None else tuple(map(int, known.split()))
-        self.images, self.content, self.pieces = self.count() if known is None else self._saved
+        self._saved = (0, 0, 0, 0) if known is None else tuple(map(int, known.split()))
+        self.images, self.content, self.pieces, self.length = self.count() if known is None else self._saved
 
-    def count(self) -> tuple[int, int, int]:
+    def count(self) -> tuple[int, int, int, int]:
         """The sums, anew, as of the last commit: after the tables were rebuilt."""
-        content, pieces = self._db.read(_CONTENT).fetchone()
-        return sum(self._db.read(query).fetchone()[0] for query in _SUMS), content, pieces
+        content, pieces, length = self._db.read(_CONTENT).fetchone()
+        return sum(self._db.read(query).fetchone()[0] for query in _SUMS), content, pieces, length
 
     def save(self) -> None:
         """Write them into the transaction."""
-        now = (self.images, self.content, self.pieces)
+        now = (self.images, self.content, self.pieces, self.length)
         if now != self._saved:
             self._db.set_fact(FACT, " ".join(map(str, now)))
             self._saved = now
@@ -53,11 +53,12 @@ class Totals:
     def name(self, name: bytes, by: int) -> None:
         self.images += by * (NAME_BYTES + len(name))
 
-    def extents(self, count: int, content: int) -> None:
-        """So many extents more (negative: less), that keep so many bytes more alive."""
+    def extents(self, count: int, length: int, content: int) -> None:
+        """So many extents more (negative: less), of so many bytes of files, that keep so many bytes alive."""
         self.images += count * EXTENT_BYTES
         self.pieces += count
         self.content += content
+        self.length += length
 
     def xattr(self, name: bytes, size: int, by: int) -> None:
         """size: bytes of the value."""

@@ -40,12 +40,13 @@ STATUS: dict[str, Any] = {
         "held_at": None,
         "fsyncs_waiting": 0,
         "cache": {"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30, "writers_waiting": 0},
-        "compression": {"level": 1, "saved_bytes": 6 << 30},
+        "compression": {"level": 1, "content_bytes": 8 << 30, "stored_bytes": 2 << 30},
+        "offline": False,
         "not_held_bytes": 3 << 20,
         "below_target": 7,
         "margin": 1,
         "replacement": None,
-        "kit": {"exported_at": "2026-01-02 03:04:05 UTC", "holders": 8, "needed": 2},
+        "kit": {"exported_at": "2026-01-02 03:04:05 UTC", "holders": 8, "needed": 2, "lacks": []},
         "trouble": "bob [has] lost blocks",
         "columns": [
             {

@@ -16,7 +16,7 @@ DISK: dict[str, Any] = {
     **{"reserve_bytes": 16 << 20, "cleaning": {"data_rows": 20, "live_bytes": 15 << 20, "log_rows": 10}},
     **{"held_at": HELD, "margin": 1, "not_held_bytes": 0, "below_target": 0, "replacement": None, "fsyncs_waiting": 0},
     "cache": {"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30, "writers_waiting": 0},
-    "compression": {"level": 1, "saved_bytes": 6 << 30},
+    "compression": {"level": 1, "content_bytes": 8 << 30, "stored_bytes": 2 << 30},
     "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "holders": 4, "needed": 2, "lacks": []},
     "offline": False,
     "columns": [{**COLUMN, "partner": name} for name in ("anna", "bob", "carl", "dora")],
@@ -48,13 +48,13 @@ def test_what_lies_here() -> None:
 
 
 def test_what_compression_saves() -> None:
-    def said(level: int | None, saved: int) -> list[str]:
-        return compression({"compression": {"level": level, "saved_bytes": saved}})
+    def said(level: int | None, length: int) -> list[str]:
+        return compression({"compression": {"level": level, "content_bytes": length, "stored_bytes": 2 << 30}})
 
-    assert said(None, 0) == []
-    assert said(1, 0) == ["compression: zstd, level 1; it has saved nothing yet"]
-    assert said(1, 6 << 30) == ["compression: zstd, level 1; content takes 6.0 GiB less than files are long"]
-    assert said(None, 6 << 30) == ["compression: off; content takes 6.0 GiB less than files are long"]
+    assert said(None, 2 << 30) == []
+    assert said(1, 2 << 30) == ["compression: zstd, level 1; it has saved nothing yet"]
+    assert said(1, 8 << 30) == ["compression: zstd, level 1; 8.0 GiB of content take 2.0 GiB"]
+    assert said(None, 8 << 30) == ["compression: off; 8.0 GiB of content take 2.0 GiB"]
 
 
 def test_what_waits() -> None:

@@ -12,7 +12,7 @@ def tries(shrinking: Shrinking, ino: int, requests: int) -> int:
     for _ in range(requests):
         if shrinking.is_worth_trying(ino, REQUEST):
             tried += 1
-            shrinking.did_not_shrink(ino)
+            shrinking.did_not_shrink(ino, REQUEST)
     return tried
 
 
@@ -29,9 +29,16 @@ def test_one_success_ends_the_doubt_and_other_files_are_not_concerned() -> None:
     assert all(shrinking.is_worth_trying(7, REQUEST) for _ in range(10))
 
 
+def test_a_small_request_says_little() -> None:
+    shrinking = Shrinking()
+    shrinking.did_not_shrink(7, 1000)
+    assert not shrinking.is_worth_trying(7, 1000)
+    assert shrinking.is_worth_trying(7, 1000)
+
+
 def test_what_is_known_is_bounded() -> None:
     shrinking = Shrinking()
     for ino in range(STUBBORN_FILES + 1):
-        shrinking.did_not_shrink(ino)
+        shrinking.did_not_shrink(ino, REQUEST)
     assert shrinking.is_worth_trying(0, REQUEST)
     assert not shrinking.is_worth_trying(1, REQUEST)

@@ -95,7 +95,7 @@ def check_counters(disk: Disk) -> None:
         if disk.stage.filling != stripe:
             assert (disk.database.path.parent / "stage" / str(stripe)).exists()
     totals = disk.metadata.totals
-    assert (totals.images, totals.content, totals.pieces) == totals.count()
+    assert (totals.images, totals.content, totals.pieces, totals.length) == totals.count()
     state = tables_of(disk).values()
     images = sum(len(encode(image)) for image in state)
     told = sum(isinstance(image, Extent) or (isinstance(image, Inode) and image.extent is not None) for image in state)

@@ -202,7 +202,7 @@ class Owner:
             self.world.trace.note(trio.current_time(), "enospc")
             answer = "errno", "ENOSPC"
         self.history.add(metadata.group, self._camera.take())
-        if metadata.stripes.saved:
+        if metadata.totals.length > metadata.totals.content:
             self.world.trace.counts["compressed"] += 1
         committer.hurry()
         self._check_cap()
