@@ -14,6 +14,7 @@ from types import FrameType
 import click
 
 from campaignlib import coverage
+from campaignlib.full import full
 from campaignlib.record import Record
 from campaignlib.shrink import parse, shrink, write
 from campaignlib.subject import Line, Subject, run
@@ -53,6 +54,9 @@ class StepsType(click.ParamType[frozenset[int]]):
 @click.group()
 def campaign() -> None:
     """Simulated lives by the thousand, each from its seed."""
+
+
+campaign.add_command(full)
 
 
 @campaign.command()

@@ -17,6 +17,7 @@ MEMORY = Path("/dev/shm")  # a file system in memory: a life is thousands of sma
 # What is counted of a life and is no fault: the course of things, and what is seen of it.
 COURSE = {
     "put",
+    "put_bytes",
     "overwritten",
     "operate",
     "read",

@@ -23,7 +23,8 @@ class PartnerSpace:
     """Space on the partners, and what the local disk leaves of it. directory: of the stage.
 
     Content goes from the local disk when it is safe, so that writers wait for room there, and the partners' space
-    counts. It is otherwise if nothing ever goes (m = 0), and when other programs have filled the local disk.
+    counts. It is otherwise if nothing ever goes (m = 0), and when other programs have left less of the local disk than
+    what makes writers wait: who writes faster than it is sent meets the end of that first.
     """
 
     def __init__(self, ledger: Ledger, metadata: Metadata, stage: Stage, directory: Path) -> None:
@@ -117,7 +118,10 @@ class PartnerSpace:
     def figures(self) -> tuple[int, int]:
         """(bytes of content that the disk can hold in all, bytes still free)."""
         self.refresh()
-        layout = self._ledger.layout
-        total = space.content_rows(self._ledger.rows.total) * space.stripe_payload(layout)
-        most = self._remote if layout.m and self._left >= self._stage.capacity else self._left
-        return total, max(0, most)
+        total = space.content_rows(self._ledger.rows.total) * space.stripe_payload(self._ledger.layout)
+        return total, max(0, self._remote if self._writers_will_wait() else self._left)
+
+    def _writers_will_wait(self) -> bool:
+        """Whether there is local room for all that may be written before they do."""
+        cache = self._stage.cache
+        return cache.dirty_size is not None and self._local() >= cache.dirty_size - cache.dirty

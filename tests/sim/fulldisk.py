@@ -1,221 +1,120 @@
-"""A disk that is filled by every road, emptied and filled again: deleting always works, it is never stuck (P4, R9).
+"""A disk that is filled, emptied and filled again: deleting always works, it is never stuck (P4, R9).
 
-A round fills the disk by one road until it says ENOSPC, deletes some or all of it in some order, and waits until what
-was deleted has come back. Partners come and go meanwhile.
+A round fills the disk until it says ENOSPC, deletes some of it in some order, fills it again and deletes all. Whoever
+hinders it (here: partners come and go) has gone at the end, and then everything must have come back.
 """
 
-import errno
-import os
-import stat
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from random import Random
-from unittest.mock import patch
 
 import trio
 
-from coopfs.core.units import plain
 from coopfs.errors import OutOfSpace
-from coopfs.fs.callers import ROOT
-from coopfs.fs.files import Changes
-from coopfs.fs.posix import PosixError
-from coopfs.limits import ROOT_INO
-from coopfs.local.nodes import Node
-from tests.sim import world
+from tests.sim.filler import Filler, Stuck, WaitsForRoom
 from tests.sim.owner import Owner
-from tests.sim.world import Geometry
-from tests.tasks.homes import play
 
 PATIENCE = 3600.0  # seconds in which everything that was deleted must have come back
-PER_SECOND = 2000  # operations of one program
-MOST = 100_000  # operations by which a disk is full
 GRAIN = 400_000  # bytes: four rows, of one file's inode and the group's last stripes
-OLD = stat.S_IFREG | 0o644
-ROADS = ("data", "tiny", "names", "directories", "symlinks", "links", "xattrs", "mixed")
-
-
-class Stuck(Exception):
-    """A promise was broken."""
-
-
-@dataclass
-class Filler:
-    """One road into a full disk."""
-
-    owner: Owner
-    random: Random
-    _names: int = 0
-    _linked: int = 0
-
-    def __post_init__(self) -> None:
-        self.disk = self.owner.own.disk
-        self.made: list[tuple[int, bytes]] = []  # names, deepest last
-
-    def name(self, length: int = 0) -> bytes:
-        self._names += 1
-        return (b"%d" % self._names).ljust(length, b"n")
-
-    def _create(self, parent: int, name: bytes, mode: int = OLD, target: bytes | None = None) -> Node:
-        node = self.disk.tree.create(parent, name, mode, 0, 0, target=target)
-        self.made.append((parent, name))
-        return node
-
-    async def _write(self, node: Node, offset: int, data: bytes) -> None:
-        await self.owner.own.committer.until_may_append(len(data))
-        handle = self.disk.open(node, os.O_RDWR, ROOT)
-        try:
-            self.disk.files.write(self.disk.handles.get(handle), offset, [plain(data)])
-        finally:
-            self.disk.release(handle)
-
-    # --- roads ----------------------------------------------------------------------------------------------------
-
-    async def data(self) -> None:
-        node = self._create(ROOT_INO, self.name())
-        for offset in range(0, 400_000, 100_000):
-            await self._write(node, offset, self.random.randbytes(self.random.choice([20_000, 100_000])))
-
-    async def tiny(self) -> None:
-        await self._write(self._create(ROOT_INO, self.name()), 0, self.random.randbytes(self.random.choice([1, 90])))
-
-    async def names(self) -> None:
-        self._create(ROOT_INO, self.name(self.random.choice([0, 255])))
-
-    async def directories(self) -> None:
-        self._create(ROOT_INO, self.name(), stat.S_IFDIR | 0o755)
-
-    async def symlinks(self) -> None:
-        self._create(ROOT_INO, self.name(), stat.S_IFLNK | 0o777, b"t" * self.random.choice([10, 4000]))
-
-    async def links(self) -> None:
-        if not self._linked:
-            self._linked = self._create(ROOT_INO, self.name()).ino
-        ino = self._linked
-        name = self.name(200)
-        try:
-            self.disk.tree.link(ino, ROOT_INO, name)
-        except PosixError as many:
-            if many.errno != errno.EMLINK:
-                raise
-            self._linked = self._create(ROOT_INO, name).ino
-            return
-        self.made.append((ROOT_INO, name))
-
-    async def xattrs(self) -> None:
-        node = self._create(ROOT_INO, self.name())
-        for number in range(self.random.randrange(1, 5)):
-            size = self.random.choice([10, 1000, 40_000, 65_536])
-            self.disk.attributes.set(node.ino, b"user.%d" % number, self.random.randbytes(size), 0, ROOT)
-
-    async def mixed(self) -> None:
-        roads = [self.data, self.tiny, self.names, self.directories, self.symlinks, self.links, self.xattrs]
-        await self.random.choice(roads)()
-
-    # --- filling and emptying ---------------------------------------------------------------------------------------
-
-    async def fill(self, road: str) -> int:
-        """Until there is no space left; returns how many operations that took."""
-        self._linked = 0
-        for count in range(MOST):
-            try:
-                await getattr(self, road)()
-            except OutOfSpace:
-                return count
-            await self._done()
-        raise Stuck(f"{MOST} operations, and the disk is not full")
-
-    async def _done(self) -> None:
-        self.owner.own.committer.hurry()
-        await trio.sleep(1 / PER_SECOND)
-
-    async def shorten(self) -> None:
-        """Truncate everything that has content, on the full disk."""
-        for parent, name in self.made:
-            node = self.disk.tree.lookup(parent, name)
-            if stat.S_ISREG(node.mode) and node.size:
-                self.disk.files.set_attributes(node.ino, Changes(size=node.size * 9 // 10), ROOT)
-                await self._done()
-
-    async def delete(self, keep: float) -> None:
-        """All but a share, in some order. Every single one must work."""
-        order = self.random.choice(["same", "reverse", "any"])
-        names = [name for name in self.made if not (keep and self.random.random() < keep)]
-        if order == "any":
-            self.random.shuffle(names)
-        elif order == "reverse":
-            names.reverse()
-        for parent, name in names:
-            node = self.disk.tree.lookup(parent, name)
-            (self.disk.tree.rmdir if stat.S_ISDIR(node.mode) else self.disk.tree.unlink)(parent, name)
-            await self._done()
-        gone = set(names)
-        self.made = [name for name in self.made if name not in gone]
+READS = 5  # files read after each wait
 
 
 class Rounds:
-    """One disk, filled and emptied again and again."""
+    """One disk, filled and emptied again and again. Partners come and go."""
 
     def __init__(self, owner: Owner, random: Random) -> None:
         self.owner = owner
         self.random = random
         self.own = owner.own
+        self.done = self.operations = self.written = 0
 
-    async def run(self, roads: Sequence[str], count: int) -> None:
+    async def run(self, way: str, count: int) -> None:
+        """Stuck: a promise was broken."""
         await self.settle()
-        total, empty = self.own.space.figures()
-        if empty < 0.9 * total:
-            raise Stuck(f"an empty disk of {total} bytes has {empty} free")
+        empty = self.own.space.figures()[1]
+        if empty < 0.9 * self.size():
+            raise Stuck(f"an empty disk of {self.size()} bytes has {empty} free")
         for _ in range(count):
-            await self.round(self.random.choice(roads))
+            filler = Filler(self.owner, Random(self.random.random()))
+            await self.round(filler, way)
+            self.done += 1
+            self.operations += filler.operations
+            self.written += filler.written
             if self.own.space.figures()[1] < 0.9 * empty:
                 raise Stuck(f"not all that was deleted came back: {self.describe()}, first {empty} were free")
 
-    async def round(self, road: str) -> None:
-        """Fill by this road, delete some of it, fill again, and delete all."""
-        filler = Filler(self.owner, Random(self.random.random()))
-        self._weather()
-        await filler.fill(road)
-        if self.random.random() < 0.3:
-            await filler.shorten()
-        if self.random.random() < 0.3:
-            await self.settle()
-        self._weather()
+    async def round(self, filler: Filler, way: str) -> None:
+        """Fill, delete some of it, fill again, and delete all."""
+        self.hinder()
+        await self._fill(filler, way)
+        await self._stay_full(filler)
+        self.hinder()
         await filler.delete(self.random.choice([0, 0.2, 0.5, 0.9]))
-        await self.settle()
+        await self.rest()
         if self.random.random() < 0.5:
-            await self.check_figures(filler, road)
-        await filler.fill(road)
-        self._weather()
+            await self._check_figures(filler)
+        await self._fill(filler, way)
+        self.hinder()
         await filler.delete(0)
         await self.settle()
 
-    async def check_figures(self, filler: Filler, road: str) -> None:
-        """What statvfs says is free can be written: of content, but for what a few files and their groups cost."""
-        free = self.own.space.figures()[1]
-        node = filler._create(ROOT_INO, filler.name()) if free > GRAIN else None
-        written = 0
+    async def _fill(self, filler: Filler, way: str) -> None:
         try:
-            while node is not None and written < free - GRAIN:
-                await filler._write(node, written, bytes(min(30_000, free - GRAIN - written)))
-                written += 30_000
-                await filler._done()
+            await filler.fill(way)
+        except WaitsForRoom:
+            self.check_wait()
+
+    async def _stay_full(self, filler: Filler) -> None:
+        """What may be done on a full disk."""
+        if self.random.random() < 0.3:
+            await filler.shorten()
+        if self.random.random() < 0.3:
+            await filler.touch()
+        if self.random.random() < 0.3:
+            await self.rest()
+
+    async def _check_figures(self, filler: Filler) -> None:
+        """What statvfs says is free can be written: of content, but for what a few files and their groups cost."""
+        free, before = self.own.space.figures()[1], filler.written
+        try:
+            if free > GRAIN:
+                await filler.grow(free - GRAIN)
+        except WaitsForRoom:
+            self.check_wait()
         except OutOfSpace:
+            written = filler.written - before
             raise Stuck(f"{free} bytes were free, {written} could be written: {self.describe()}") from None
 
-    def _weather(self) -> None:
-        """Who is away now."""
+    # --- what differs from road to road -----------------------------------------------------------------------------
+
+    def size(self) -> int:
+        """Bytes of content that the disk can hold in all."""
+        return self.own.space.figures()[0]
+
+    def hinder(self) -> None:
+        """Who is away from now on."""
         chance = self.random.random()
-        for site in self.owner.world.sites:
-            site.go(up=chance < 0.5)
+        self.go(up=chance < 0.5)
         if 0.5 <= chance < 0.75:
             for site in self.owner.world.sites[1:]:
                 site.go(up=True)
 
-    async def settle(self) -> None:
-        """Everybody comes back; until all is held and nothing is cleaned any more."""
+    async def rest(self) -> None:
+        """A pause in the middle of a round."""
+        await self.settle()
+
+    def check_wait(self) -> None:
+        """A writer has waited for room until it lost patience."""
+        raise Stuck(f"a writer waits, and the cache has no cap: {self.describe()}")
+
+    # --- the end of a round -----------------------------------------------------------------------------------------
+
+    def go(self, up: bool) -> None:
+        """All partners come, or go away."""
         for site in self.owner.world.sites:
-            site.go(up=True)
+            site.go(up=up)
+
+    async def settle(self) -> None:
+        """Everybody comes back; until all is held and nothing is cleaned any more. What is there can be read then."""
+        self.go(up=True)
         metadata, ledger = self.own.local.metadata, self.own.ledger
         closed = None
         with trio.move_on_after(PATIENCE) as patience:
@@ -226,6 +125,22 @@ class Rounds:
                 await ledger.changed.wait_until(lambda: ledger.progress.barrier >= metadata.group - 1)
         if patience.cancelled_caught:
             raise Stuck(f"not all is held after {PATIENCE:.0f} s: {self.describe()}")
+        await self._read()
+        self._forget()
+
+    async def _read(self) -> None:
+        for _ in range(READS):
+            if not await self.owner.read(self.random):
+                raise Stuck(f"a file cannot be read: {self.describe()}")
+
+    def _forget(self) -> None:
+        """What the simulation remembers of stripes that are gone, of which a hundred rounds make many."""
+        evicted, stripes = self.owner.side.evicted, self.own.local.metadata.stripes
+        for stripe in [stripe for stripe in evicted if not stripes.known(stripe)]:
+            del evicted[stripe]
+        named = self.owner.history.named
+        for group in sorted(named)[:-1]:
+            del named[group]
 
     def describe(self) -> str:
         log, ledger = self.own.log, self.own.ledger
@@ -234,9 +149,3 @@ class Rounds:
             f"{log.live_metas()} metas, group {self.own.local.metadata.group}, sealed {ledger.progress.sealed}, "
             f"held {ledger.progress.barrier}, of {self.own.space.figures()} bytes free"
         )
-
-
-def rounds(directory: Path, roads: Sequence[str], count: int, seed: int, rows: int = 100) -> None:
-    """So many rounds on a disk of so many rows, under a seed. Stuck: a promise was broken."""
-    with patch.object(world, "ROWS", rows):
-        play(directory, Geometry(2, 1), lambda owner: Rounds(owner, Random(seed)).run(roads, count))

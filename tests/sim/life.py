@@ -77,16 +77,16 @@ def live(seed: int, geometry: Geometry, directory: Path, ending: Ending, without
         with patch.object(cleaning, "LOG_SLACK", LOG_SLACK), patch.object(keeper, "FLOOR_INTERVAL", FLOOR_INTERVAL):
             schedule.run(random, main)
     except* Exception as group:  # noqa: BLE001  whatever ends a life is told with its seed
-        broken = _first(group)
+        broken = cause_of(group)
     (life,) = lives
     return Verdict(life.steps.count, life.world.trace.digest, life.world.trace.counts, broken)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """What is told of several: a broken promise rather than what followed from it."""
     leaves: list[BaseException] = []
     for each in group.exceptions:
-        leaves.append(_first(each) if isinstance(each, BaseExceptionGroup) else each)
+        leaves.append(cause_of(each) if isinstance(each, BaseExceptionGroup) else each)
     return next((leaf for leaf in leaves if isinstance(leaf, Violation)), leaves[0])
 
 

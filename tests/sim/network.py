@@ -52,13 +52,14 @@ CALM = Weather()
 @dataclass(eq=False)
 class Site:
     """A partner and the way to it. number: of its column; life: no other site has this number; slowness multiplies its
-    delays; vanished: it never comes back."""
+    delays; vanished: it never comes back; full: nothing more can be stored there."""
 
     number: int
     host: MemoryHost
     life: int
     vanished: bool = False
     up: bool = True
+    full: bool = False
     slowness: float = 1.0
     link: trio.Event = field(default_factory=trio.Event)  # set: this connection is broken
     changed: Signal = field(default_factory=Signal)
@@ -198,8 +199,14 @@ class SimStore:
     async def _call(self, request: Callable[[], Awaitable[T]], lasting: bool = False) -> T:
         return await self._network.call(self._site, self._link, request, lasting)
 
+    def _check_room(self) -> None:
+        """As net/serve answers when the disk below fails."""
+        if self._site.full:
+            raise PartnerAway("its disk is full")
+
     async def put(self, row: int, version: int, data: bytes) -> None:
         async def store() -> None:
+            self._check_room()
             await self._store.put(row, version, data)
             self._network.trace.put(trio.current_time(), self._name, row, StoredBlock(version, bytes(data)))
 
@@ -207,6 +214,7 @@ class SimStore:
 
     async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:
         async def store() -> Sequence[PeerError | None]:
+            self._check_room()
             outcomes = await self._store.put_many(writes)
             for write, refusal in zip(writes, outcomes, strict=True):
                 if refusal is None:

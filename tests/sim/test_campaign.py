@@ -1,6 +1,7 @@
 """contrib/campaign, cut short."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,9 +43,19 @@ def test_a_campaign_goes_on_and_a_line_can_be_replayed(tmp_path: Path) -> None:
     assert line["trace"] not in shorter.stdout
 
 
+@pytest.mark.slow
+def test_full_disks_are_travelled_and_told() -> None:
+    done = campaign("full", "--road", "data", "--road", "cap", "--rounds", "2", "--days", "0", "--jobs", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for road in ("data", "cap"):
+        assert re.search(rf"│ {road} +│ +2 │.*│ well │", done.stdout)
+    assert "never stuck, and deleting always worked" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (["full", "--road", "uphill"], "'uphill' is not one of"),
         (["lives", "--geometry", "0+1"], "0+1 is not a geometry such as 2+1"),
         (["replay", "1", "1+1", "--without", "3-x"], "3-x are not steps such as 0-3,7"),
         (["lives", "--record", "/dev/null/record"], "Not a directory"),

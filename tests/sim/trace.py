@@ -35,6 +35,7 @@ class Trace:
         """A partner stored a block just now, over another one perhaps."""
         digest = blake3(block.data).digest(16)
         self.note(time, f"put {column} {row} {block.version} {digest.hex()}")
+        self.counts["put_bytes"] += len(block.data)
         if self._rows.setdefault(block.version, row) != row:
             raise Violation(f"version {block.version:#x} was sealed for rows {self._rows[block.version]} and {row}")
         if self._sealed.setdefault((column, block.version), (row, digest)) != (row, digest):

@@ -293,6 +293,17 @@ def test_clean_content_gives_way_to_other_programs_then_writes_are_refused(tmp_p
     play(tmp_path, Geometry(2, 1), main, cache=40)
 
 
+def test_what_others_leave_of_the_local_disk_is_free_if_it_ends_before_writers_wait(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        cache, remote = owner.own.local.cache, owner.own.space.figures()[1]
+        for left, free in ((cache.dirty_size, remote), (SIZE, SIZE), (0, 0)):
+            assert left is not None
+            with patch("coopfs.tasks.space.free_bytes", lambda _, left=left: LOCAL_HEADROOM + left):
+                assert owner.own.space.figures()[1] == free
+
+    play(tmp_path, Geometry(2, 1), main, cache=20)
+
+
 def test_a_stage_that_lacks_what_was_not_sent_is_refused(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
         go(owner, range(3), up=False)

@@ -1,0 +1,133 @@
+"""Full disks: `contrib/campaign full`."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from campaignlib.subject import MEMORY
+from coopfs.cli import progress
+from tests.sim.month import Amplification, month
+from tests.sim.roads import ROADS, Course, travel
+
+SPACE = 1.3  # the most that a month of a workstation may cost in rows,
+WRITTEN = 2.0  # and in what is sent
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """Rounds on one road."""
+
+    road: str
+    rounds: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"--road {self.road!r} --rounds {self.rounds} --seed {self.seed}"
+
+
+@click.command()
+@click.option("--rounds", default=100, show_default=True, metavar="N", type=click.IntRange(1), help="On each road.")
+@click.option("--seed", default=1, show_default=True, metavar="N", type=click.IntRange(0), help="All comes from it.")
+@click.option("--road", "roads", multiple=True, type=click.Choice(list(ROADS)), help="Instead of all; may be repeated.")
+@click.option("--days", default=30, show_default=True, metavar="N", type=click.IntRange(0), help="Of a workstation.")
+@click.option("--jobs", default=os.cpu_count() or 1, show_default="one a core", metavar="N", type=click.IntRange(1))
+def full(rounds: int, seed: int, roads: tuple[str, ...], days: int, jobs: int) -> int:
+    """Fill a disk by every road, delete, and fill it again: never stuck, never EIO, deleting always works.
+
+    Then a workstation is lived with on a disk that is 70 % full, and what it cost is printed.
+    """
+    wanted = [Journey(road, rounds, seed) for road in roads or ROADS]
+    if os.geteuid() != 0:
+        left_out = [journey.road for journey in wanted if ROADS[journey.road].needs_root]
+        wanted = [journey for journey in wanted if not ROADS[journey.road].needs_root]
+        if left_out:
+            print(f"left out, as only root can mount a small file system: {', '.join(left_out)}")
+    travelled = _travel(wanted, jobs)
+    _show(travelled)
+    broken = [(journey, course) for journey, course, _ in travelled if course.broken]
+    for journey, course in broken:
+        print(f"contrib/campaign full {journey}: {course.broken}")
+    if not broken and wanted:
+        print("never stuck, and deleting always worked")
+    dear = _live(days, seed) if days else False
+    return 1 if broken or dear else 0
+
+
+def _travel(wanted: Sequence[Journey], jobs: int) -> list[tuple[Journey, Course, float]]:
+    """With the seconds that each took."""
+    with progress.show() as watch:
+        found = []
+        for number, one in enumerate(_travelled(wanted, jobs), 1):
+            found.append(one)
+            watch("filling and emptying", number, len(wanted))
+    return sorted(found, key=lambda one: wanted.index(one[0]))
+
+
+def _travelled(wanted: Sequence[Journey], jobs: int) -> Iterator[tuple[Journey, Course, float]]:
+    context = multiprocessing.get_context("forkserver")
+    with context.Pool(jobs, _quiet_worker, maxtasksperchild=1) as pool:
+        yield from pool.imap_unordered(_run, wanted)
+
+
+def _quiet_worker() -> None:
+    """Ctrl-C is for the parent, which ends its pool."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run(journey: Journey) -> tuple[Journey, Course, float]:
+    _calm_down()
+    began = time.monotonic()
+    with _room() as directory:
+        course = travel(ROADS[journey.road], journey.rounds, journey.seed, Path(directory))
+    return journey, course, time.monotonic() - began
+
+
+def _live(days: int, seed: int) -> bool:
+    """Whether a month costs more than it may."""
+    _calm_down()
+    with _room() as directory, progress.show() as watch:
+        watch(f"{days} days of a workstation", 0, 1)
+        found = month(days, seed, Path(directory))
+    print(_words(found))
+    return max(found.space) > SPACE or found.written > WRITTEN
+
+
+def _words(found: Amplification) -> str:
+    most, mean = max(found.space), sum(found.space) / len(found.space)
+    return (
+        f"{len(found.space)} days of a workstation, 70 % full: {most:.2f} times its content in rows at the most, "
+        f"{mean:.2f} on average (at most {SPACE}); {found.written:.2f} times what was written sent (at most {WRITTEN})"
+    )
+
+
+def _calm_down() -> None:
+    logging.disable()  # who loses partners all day is told so all day
+    warnings.simplefilter("error")
+
+
+def _room() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="coopfs-campaign-", dir=MEMORY if MEMORY.is_dir() else None)
+
+
+def _show(travelled: Sequence[tuple[Journey, Course, float]]) -> None:
+    table = Table()
+    table.add_column("road")
+    for name in ("rounds", "operations", "MB written", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("went")
+    for journey, course, seconds in travelled:
+        counts = course.counts
+        figures = (counts["rounds"], counts["operations"], counts["written"] // 1_000_000, round(seconds))
+        table.add_row(journey.road, *(f"{figure:,}" for figure in figures), "broken" if course.broken else "well")
+    Console(soft_wrap=True).print(table)
