@@ -24,6 +24,7 @@ class Rounds:
         self.owner = owner
         self.random = random
         self.own = owner.own
+        owner.be_unseen()
         self.done = self.operations = self.written = 0
 
     async def run(self, way: str, count: int) -> None:

@@ -51,6 +51,7 @@ class Workstation:
 
     def __init__(self, owner: Owner, random: Random) -> None:
         self.own = owner.own
+        owner.be_unseen()
         self._counts = owner.world.trace.counts
         self._random = random
         self._disk = self.own.disk
