@@ -15,12 +15,11 @@ from coopfs.errors import UsageError
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
 from tests.sim.hosted import FileHost
-from tests.sim.invariants import check_cache, check_ledger, check_replay, have_masters
-from tests.sim.network import CALM, Site, Weather
+from tests.sim.network import CALM, Weather
 from tests.sim.owner import Owner
 from tests.sim.patience import not_stuck
-from tests.sim.restore import Refused
-from tests.sim.restores import Restores, brief
+from tests.sim.quiet import Quiet
+from tests.sim.restores import Restores
 from tests.sim.steps import Steps
 from tests.sim.trace import Violation
 from tests.sim.work import Work
@@ -37,7 +36,7 @@ class Days:
         self.world = world
         self.owner = owner
         self.random = world.random
-        self._restores = restores
+        self._quiet = Quiet(world, owner, restores)
         self._machine = machine
         self._steps = steps
         self._work = Work(world.random)
@@ -157,7 +156,7 @@ class Days:
 
     async def _damage(self) -> None:
         """A partner loses blocks that it acknowledged. One at a time, and only if one may be lost."""
-        if self.world.damaged or self._vanished() or not self.world.geometry.quorum.f:
+        if self.world.damaged or self.world.vanished() or not self.world.geometry.quorum.f:
             return
         if self.owner.took_over and not (self.owner.own.ready.is_set() and self.owner.own.ledger.progress.margin()):
             return  # a machine that took over has no content of its own to repair from
@@ -177,7 +176,7 @@ class Days:
         """A partner loses all that it stores for others, claims and master blocks too, with its disk or machine. One at
         a time, and only if one may be lost."""
         progress = self.owner.own.ledger.progress
-        if self.world.damaged or self._vanished() or not self.owner.own.ready.is_set() or not progress.barrier:
+        if self.world.damaged or self.world.vanished() or not self.owner.own.ready.is_set() or not progress.barrier:
             return
         if progress.margin() < 1 or self.owner.own.places.spares:
             return
@@ -186,9 +185,6 @@ class Days:
         self.world.damaged.add(site.number)
         self.world.note(f"empty {site.number}")
         site.cut()
-
-    def _vanished(self) -> list[Site]:
-        return [site for site in self.world.sites if site.vanished]
 
     async def _replace(self) -> None:
         """A partner is lost for good, or is to go; another one gets its column. Or nothing comes of who was to get it,
@@ -203,9 +199,9 @@ class Days:
             return
         if places.spares:
             return
-        site = self.random.choice(self._vanished() or self.world.sites)
+        site = self.random.choice(self.world.vanished() or self.world.sites)
         progress = own.ledger.progress
-        may_vanish = not self.world.damaged and not self._vanished() and progress.barrier and progress.margin() > 0
+        may_vanish = not self.world.damaged and not self.world.vanished() and progress.barrier and progress.margin() > 0
         if may_vanish and self.random.random() < 0.5:
             self.world.note(f"vanish {site.number}")
             site.vanished = True
@@ -270,8 +266,6 @@ class Days:
         await trio.sleep(self.random.uniform(0, 10))
         self.world.note(f"lastwords {[site.number for site in up]}")
 
-    # --- when all is quiet ----------------------------------------------------------------------------------------
-
     async def quiet(self) -> None:
         """Everybody comes back, and all invariants hold."""
         self.world.network.weather = CALM
@@ -283,44 +277,6 @@ class Days:
         places = self.owner.own.places
         if (incoming := places.spare(INCOMING)) is not None and self.world.known[incoming[1].node].vanished:
             await self._give(incoming[0])
-        elif self._vanished() and not places.spares:
-            await self._give(self._vanished()[0].number)
-        await self._until_complete()
-        check_ledger(self.owner)
-        await check_cache(self.owner)
-        self.world.damaged.clear()
-        self.world.note("quiet")
-        while not await self._comes_back():
-            await self._until_complete()
-
-    async def _until_complete(self) -> None:
-        with not_stuck("the wait until all is complete"):
-            metadata, ledger = self.owner.own.local.metadata, self.owner.own.ledger
-            closed = None
-            while closed != metadata.group or metadata.group_changed:  # retiring and compacting change the open group
-                await self.owner.close_group()
-                closed = metadata.group
-                await trio.sleep(15)  # AWAY_CHECK, CLEANER_INTERVAL, reconnects
-                await ledger.changed.wait_until(self._is_complete)
-            while not have_masters(self.owner):
-                await trio.sleep(15)
-
-    async def _comes_back(self) -> bool:
-        """A restore finds the newest group, with all that the database says. False: that has changed meanwhile."""
-        metadata = self.owner.own.local.metadata
-        newest = metadata.group - 1
-        found = await self._restores.restore(self.owner, range(len(self.world.sites)))
-        if isinstance(found, Refused) or (found.doubt is not None and not self._restores.spoiled()):
-            raise Violation(f"everything is complete, and a restore says: {brief(found)}")
-        if found.group < newest:
-            raise Violation(f"everything is complete, and a restore finds group {found.group}")
-        if metadata.group_changed or found.group != metadata.group - 1:
-            return False
-        check_replay(self.owner, found.state.directory)
-        return True
-
-    def _is_complete(self) -> bool:
-        ledger = self.owner.own.ledger
-        newest = self.owner.own.local.metadata.group - 1
-        settled = not (self._vanished() or self.owner.own.places.spares or ledger.progress.away)
-        return settled and not ledger.progress.pending and ledger.progress.barrier == newest
+        elif (vanished := self.world.vanished()) and not places.spares:
+            await self._give(vanished[0].number)
+        await self._quiet.check()

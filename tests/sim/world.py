@@ -107,6 +107,10 @@ class World:
         """Something that happens now."""
         self.trace.note(trio.current_time(), what)
 
+    def vanished(self) -> list[Site]:
+        """Partners that are gone for good and still have a column."""
+        return [site for site in self.sites if site.vanished]
+
     def holds(self, column: int, row: int, version: int) -> bool:
         """Whether a column has this block, or had it before it was damaged."""
         if column in self.damaged:
