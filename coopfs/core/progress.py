@@ -45,7 +45,7 @@ class Progress:
         pending = self._pending.get(id_)
         if pending is None or pending.acks >> column & 1:
             return None
-        pending = self._put(replace(pending, acks=pending.acks | 1 << column))
+        pending = self._put(Pending(id_, pending.born, pending.died, pending.acks | 1 << column))
         if pending.acks.bit_count() >= self.quorum.n:
             self._forget(pending)
         return pending.acks

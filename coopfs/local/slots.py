@@ -16,6 +16,12 @@ from coopfs.core import digest
 from coopfs.core.inventory import Inventory
 from coopfs.local.database import Database
 
+# Where a stripe lies, and the version of what a column's slot held there before.
+_OVER = (
+    "SELECT s.row, s.version, r.version FROM stripes s LEFT JOIN remains r ON r.row = s.row AND r.acks & ?"
+    " WHERE s.id = ?"
+)
+
 
 class Slots:
     """All changes belong to the transaction of the caller's next commit, and so to that of the acks they follow."""
@@ -28,16 +34,17 @@ class Slots:
         row = self._db.read("SELECT digest FROM digests WHERE number = ?", (column,)).fetchone()
         return digest.to_bytes(0) if row is None else row[0]
 
-    def put(self, stripe: int, column: int) -> None:
-        """The column has acked this stripe, over whatever lay in its row."""
+    def put(self, stripes: Iterable[int], column: int) -> None:
+        """The column has acked these stripes, each over whatever lay in its row."""
         bit = 1 << column
-        row, version = self._db.read("SELECT row, version FROM stripes WHERE id = ?", (stripe,)).fetchone()
-        before = self._db.read("SELECT version FROM remains WHERE row = ? AND acks & ?", (row, bit)).fetchone()
-        if before is not None:
-            self._db.write("UPDATE remains SET acks = acks & ~? WHERE row = ? AND version = ?", (bit, row, before[0]))
-            self._db.write("DELETE FROM remains WHERE row = ? AND acks = 0", (row,))
         known = int.from_bytes(self.digest(column), "big")
-        self._set(column, digest.replace(known, row, 0 if before is None else before[0], version))
+        for stripe in stripes:
+            row, version, before = self._db.read(_OVER, (bit, stripe)).fetchone()
+            if before is not None:
+                self._db.write("UPDATE remains SET acks = acks & ~? WHERE row = ? AND version = ?", (bit, row, before))
+                self._db.write("DELETE FROM remains WHERE row = ? AND acks = 0", (row,))
+            known = digest.replace(known, row, before or 0, version)
+        self._set(column, known)
 
     def leave(self, dead: Iterable[tuple[int, int, int]]) -> None:
         """(row, version, acks) of stripes that the log forgets; the partners do not."""

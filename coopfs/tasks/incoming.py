@@ -36,8 +36,7 @@ class Incoming:
     def ack(self, ids: Sequence[int], column: int) -> None:
         """It has these stripes on stable storage."""
         new = [id_ for id_ in ids if not self._acks.has(id_)]
-        for id_ in new:
-            self._ledger.slots.put(id_, INCOMING)
+        self._ledger.slots.put(new, INCOMING)
         self._acks.add(new)
         self.has += len(new)
         self._ledger.changed.notify()

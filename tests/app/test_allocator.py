@@ -39,3 +39,31 @@ def arenas(call: str) -> int:
 
 def test_threads_share_two_arenas() -> None:
     assert arenas("bound_arenas()") <= 2 < arenas("")
+
+
+# What eight stripes take, freed and taken again; then how many pages the kernel had to give for that.
+RUNS = """
+import ctypes, resource
+from coopfs.app.allocator import bound_arenas
+if not hasattr(ctypes.CDLL(None), "malloc_info"):
+    raise SystemExit(77)
+{call}
+for number in range(20):
+    run = [bytearray(1 << 18) for _ in range(64)]
+    if not number:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    del run
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def pages(call: str) -> int:
+    done = subprocess.run([sys.executable, "-c", RUNS.format(call=call)], capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip("this is another C library")
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def test_the_memory_of_a_run_is_kept_for_the_next_one() -> None:
+    assert pages("bound_arenas()") < 4096 < pages("")  # 4096 pages: one run

@@ -25,7 +25,7 @@ frames = st.builds(
 
 
 def encoded(frame: Frame) -> bytes:
-    return b"".join(plaintexts(frame))
+    return b"".join(plaintexts([frame]))
 
 
 def test_golden_frame() -> None:
@@ -48,9 +48,21 @@ def test_any_cutting_of_the_stream_gives_the_same_frames(sent: list[Frame], cuts
 @pytest.mark.parametrize("size", [0, 1, MAX_PLAINTEXT - 15, MAX_PLAINTEXT - 14, DEFAULT_BLOCK_SIZE, MAX_BLOCK_SIZE])
 def test_every_piece_of_a_frame_fits_one_noise_message(size: int) -> None:
     frame = Frame(4, Flag.REQUEST, 1, b"\x80", bytes(range(256)) * (size // 256) + bytes(size % 256))
-    pieces = list(plaintexts(frame))
+    pieces = list(plaintexts([frame, GOLDEN, frame, frame]))
     assert max(map(len, pieces)) <= MAX_PLAINTEXT
-    assert FrameDecoder().feed(b"".join(pieces)) == [frame]
+    assert FrameDecoder().feed(b"".join(pieces)) == [frame, GOLDEN, frame, frame]
+
+
+def test_short_frames_share_a_noise_message_with_each_other_and_with_the_head_of_a_long_one() -> None:
+    long = Frame(3, Flag.REQUEST, 1, b"\x80", bytes(range(256)) * (MAX_PLAINTEXT // 256 + 1))
+    assert len(list(plaintexts([GOLDEN] * 100))) == 1
+    assert [len(piece) for piece in plaintexts([GOLDEN, GOLDEN, long, GOLDEN])] == [
+        2 * len(encoded(GOLDEN)) + len(encoded(long)) - len(long.body),
+        MAX_PLAINTEXT,
+        len(long.body) - MAX_PLAINTEXT,
+        len(encoded(GOLDEN)),
+    ]
+    assert list(plaintexts([])) == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ length field says, it meets its bound before anything is kept for it.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -47,19 +47,35 @@ class Frame:
     body: Octets = b""
 
 
-def plaintexts(frame: Frame) -> Iterator[Octets]:
-    """The frame as plaintexts of Noise messages: one if it fits, else its head and then slices of its body."""
+def plaintexts(frames: Iterable[Frame]) -> Iterator[Octets]:
+    """The frames as plaintexts of Noise messages. Short ones share a message, as each costs about as much as 10 KiB of
+    content; the body of one that fits into no message comes in slices of its own, behind its head."""
+    short: list[Octets] = []
+    size = 0
+    for frame in frames:
+        head = _head(frame)
+        fits = len(head) + len(frame.body) <= MAX_PLAINTEXT
+        more = len(head) + (len(frame.body) if fits else 0)
+        if size + more > MAX_PLAINTEXT:
+            yield b"".join(short)
+            short, size = [], 0
+        short += (head, frame.body) if fits else (head,)
+        size += more
+        if not fits:
+            yield b"".join(short)
+            short, size = [], 0
+            body = memoryview(frame.body)
+            yield from (body[start : start + MAX_PLAINTEXT] for start in range(0, len(body), MAX_PLAINTEXT))
+    if short:
+        yield b"".join(short)
+
+
+def _head(frame: Frame) -> bytes:
+    """All that comes before the body."""
     length = _FIXED + len(frame.map) + len(frame.body)
     assert len(frame.map) <= MAX_MAP
     assert length <= MAX_FRAME
-    head = _HEAD.pack(length, frame.type, frame.flag, frame.request, len(frame.map)) + frame.map
-    if len(head) + len(frame.body) <= MAX_PLAINTEXT:
-        yield head + frame.body
-        return
-    yield head
-    body = memoryview(frame.body)
-    for start in range(0, len(body), MAX_PLAINTEXT):
-        yield body[start : start + MAX_PLAINTEXT]
+    return _HEAD.pack(length, frame.type, frame.flag, frame.request, len(frame.map)) + frame.map
 
 
 class FrameDecoder:
@@ -158,7 +174,7 @@ class Envelopes:
 
     def seal(self, frames: Sequence[Frame], cipher: CipherState) -> memoryview:
         """The frames, encrypted: valid until the next call."""
-        pieces = [piece for frame in frames for piece in plaintexts(frame)]
+        pieces = list(plaintexts(frames))
         size = sum(map(len, pieces)) + len(pieces) * (ENVELOPE_SIZE + TAG_SIZE)
         if size > len(self._buffer):
             self._buffer = bytearray(size)
