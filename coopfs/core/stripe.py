@@ -189,15 +189,30 @@ def finish(how: Plan, shards: Sequence[memoryview]) -> None:
         shard[len(shard) - len(tail) :] = tail
 
 
-def content_of(shards: Sequence[Octets], slices: Sequence[int]) -> bytes:
-    """The content of a stripe from its k data shards. NotAuthentic: they are not cut as `slices` says."""
-    if len(slices) != len(shards) or any(length > len(s) for s, length in zip(shards, slices, strict=True)):
-        raise NotAuthentic("a stripe is not cut into shards as its record says")
-    return b"".join(memoryview(shard)[:length] for shard, length in zip(shards, slices, strict=True))
+class Content:
+    """The content of a stripe, where its k data shards have it. NotAuthentic: they are not cut as `slices` says."""
+
+    __slots__ = ("_slices", "pieces")
+
+    def __init__(self, shards: Sequence[Octets], slices: Sequence[int]) -> None:
+        if len(slices) != len(shards) or any(length > len(s) for s, length in zip(shards, slices, strict=True)):
+            raise NotAuthentic("a stripe is not cut into shards as its record says")
+        self.pieces = [memoryview(shard)[:length] for shard, length in zip(shards, slices, strict=True)]
+        self._slices = tuple(slices)
+
+    def __len__(self) -> int:
+        return sum(self._slices)
+
+    def read(self, at: int, length: int) -> bytes:
+        """A run of it, cut at its end."""
+        return b"".join(self.pieces[j][low : low + size] for j, low, size in locate(self._slices, at, length))
+
+    def whole(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 def locate(slices: Sequence[int], at: int, length: int) -> Iterator[tuple[int, int, int]]:
-    """(shard, offset in shard, bytes) of a run of content: what a reader must fetch when all data columns are up."""
+    """(shard, offset in shard, bytes) of a run of content."""
     start = 0
     for shard, size in enumerate(slices):
         low, high = max(at, start), min(at + length, start + size)

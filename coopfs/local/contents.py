@@ -153,13 +153,15 @@ class Contents:
         """Whether there is no file of this stripe yet that was proved, or written here."""
         return stripe in self._unproved or not self.path(stripe).exists()
 
-    def write_part(self, stripe: int, content: bytes) -> None:
+    def write_part(self, stripe: int, pieces: Sequence[memoryview]) -> None:
         """Write the draft of a fetched file; OSError: the local disk is full, or failed. For a thread."""
         path = self.directory / f"{stripe}{PART}"
         try:
             with open(path, "wb", buffering=0) as file:
-                for data in (content, blake3(content).digest()):
-                    view = memoryview(data)
+                hasher = blake3()
+                for piece in pieces:
+                    hasher.update(piece)
+                for view in (*pieces, memoryview(hasher.digest())):
                     while view:
                         view = view[file.write(view) :]
         except OSError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import trio
 
 from coopfs.core.records import Stripe
-from coopfs.core.stripe import content_of
+from coopfs.core.stripe import Content
 from coopfs.errors import ContentUnavailable
 from coopfs.limits import FETCH_BYTES, READ_AHEAD_STRIPES, READERS
 from coopfs.local.log import Log
@@ -27,7 +27,7 @@ class _Fetch:
     """A stripe on its way, until it is in the cache. content or failure: once done is set."""
 
     done: trio.Event = field(default_factory=trio.Event)
-    content: bytes = b""
+    content: Content | None = None
     failure: ContentUnavailable | None = None
 
 
@@ -42,7 +42,7 @@ class RemoteContent:
         self._fetcher = fetcher
         self._stage = stage
         self._nursery = nursery
-        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        self._kept: OrderedDict[int, Content] = OrderedDict()
         self._kept_bytes = 0
         self._under_way: dict[int, _Fetch] = {}
         self._recent: OrderedDict[int, None] = OrderedDict()  # stripes that readers turned to last
@@ -61,24 +61,25 @@ class RemoteContent:
         """A run of a stripe's content. ContentUnavailable: not to be had within READ_TIMEOUT."""
         if stripe in self._kept:
             self._kept.move_to_end(stripe)
-            return self._kept[stripe][at : at + length]
+            return self._kept[stripe].read(at, length)
         fetch = self._under_way.get(stripe) or self._begin(self._record(stripe))
         await fetch.done.wait()
         if fetch.failure is not None:
             raise fetch.failure
-        return fetch.content[at : at + length]
+        assert fetch.content is not None
+        return fetch.content.read(at, length)
 
     async def read_once(self, stripe: int) -> bytes:
         """A stripe's whole content, for somebody who needs it once: nothing else gives way to it."""
         record = self._record(stripe)
         fetched = await self._fetcher.wait_for(record.place, record.tag)
-        return content_of(fetched.data, record.slices)
+        return Content(fetched.data, record.slices).whole()
 
     async def recall(self, stripe: int) -> None:
         """Bring a stripe back into the cache. ContentUnavailable: not from the partners that are reached now."""
         record = self._record(stripe)
         fetched = await self._fetcher.fetch(record.place, record.tag)
-        await self._keep(stripe, content_of(fetched.data, record.slices))
+        await self._keep(stripe, Content(fetched.data, record.slices))
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
@@ -104,20 +105,20 @@ class RemoteContent:
     async def _run(self, record: Stripe, fetch: _Fetch) -> None:
         try:
             fetched = await self._fetcher.wait_for(record.place, record.tag)
-            fetch.content = content_of(fetched.data, record.slices)
+            fetch.content = Content(fetched.data, record.slices)
         except ContentUnavailable as missing:
             fetch.failure = missing
         fetch.done.set()
-        if fetch.failure is None and not await self._keep(record.id, fetch.content):
+        if fetch.content is not None and not await self._keep(record.id, fetch.content):
             self._keep_in_memory(record.id, fetch.content)
         del self._under_way[record.id]
 
-    async def _keep(self, stripe: int, content: bytes) -> bool:
+    async def _keep(self, stripe: int, content: Content) -> bool:
         """Put it into the cache. False: there is no room."""
         if not self._stage.begin_keep(stripe, len(content)):
             return False
         try:
-            await trio.to_thread.run_sync(self._stage.contents.write_part, stripe, content)
+            await trio.to_thread.run_sync(self._stage.contents.write_part, stripe, content.pieces)
         except OSError as full:
             logger.warning("stripe %d is not kept: %s", stripe, full)
             self._stage.give_up_keep(stripe)
@@ -125,7 +126,7 @@ class RemoteContent:
         self._stage.finish_keep(stripe, len(content))
         return True
 
-    def _keep_in_memory(self, stripe: int, content: bytes) -> None:
+    def _keep_in_memory(self, stripe: int, content: Content) -> None:
         self._kept[stripe] = content
         self._kept_bytes += len(content)
         while self._kept_bytes > FETCH_BYTES and len(self._kept) > 1:

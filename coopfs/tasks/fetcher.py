@@ -161,9 +161,8 @@ class Fetcher:
             if stored is not None and stored.version > place.version and overwritten is not None:
                 overwritten.add(source.number)
             return None
-        unbox = partial(coding.unbox, self._keys, source.place, self._layout.id, source.number, place, stored.data)
-        try:
-            return await trio.to_thread.run_sync(unbox, limiter=self._limiter)
+        try:  # 0.06 ms for 256 KiB: less than the way to a thread and back
+            return coding.unbox(self._keys, source.place, self._layout.id, source.number, place, stored.data)
         except NotAuthentic:
             self._damaged[source.place.store].add(place.row)
             return None

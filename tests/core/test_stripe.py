@@ -112,7 +112,7 @@ def test_content_comes_back_from_all_shards_and_entries_from_each(
     whole = content(pieces)
     shards = build(whole, how)
     assert {len(shard) for shard in shards} == {how.shard_length}
-    assert stripe.content_of(shards, how.slices) == whole
+    assert stripe.Content(shards, how.slices).whole() == whole
     entries = [entry for shard in shards for entry in read_directory(shard)]
     assert b"".join(entry.content for entry in entries) == whole
     assert [told for f in pieces for told in bytes_told(f, 0, f.stored)] == [
@@ -159,7 +159,7 @@ def test_a_run_of_content_is_found_in_the_shards(data: st.DataObject) -> None:
 @pytest.mark.parametrize("slices", [(5000,), (5000, 511, 0), (4000, 4001)])
 def test_shards_that_are_cut_otherwise_than_the_record_says_are_not_authentic(slices: tuple[int, ...]) -> None:
     with pytest.raises(NotAuthentic):
-        stripe.content_of([bytes(4000)] * 2, slices)
+        stripe.Content([bytes(4000)] * 2, slices)
 
 
 @given(st.binary(max_size=200))
