@@ -58,6 +58,20 @@ NO_COMPRESSION = Compression(None)
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSize:
+    """The most bytes of content on the local disk. None: what suits the disk (app/cache_size)."""
+
+    size: int | None
+
+    def __str__(self) -> str:
+        return AUTO if self.size is None else str(self.size)
+
+
+AUTO = "auto"
+AUTO_CACHE = CacheSize(None)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """name: how partners see this node in their lists. listen: HOST:PORT of the daemon, port 0 = any free one.
     advertise: addresses given to partners, HOST:PORT each; empty: derived from listen. upload_limit, download_limit: of
@@ -69,7 +83,7 @@ class Config:
     advertise: tuple[str, ...] = ()
     upload_limit: Schedule = UNLIMITED
     download_limit: Schedule = UNLIMITED
-    cache: int = limits.DEFAULT_CACHE
+    cache: CacheSize = AUTO_CACHE
     compress: Compression = NO_COMPRESSION
     fsync: Fsync = Fsync.LOCAL
 
@@ -80,6 +94,11 @@ def parse_address(text: str) -> tuple[str, int]:
     if match is None or int(match["port"]) > 65535 or len(text) > limits.MAX_TEXT:
         raise UsageError(f"{text!r} is not an address; write HOST:PORT or [IPV6]:PORT")
     return match["six"] or match["host"], int(match["port"])
+
+
+def parse_cache(text: str) -> CacheSize:
+    """`auto` or a size. UsageError: it is neither."""
+    return AUTO_CACHE if text == AUTO else CacheSize(parse_size(text))
 
 
 def parse_compression(text: str) -> Compression:
@@ -213,10 +232,10 @@ def _read_rate(value: object) -> int:
     return parse_size(str(value))
 
 
-def _read_cache(value: object) -> int:
+def _read_cache(value: object) -> CacheSize:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise UsageError(f'must be bytes, a number or text like "10G", not {_toml_type(value)}')
-    return parse_size(str(value))
+        raise UsageError(f'must be bytes, a number or text like "10G", or "auto", not {_toml_type(value)}')
+    return parse_cache(str(value))
 
 
 def _read_compression(value: object) -> Compression:
@@ -275,7 +294,8 @@ download_limit = 0
 
 # Most bytes of file content on this machine's disk, whether safe with partners or still on the way to them.
 # What is safe goes first when room is needed, and is fetched back when it is read.
-cache = "10G"
+# "auto": 10G; on a disk without redundancy, whose content never leaves this machine, all that there is room for.
+cache = "auto"
 
 # Whether what is written from now on is compressed: "off", "zstd", or "zstd:1" (fast) to "zstd:19" (small).
 # What does not shrink is stored as it is.

@@ -3,9 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from coopfs.config import NO_COMPRESSION, Compression, Fsync, parse_compression, parse_fsync
-from coopfs.limits import DEFAULT_CACHE
-from coopfs.sizes import parse_size
+from coopfs.config import (
+    AUTO_CACHE,
+    NO_COMPRESSION,
+    CacheSize,
+    Compression,
+    Fsync,
+    parse_cache,
+    parse_compression,
+    parse_fsync,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +20,7 @@ class MountSettings:
     """cache: bytes of content on the local disk at the most. compress: what is written from now on. fsync: what it
     waits for."""
 
-    cache: int = DEFAULT_CACHE
+    cache: CacheSize = AUTO_CACHE
     compress: Compression = NO_COMPRESSION
     fsync: Fsync = Fsync.LOCAL
 
@@ -23,7 +30,7 @@ class MountSettings:
         for option in options:
             name, _, value = option.partition("=")
             if name == "cache":
-                chosen = replace(chosen, cache=parse_size(value))
+                chosen = replace(chosen, cache=parse_cache(value))
             elif name == "compress":
                 chosen = replace(chosen, compress=parse_compression(value))
             elif name == "fsync":

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
-from coopfs.config import parse_compression, parse_fsync
+from coopfs.config import parse_cache, parse_compression, parse_fsync
 from coopfs.errors import UsageError
-from coopfs.sizes import parse_size
 
 # An option and what takes it back; the last one given wins. The first of each pair is passed on to the daemon.
 _PAIRS = (
@@ -28,7 +27,7 @@ PREFIXES_FOR_OTHERS = ("x-", "X-", "comment=", "user=", "uhelper=", "helper=")
 
 # In place of the home's settings: each with how its value is read.
 SETTINGS: dict[str, Callable[[str], object]] = {
-    "cache": parse_size,
+    "cache": parse_cache,
     "compress": parse_compression,
     "fsync": parse_fsync,
 }

@@ -92,7 +92,10 @@ def space(disk: Json) -> str:
 
 def cache(cache: Json) -> str:
     """What of the content lies on this machine."""
-    there = f"on this machine: {format_size(cache['used'])} of at most {format_size(cache['size'])}"
+    most = "" if cache["size"] is None else f" of at most {format_size(cache['size'])}"
+    there = f"on this machine: {format_size(cache['used'])}{most}"
+    if cache["dirty_size"] is None:
+        return f"{there}; it stays, as the disk has no redundancy"
     sentence = f"{there}, {format_size(cache['dirty'])} of it not safe with partners yet"
     return sentence + ("; [yellow]writers wait until less of it is[/]" if cache["writers_waiting"] else "")
 

@@ -36,7 +36,7 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
             "zzz = 1",
             "F, line 1: unknown key 'zzz' (there are: name, listen, advertise, upload_limit, download_limit, cache, co",
         ),
-        ("cache = 1.5", 'F, line 1: cache: must be bytes, a number or text like "10G", not a number'),
+        ("cache = 1.5", 'F, line 1: cache: must be bytes, a number or text like "10G", or "auto", not a number'),
         ('fsync = "never"', "F, line 1: fsync: 'never' is no setting of fsync; use local or partners"),
         ("fsync = true", "F, line 1: fsync: must be text in quotes, not true or false"),
         ('cache = "much"', "F, line 1: cache: 'much' is not a size"),

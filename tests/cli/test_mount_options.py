@@ -17,6 +17,7 @@ from coopfs.errors import UsageError
         (["defaults,_netdev,nofail,x-systemd.automount,comment=mine,,"], []),
         (["allow_other, ro"], ["allow_other", "ro"]),
         (["cache=1G,ro", "cache=2M"], ["cache=2097152", "ro"]),
+        (["cache=1G", "cache=auto"], ["cache=auto"]),
         (["compress=zstd:19", "compress=zstd,ro"], ["compress=zstd:1", "ro"]),
         (["compress=off"], ["compress=off"]),
         (["fsync=local,cache=1M", "fsync=partners"], ["cache=1048576", "fsync=partners"]),

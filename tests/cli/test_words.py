@@ -44,6 +44,8 @@ def test_what_would_come_back(changed: dict[str, Any], said: str) -> None:
 def test_what_lies_here() -> None:
     figures = DISK["cache"]
     assert cache(figures) == "on this machine: 2.0 GiB of at most 10.0 GiB, 3.0 MiB of it not safe with partners yet"
+    bare = figures | {"size": None, "dirty_size": None}
+    assert cache(bare) == "on this machine: 2.0 GiB; it stays, as the disk has no redundancy"
     assert "writers wait until less of it is" in cache(figures | {"writers_waiting": 2})
 
 

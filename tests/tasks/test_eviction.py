@@ -9,9 +9,11 @@ from unittest.mock import patch
 import pytest
 import trio
 
+from coopfs.app.cache_size import set_cache_size
+from coopfs.config import AUTO_CACHE, CacheSize
 from coopfs.core.cache import charge_of
-from coopfs.errors import StateError
-from coopfs.limits import AWAY_AFTER, LOCAL_HEADROOM
+from coopfs.errors import StateError, UsageError
+from coopfs.limits import AWAY_AFTER, DEFAULT_CACHE, LOCAL_HEADROOM
 from coopfs.types import Kind
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
@@ -268,6 +270,22 @@ def test_without_redundancy_the_cache_is_the_disk_and_its_end_is_told(tmp_path: 
         return answer
 
     play(tmp_path, Geometry(2, 0), main, cache=6)
+
+
+@pytest.mark.parametrize("redundancy", [0, 1])
+def test_only_where_content_can_go_there_is_a_cap_unless_it_is_asked_for(tmp_path: Path, redundancy: int) -> None:
+    async def main(owner: Owner) -> None:
+        stage, layout = owner.own.local.stage, owner.own.ledger.layout
+        for wanted, size in ((AUTO_CACHE, None if redundancy == 0 else DEFAULT_CACHE), (CacheSize(1 << 30), 1 << 30)):
+            with patch("coopfs.app.cache_size.free_bytes", lambda _: 2 * DEFAULT_CACHE):
+                set_cache_size(stage, layout, wanted)
+            assert stage.cache.size == size
+            assert (stage.cache.dirty_size is None) == (redundancy == 0)
+        for too_little in (0, stage.least_cache - 1):
+            with pytest.raises(UsageError, match="too small"):
+                set_cache_size(stage, layout, CacheSize(too_little))
+
+    play(tmp_path, Geometry(2, redundancy), main)
 
 
 def test_clean_content_gives_way_to_other_programs_then_writes_are_refused(tmp_path: Path) -> None:

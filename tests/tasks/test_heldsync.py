@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from coopfs.app.mount_settings import MountSettings
-from coopfs.config import Compression, Fsync
+from coopfs.config import CacheSize, Compression, Fsync
 from coopfs.errors import StateError, UsageError
 from coopfs.fs.posix import PosixError
 from coopfs.limits import ROOT_INO
@@ -156,9 +156,9 @@ def test_those_who_wait_are_bounded(tmp_path: Path) -> None:
 
 
 def test_mount_options_stand_in_for_settings() -> None:
-    home = MountSettings(cache=5)
-    assert home.with_options(["ro", "fsync=partners"]) == (MountSettings(5, fsync=Fsync.PARTNERS), ["ro"])
-    synced = MountSettings(5, Compression(3), Fsync.PARTNERS)
-    assert synced.with_options(["cache=7", "fsync=local", "compress=off"]) == (MountSettings(7), [])
+    home = MountSettings(cache=CacheSize(5))
+    assert home.with_options(["ro", "fsync=partners"]) == (MountSettings(CacheSize(5), fsync=Fsync.PARTNERS), ["ro"])
+    synced = MountSettings(CacheSize(5), Compression(3), Fsync.PARTNERS)
+    assert synced.with_options(["cache=7", "fsync=local", "compress=off"]) == (MountSettings(CacheSize(7)), [])
     with pytest.raises(UsageError, match="use local or partners"):
         home.with_options(["fsync=both"])
