@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from coopfs.demo import mounts
+from coopfs.demo import mounts, process
+from coopfs.errors import DaemonError
 from tests.e2e.commands import coopfs, mount_coopfs, tool, well
 from tests.e2e.waiting import until
 from tests.e2e.world import MIB, World, pid_of
@@ -38,8 +39,9 @@ def _small_home(world: World, name: str, size: int) -> Iterator[None]:
         try:
             yield
         finally:
-            if pid_of(world.home(name)) is not None:
-                world.kill(name)
+            if (pid := pid_of(world.home(name))) is not None:
+                with suppress(DaemonError):  # it was ending just now
+                    process.kill(process.identify(name, pid))
 
 
 def _contents(home: Path) -> dict[str, bytes]:
