@@ -62,6 +62,7 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "replacement": _describe_replacement(own),
         "trouble": own.trouble,
         "offline": own.columns.offline,
+        "found": _describe_found(own),
         "columns": [_describe_column(column, own, damage) for column in own.columns.columns],
     }
 
@@ -96,6 +97,18 @@ def _describe_compression(own: OwnDisk) -> dict[str, Any]:
     """The level at which new content is compressed, null: it is not; bytes of all content, and those that it takes."""
     totals = own.local.metadata.totals
     return {"level": own.disk.compressor.level, "content_bytes": totals.length, "stored_bytes": totals.content}
+
+
+def _describe_found(own: OwnDisk) -> dict[str, Any] | None:
+    """The state that a takeover found, while it is made safe again: as many partners as that needs must have it."""
+    if not own.log.rehold:
+        return None
+    progress = own.ledger.progress
+    return {
+        "date": date(own.log.closed_at(own.log.rehold)),
+        "counted": len(own.columns.columns) - progress.away.bit_count(),
+        "needed": progress.quorum.to_be_safe(progress.away),
+    }
 
 
 def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:

@@ -36,7 +36,12 @@ def disk_sentences(disk: Json, now: datetime) -> list[str]:
 
 def safety(disk: Json, now: datetime) -> str:
     """What would come back now, and what else might be lost."""
-    margin = disk["margin"]
+    margin, found = disk["margin"], disk["found"]
+    if found is not None:
+        return (
+            f"[bold yellow]This machine has taken the disk over as it was at {escape(clock(found['date'], now))}, and "
+            "makes all of it safe again before anything else is written[/]"
+        )
     if disk["held_at"] is None or margin is None:
         return "[bold yellow]If this machine burned now, nothing would come back: nothing is held yet[/]"
     moment = escape(clock(disk["held_at"], now))
@@ -140,6 +145,12 @@ def advice(disk: Json) -> Iterator[str]:
     columns = disk["columns"]
     if disk["trouble"]:
         yield escape(disk["trouble"])
+    found = disk["found"]
+    if found is not None and found["counted"] < found["needed"]:
+        yield (
+            f"{found['needed']} partners must have what was found, and only {found['counted']} can: bring others back, "
+            "or give the column of one that does not come back to a new partner: coopfs partner replace NAME CODE"
+        )
     for column in columns:
         if column["state"] == "lost":
             name = escape(column["partner"])
@@ -147,9 +158,15 @@ def advice(disk: Json) -> Iterator[str]:
                 yield f"{name} is lost: give its column to a new partner with coopfs partner replace {name} CODE"
         if column["state"] == "emptied":
             yield f"{escape(column['partner'])} answers and has lost all that it stored: it gets it again by itself"
+    rebuilt = [escape(column["partner"]) for column in columns if column["state"] == "rebuilt"]
+    absent = [escape(column["partner"]) for column in columns if column["state"] in ("unreachable", "away")]
+    if rebuilt and absent:
+        yield (
+            f"{', '.join(rebuilt)} has its column, and counts when enough others know: bring back {', '.join(absent)}, "
+            "or declare lost who does not come back, with coopfs partner lose NAME"
+        )
     if disk["offline"]:
-        unreached = sum(column["state"] in ("unreachable", "away") for column in columns)
-        who = "no partner is" if unreached == len(columns) else f"{unreached} of {len(columns)} partners are not"
+        who = "no partner is" if len(absent) == len(columns) else f"{len(absent)} of {len(columns)} partners are not"
         yield (
             f"{who} reached, so it seems to be this machine that is offline: look at its network; no partner is blamed "
             "for it, and what is written waits here"

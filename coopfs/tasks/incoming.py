@@ -74,8 +74,9 @@ class Incoming:
     # --- the replacement ------------------------------------------------------------------------------------------
 
     def has_caught_up(self) -> bool:
-        """It has every stripe that the held state names. Looks at every stripe when it has: not too often."""
-        return not self._acks.lacks_held(self._ledger.progress.barrier)
+        """It has every stripe that the held state names, or the one that a takeover is holding again. Looks at every
+        stripe when it has: not too often."""
+        return not self._acks.lacks_held(max(self._ledger.progress.barrier, self.log.rehold))
 
     @property
     def total(self) -> int:

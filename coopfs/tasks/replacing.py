@@ -20,7 +20,7 @@ from dataclasses import replace
 
 import trio
 
-from coopfs.core.columnstate import ColumnState, Event
+from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
 from coopfs.core.master import INCOMING, VAULT, LayoutPlaces, StorePlace
 from coopfs.errors import UsageError
 from coopfs.limits import AWAY_AFTER, AWAY_CHECK
@@ -155,10 +155,10 @@ class Replacing:
         others = self._others(column)
         if column.place.node not in holders or any(c.place.node not in holders for c in others if not c.away):
             return False
-        fenced = min(quorum.n - quorum.claims_needed + 1, quorum.n - 1)
         former = self.places.spare(VAULT)
         asked = {c.place.node for c in others} | ({former[1].node} if former is not None else set())
-        if len(holders & asked) < fenced:
+        left = len(asked) - sum(c.state in GONE_FOR_GOOD for c in others)  # what went for good took its claims with it
+        if len(holders & asked) < min(quorum.n - quorum.claims_needed + 1, left):
             return False
         made = self._kits.newest()
         return (made is None or len(holders.intersection(made.partners)) > quorum.f) and self._former_knows()

@@ -18,7 +18,7 @@ DISK: dict[str, Any] = {
     "cache": {"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30, "writers_waiting": 0},
     "compression": {"level": 1, "content_bytes": 8 << 30, "stored_bytes": 2 << 30},
     "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "holders": 4, "needed": 2, "lacks": []},
-    "offline": False,
+    **{"offline": False, "found": None},
     "columns": [{**COLUMN, "partner": name} for name in ("anna", "bob", "carl", "dora")],
 }
 
@@ -35,6 +35,10 @@ def with_columns(**states: dict[str, Any]) -> dict[str, Any]:
         ({"margin": 0}, "everything up to 13:34:56, but not if any further partner were lost"),
         ({"margin": -1}, "some of what was held at 13:34:56 could not be read until 1 more partner comes back"),
         ({"held_at": None, "margin": None}, "nothing would come back: nothing is held yet"),
+        (
+            {"held_at": None, "margin": None, "found": {"date": HELD, "counted": 2, "needed": 3}},
+            "has taken the disk over as it was at 13:34:56, and makes all of it safe again",
+        ),
     ],
 )
 def test_what_would_come_back(changed: dict[str, Any], said: str) -> None:
@@ -102,6 +106,11 @@ def test_a_kit_that_does_not_name_everybody_says_so() -> None:
             with_columns(**{n: {"state": "away"} for n in ("anna", "bob", "carl")}) | {"offline": True},
             ["3 of 4 partners are not reached, so it seems to be this machine that is offline"],
         ),
+        (
+            with_columns(bob={"state": "rebuilt"}, carl={"state": "unreachable"}),
+            ["bob has its column, and counts when enough others know: bring back carl, or"],
+        ),
+        (with_columns(bob={"state": "rebuilt"}), []),
         (with_columns(bob={"state": "emptied"}), ["bob answers and has lost all that it stored"]),
         (with_columns(bob={"state": "away"}, carl={"state": "unreachable"}), ["bob has been away"]),
         (
@@ -109,6 +118,11 @@ def test_a_kit_that_does_not_name_everybody_says_so() -> None:
             ["bob lost 1 block that", "dora returned 2 blocks damaged"],
         ),
         (DISK | {"bytes_free": 1 << 20}, ["nearly full"]),
+        (
+            DISK | {"found": {"date": HELD, "counted": 2, "needed": 3}},
+            ["3 partners must have what was found, and only 2 can: bring others back"],
+        ),
+        (DISK | {"found": {"date": HELD, "counted": 3, "needed": 3}}, []),
         (DISK | {"kit": None}, ["export a new kit"]),
         (DISK | {"kit": {**DISK["kit"], "holders": 2}}, ["export a new kit"]),
         (DISK | {"trouble": "the [disk] failed"}, [r"the \[disk] failed"]),

@@ -14,7 +14,9 @@ from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
 from tests.sim.network import Site
 from tests.sim.owner import Owner
+from tests.sim.platter import Platter
 from tests.sim.restore import Restored, restore
+from tests.sim.takeover import Found, take_over
 from tests.sim.world import Geometry
 from tests.tasks.homes import SETTLED, blocks, group_of, play, running
 
@@ -201,6 +203,43 @@ def test_a_partner_that_lost_its_store_gets_a_new_one_by_itself(tmp_path: Path) 
             assert before not in site.host.stores
             assert stored(site) == blocks(owner, 0)
             assert (owner.own.ledger.progress.away, owner.own.ledger.progress.margin()) == (0, 2)
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_a_takeover_that_too_few_are_left_for_goes_on_with_new_partners(tmp_path: Path) -> None:
+    """What is complete survives the loss of any m partners; to be held again it needs more than k."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        for name in (b"a", b"b"):
+            await group_of(owner, name, 50_000)
+        await trio.sleep(SETTLED)
+        world.kit = owner.own.places.nodes
+        await owner.burn()
+        for site in world.sites[:2]:
+            site.vanished = True
+            site.go(up=False)
+        found = await take_over(world, tmp_path / "takeover")
+        assert isinstance(found, Found)
+        history = owner.history.up_to(found.taken.state.group)
+        heir = Owner(world, Platter(found.taken.directory), history, owner.content())
+        heir.may_be_fenced = True
+        async with running(heir):
+            await trio.sleep(SETTLED)
+            assert not heir.own.ready.is_set()
+            told = describe_disk(heir.own)["found"]
+            assert (told["counted"], told["needed"]) == (1, 2)
+            for column in heir.own.columns.columns[:2]:
+                heir.own.columns.happen(column, Event.LOST)
+            site = await give(heir, 0)
+            await trio.sleep(LONG)
+            assert heir.own.ready.is_set()
+            assert describe_disk(heir.own)["found"] is None
+            assert stored(site) == blocks(heir, 2)
+            await give(heir, 1)
+            await trio.sleep(LONG)
+            assert (heir.own.ledger.progress.away, heir.own.ledger.progress.margin()) == (0, 2)
 
     play(tmp_path, Geometry(1, 2), main)
 
