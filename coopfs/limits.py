@@ -48,6 +48,7 @@ LOCAL_HEADROOM = (
 DEFAULT_CACHE = 10 * 1024 * MIB  # bytes of content on the local disk, or what that has free when the disk is opened
 DIRTY_SHARE = 0.75  # of the cache that content not yet safe may fill: the rest lets reads go on while writers wait
 RECALL_SHARE = 0.5  # of the cache up to which endangered content is fetched back: a third of the dirty cap is left
+REFILL_SHARE = 0.9  # of the cache up to which a takeover fetches content ahead: what is read or written needs room too
 GROUPS_OF_DIRTY = 4  # groups that fit under the dirty cap: one is filled while others are sent
 MIN_CACHE_FACTOR = 2  # 4/3 for the dirty share x 4/3 for the group that is open, rounded up
 WRITE_MAX = 1 * MIB  # bytes of one write request: libfuse's limit, 256 pages

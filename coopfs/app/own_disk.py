@@ -33,6 +33,7 @@ from coopfs.local.kitrecord import KitRecord
 from coopfs.local.log import Log, Sealed
 from coopfs.local.mastercopy import MasterHolders, read_master, save_master
 from coopfs.local.readerlist import ReaderList
+from coopfs.local.refillmark import RefillMark
 from coopfs.local.slots import Slots
 from coopfs.tasks.chronicle import Chronicle
 from coopfs.tasks.cleaner import Cleaner
@@ -53,6 +54,7 @@ from coopfs.tasks.network import Network
 from coopfs.tasks.pace import HeldPace
 from coopfs.tasks.recaller import Recaller
 from coopfs.tasks.reclaimer import Reclaimer
+from coopfs.tasks.refill import Refill
 from coopfs.tasks.rehold import Rehold
 from coopfs.tasks.replacing import Replacing
 from coopfs.tasks.retirer import Retirer
@@ -118,6 +120,7 @@ class OwnDisk:
         may_append = self.committer.until_may_append
         self._compactor = Compactor(self.ledger, self.local, self.space, may_append, content.read_once)
         self._recaller = Recaller(self.ledger, self.local.cache, content)
+        self.refill = Refill(RefillMark(self.local.database), self.ledger, self.local.cache, content)
         self._settings = settings
         set_cache_size(self.local.stage, layout, settings.cache)
         self.held_sync = HeldSync(self.local.metadata, self.committer, self.ledger)
@@ -214,6 +217,7 @@ class OwnDisk:
             nursery.start_soon(self._writer.run)
             await rehold.begin_epoch()
             self.ready.set()
+            nursery.start_soon(self.refill.run)
             nursery.start_soon(self.granter.run)
             nursery.start_soon(self._retirer.run)
             nursery.start_soon(self._compactor.run)

@@ -69,10 +69,11 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
 
 def _describe_cache(own: OwnDisk) -> dict[str, Any]:
     """Content on the local disk: the cap, what is there, and the part of it that must stay until it is safe. Writers
-    wait at dirty_size; null: they never do, since nothing is evicted."""
+    wait at dirty_size; null: they never do, since nothing is evicted. refill: bytes here and to be here after a
+    takeover."""
     cache = own.local.cache
     figures = {"size": cache.size, "used": cache.used, "dirty": cache.dirty, "dirty_size": cache.dirty_size}
-    return {**figures, "writers_waiting": own.committer.waiting}
+    return {**figures, "writers_waiting": own.committer.waiting, "refill": own.refill.figures()}
 
 
 def _describe_replacement(own: OwnDisk) -> dict[str, Any] | None:

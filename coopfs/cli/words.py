@@ -102,6 +102,10 @@ def cache(cache: Json) -> str:
     if cache["dirty_size"] is None:
         return f"{there}; it stays, as the disk has no redundancy"
     sentence = f"{there}, {format_size(cache['dirty'])} of it not safe with partners yet"
+    if cache["refill"] is not None:
+        done, total = cache["refill"]
+        share = 100 * done // total if total else 100
+        sentence += f"; {share} % of what fits has been fetched since the takeover"
     return sentence + ("; [yellow]writers wait until less of it is[/]" if cache["writers_waiting"] else "")
 
 

@@ -13,6 +13,8 @@ import msgpack
 
 from coopfs.core.columnstate import ColumnState
 from coopfs.local.database import Database
+from coopfs.local.log import ALL_STRIPES
+from coopfs.local.refillmark import RefillMark
 from coopfs.types import Claim, Master, Place
 
 
@@ -44,6 +46,7 @@ def adopt(
         }
         for key, value in facts.items():
             database.set_fact(key, value)
+        RefillMark(database).move(ALL_STRIPES)
         _note_fragments(database)
         for number, state in enumerate(columns):
             database.write("INSERT OR REPLACE INTO columns VALUES (?, NULL, ?)", (number, int(state)))

@@ -27,6 +27,7 @@ Key = tuple[int, int, int | bytes]  # of an image: type, a, b as in open_images
 _META = f"kind != {Kind.DATA:d}"
 _LIVE_DATA = f"kind = {Kind.DATA:d} AND died IS NULL AND row IS NOT NULL"
 
+ALL_STRIPES = 1 << 62  # above every stripe id
 INCOMING = MAX_COLUMNS  # the bit in acks of a store that is being filled: no column's
 _ACKS = (1 << INCOMING) - 1
 
@@ -139,10 +140,10 @@ class Log:
         query = "SELECT 1 FROM stripes WHERE id = ? AND kind = ? AND row IS NOT NULL"
         return self._db.read(query, (id_, Kind.DATA)).fetchone() is not None
 
-    def newest_data(self, limit: int) -> list[int]:
-        """Data stripes that live and are sealed, newest first."""
-        query = "SELECT id FROM stripes WHERE kind = ? AND row IS NOT NULL AND died IS NULL ORDER BY id DESC LIMIT ?"
-        return [id_ for (id_,) in self._db.read(query, (Kind.DATA, limit))]
+    def newest_data(self, limit: int, below: int = ALL_STRIPES) -> list[int]:
+        """Data stripes that live and are sealed, with ids below this one, newest first."""
+        query = f"SELECT id FROM stripes WHERE {_LIVE_DATA} AND id < ? ORDER BY id DESC LIMIT ?"
+        return [id_ for (id_,) in self._db.read(query, (below, limit))]
 
     def places(self) -> Iterator[tuple[int, int, int, int]]:
         """(id, row, version, acks) of every sealed stripe; in acks, bit INCOMING too. Read it to its end before

@@ -81,6 +81,12 @@ class RemoteContent:
         fetched = await self._fetcher.fetch(record.place, record.tag)
         await self._keep(stripe, Content(fetched.data, record.slices))
 
+    async def bring(self, stripe: int) -> None:
+        """As recall, but waiting for partners as long as a reader does."""
+        record = self._record(stripe)
+        fetched = await self._fetcher.wait_for(record.place, record.tag)
+        await self._keep(stripe, Content(fetched.data, record.slices))
+
     # --- inside ---------------------------------------------------------------------------------------------------
 
     def _record(self, stripe: int) -> Stripe:

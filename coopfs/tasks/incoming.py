@@ -11,10 +11,8 @@ from itertools import islice
 from coopfs.core.inventory import Inventory
 from coopfs.limits import CLEANER_BATCH, WALK_REST
 from coopfs.local.incoming import IncomingAcks
-from coopfs.local.log import INCOMING, Log
+from coopfs.local.log import ALL_STRIPES, INCOMING, Log
 from coopfs.tasks.ledger import Ledger
-
-_TOP = 1 << 62  # above every stripe id
 
 
 class Incoming:
@@ -28,7 +26,7 @@ class Incoming:
         self._began = self.has, now
         self._ledger = ledger
         self._acks = acks
-        self._below = _TOP
+        self._below = ALL_STRIPES
         self._rest = 0  # looks before the table is walked again
 
     # --- column.Seat ----------------------------------------------------------------------------------------------
@@ -59,14 +57,14 @@ class Incoming:
         if self._rest:
             self._rest -= 1
             return []
-        if self._below == _TOP:
+        if self._below == ALL_STRIPES:
             pending = (stripe.id for stripe in self._ledger.progress.all_pending())
             wanted = (id_ for id_ in pending if not under_way(id_) and not self._acks.has(id_))
             if worst := list(islice(wanted, CLEANER_BATCH)):
                 return worst
         found = self._acks.lacking(self._below, CLEANER_BATCH)
         if not found:
-            self._below, self._rest, self.has = _TOP, WALK_REST, self._acks.count()
+            self._below, self._rest, self.has = ALL_STRIPES, WALK_REST, self._acks.count()
             return []
         self._below = found[-1]
         return [id_ for id_ in found if not under_way(id_)]

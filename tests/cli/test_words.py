@@ -15,7 +15,10 @@ DISK: dict[str, Any] = {
     **{"rows": 100, "rows_used": 30, "row_bytes": 1 << 20, "bytes": 90 << 20, "bytes_free": 60 << 20},
     **{"reserve_bytes": 16 << 20, "cleaning": {"data_rows": 20, "live_bytes": 15 << 20, "log_rows": 10}},
     **{"held_at": HELD, "margin": 1, "not_held_bytes": 0, "below_target": 0, "replacement": None, "fsyncs_waiting": 0},
-    "cache": {"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30, "writers_waiting": 0},
+    "cache": {
+        **{"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30},
+        **{"writers_waiting": 0, "refill": None},
+    },
     "compression": {"level": 1, "content_bytes": 8 << 30, "stored_bytes": 2 << 30},
     "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "holders": 4, "needed": 2, "lacks": []},
     **{"offline": False, "found": None},
@@ -50,6 +53,7 @@ def test_what_lies_here() -> None:
     assert cache(figures) == "on this machine: 2.0 GiB of at most 10.0 GiB, 3.0 MiB of it not safe with partners yet"
     bare = figures | {"size": None, "dirty_size": None}
     assert cache(bare) == "on this machine: 2.0 GiB; it stays, as the disk has no redundancy"
+    assert cache(figures | {"refill": (25, 100)}).endswith("yet; 25 % of what fits has been fetched since the takeover")
     assert "writers wait until less of it is" in cache(figures | {"writers_waiting": 2})
 
 

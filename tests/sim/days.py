@@ -214,8 +214,10 @@ class Days:
         await self._give(site.number)
 
     async def _give(self, number: int) -> None:
-        """A new partner gets a column."""
+        """A new partner gets a column. Who has it is declared lost if it is, maybe again after a crash."""
         self.world.note(f"replace {number}")
+        if self.world.sites[number].vanished:
+            self.owner.own.columns.happen(self.owner.own.columns.columns[number], Event.LOST)
         old, site = self.owner.own.columns.columns[number].place, self.world.join(number)
         entries = [PartnerEntry(f"p{s.life}", s.host.key, (), 0, 1 << 40) for s in (self.world.known[old.node], site)]
         with not_stuck("giving a column away"), suppress(UsageError):  # one that was emptied may get a store just now

@@ -1,0 +1,80 @@
+"""After a takeover content comes back before anybody reads it, as far as the cache has room."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from coopfs.app.status import describe_disk
+from coopfs.limits import REFILL_SHARE
+from coopfs.types import Kind
+from tests.sim.owner import Owner
+from tests.sim.platter import Platter
+from tests.sim.takeover import Found, take_over
+from tests.sim.world import Geometry
+from tests.tasks.homes import SETTLED, group_of, play, running
+
+SIZE = 60_000  # bytes of one file, a stripe
+
+
+async def heir_of(owner: Owner, directory: Path) -> Owner:
+    """Whoever takes the disk over after its machine burned."""
+    owner.world.kit = owner.own.places.nodes
+    await owner.burn()
+    found = await take_over(owner.world, directory)
+    assert isinstance(found, Found)
+    history = owner.history.up_to(found.taken.state.group)
+    heir = Owner(owner.world, Platter(found.taken.directory), history, owner.content())
+    heir.may_be_fenced = True
+    return heir
+
+
+@pytest.mark.parametrize("cache", [None, 8])
+def test_content_is_fetched_in_the_background_while_there_is_room(tmp_path: Path, cache: int | None) -> None:
+    async def main(owner: Owner) -> None:
+        for number in range(20):
+            await group_of(owner, b"%d" % number, SIZE)
+            await trio.sleep(1)
+        await trio.sleep(SETTLED)
+        heir = await heir_of(owner, tmp_path / "takeover")
+        async with running(heir):
+            await heir.own.ready.wait()
+            figures = describe_disk(heir.own)["cache"]
+            there, total = figures["refill"]
+            assert there < total <= 20 * SIZE
+            await trio.sleep(SETTLED)
+            figures = describe_disk(heir.own)["cache"]
+            assert figures["refill"] is None
+            found = heir.own.local.database.read("SELECT id FROM stripes WHERE kind = ? ORDER BY id", (Kind.DATA,))
+            here = [id_ in heir.own.local.cache for (id_,) in found]
+            if cache is None:
+                assert all(here)
+            else:
+                assert figures["size"] * REFILL_SHARE <= figures["used"] <= figures["size"]
+                assert here == sorted(here), "the newest"
+
+    play(tmp_path, Geometry(1, 2), main, cache=cache)
+
+
+def test_it_goes_on_after_a_crash(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        for number in range(40):
+            await group_of(owner, b"%d" % number, SIZE)
+            await trio.sleep(1)
+        await trio.sleep(SETTLED)
+        heir = await heir_of(owner, tmp_path / "takeover")
+        async with running(heir):
+            await heir.own.ready.wait()
+            while len(heir.own.local.cache) < 10:
+                await trio.sleep(0.01)
+            await heir.own.committer.commit()
+            begun = len(heir.own.local.cache)
+            assert 0 < begun < 40
+            await heir.die(power=False)
+        async with running(heir):
+            assert len(heir.own.local.cache) >= begun - 1  # one may have been on its way
+            await trio.sleep(SETTLED)
+            assert len(heir.own.local.cache) >= 40
+            assert heir.own.refill.figures() is None
+
+    play(tmp_path, Geometry(1, 2), main)
