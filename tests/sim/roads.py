@@ -101,6 +101,17 @@ class FullLocalDisk(Rounds):
         self._others.unlink(missing_ok=True)
 
 
+class FullLocalDiskAlone(FullLocalDisk):
+    """And nobody takes anything."""
+
+    def hinder(self) -> None:
+        super().hinder()
+        self.go(up=False)
+
+    async def rest(self) -> None:
+        self.go(up=False)
+
+
 @contextmanager
 def small_file_system(directory: Path) -> Iterator[None]:
     """CalledProcessError: only root can mount one."""
@@ -121,7 +132,7 @@ class Road:
 
     @property
     def needs_root(self) -> bool:
-        return self.rounds is FullLocalDisk
+        return self.rounds in (FullLocalDisk, FullLocalDiskAlone)
 
 
 ROADS = {way: Road(way) for way in WAYS} | {
@@ -133,6 +144,7 @@ ROADS = {way: Road(way) for way in WAYS} | {
     "local": Road("data", FullLocalDisk),
     "local, tiny": Road("tiny", FullLocalDisk),
     "local, mixed": Road("mixed", FullLocalDisk),
+    "local, away": Road("tiny", FullLocalDiskAlone),
 }
 
 
