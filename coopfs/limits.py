@@ -176,6 +176,7 @@ CODING_THREADS = 2  # threads that code and seal: the cores of a small machine, 
 STALL_TIMEOUT = 2.0  # seconds that a full queue may stand still before its partner is left to the cleaner
 AWAY_CHECK = 5.0  # seconds between looks whether a column has been unreachable for AWAY_AFTER or has caught up
 CLEANER_INTERVAL = 1.0  # seconds between looks for missing blocks: what a returned partner waits at the most
+LOST_AT_ONCE = 1024  # stripes that a store lost noted together: 10^7 at once would take 2 GB of lists
 WALK_REST = 10  # looks between two walks over all stripes for what a new store lacks: 0.3 s with 2.5 x 10^6 rows
 CLEANER_BATCH = 256  # stripes taken in one look, so that new, more endangered ones come first soon
 WRITER_RUNS = 2  # runs of PUT_RUN stripes under way, one coded, one sealed: 2 x 8 x 2 MiB beside the columns' queues

@@ -54,7 +54,7 @@ class Progress:
         """A column lacks a pending stripe that it acked. The new mask."""
         pending = self._pending.get(id_)
         assert pending is not None
-        return self._put(replace(pending, acks=pending.acks & ~(1 << column))).acks
+        return self._put(Pending(id_, pending.born, pending.died, pending.acks & ~(1 << column))).acks
 
     def die(self, id_: int, group: int) -> None:
         """The last live byte of a stripe died in `group`."""

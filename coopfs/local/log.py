@@ -165,6 +165,14 @@ class Log:
         query = "SELECT id, born, died, acks & ?1 FROM stripes WHERE row IS NOT NULL AND acks & ?1 != ?1"
         return iter(self._db.read(query, (full,)))
 
+    def lives(self, ids: Sequence[int]) -> dict[int, tuple[int, int | None, int]]:
+        """Sealed stripe -> (born, died, acks); all these, of which there are at most LOST_AT_ONCE."""
+        marks = ", ".join("?" * len(ids))
+        query = f"SELECT id, born, died, acks & {_ACKS} FROM stripes WHERE id IN ({marks}) AND row IS NOT NULL"
+        found = {id_: (born, died, acks) for id_, born, died, acks in self._db.read(query, ids)}
+        assert len(found) == len(ids)
+        return found
+
     def rows_taken(self) -> Iterator[int]:
         return (row for (row,) in self._db.read("SELECT row FROM stripes WHERE row IS NOT NULL"))
 

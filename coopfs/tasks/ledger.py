@@ -4,7 +4,7 @@ The writer seals, the columns ack and retract, the filesystem kills; from that f
 used again. All changes go into the transaction of the next commit; nothing here waits.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from coopfs.core.cache import Cache
@@ -13,7 +13,7 @@ from coopfs.core.meta import extend_chain
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum
 from coopfs.core.rows import Rows
-from coopfs.limits import CLEANER_BATCH
+from coopfs.limits import CLEANER_BATCH, LOST_AT_ONCE
 from coopfs.local.groups import State
 from coopfs.local.log import Key, Log, Sealed
 from coopfs.local.slots import Slots
@@ -117,20 +117,24 @@ class Ledger:
         self.log.set_acks(masks)
         return masks
 
-    def retract(self, ids: Iterable[int], column: int) -> None:
+    def retract(self, ids: Sequence[int], column: int) -> None:
         """A column lacks stripes that it acked (R7)."""
-        self.log.set_acks(self._note_lost(ids, column))
+        for some in _slices(ids):
+            self.log.set_acks(self._note_lost(some, column))
         self.changed.notify()
 
-    def _note_lost(self, ids: Iterable[int], column: int) -> list[tuple[int, int]]:
-        """(stripe, mask) of each."""
+    def _note_lost(self, ids: Sequence[int], column: int) -> list[tuple[int, int]]:
+        """(stripe, mask) of each. At most LOST_AT_ONCE."""
         masks = []
+        complete = self.log.lives([id_ for id_ in ids if self.progress.get(id_) is None])
         for id_ in ids:
-            if self.progress.get(id_) is None:
-                stripe = self.log.get(id_)
-                assert stripe is not None
-                self.progress.add(id_, stripe.born, stripe.died, stripe.acks)
-            masks.append((id_, self.progress.retract(id_, column)))
+            if id_ in complete:
+                born, died, acks = complete[id_]
+                mask = acks & ~(1 << column)
+                self.progress.add(id_, born, died, mask)
+            else:
+                mask = self.progress.retract(id_, column)
+            masks.append((id_, mask))
             self._cache.judge(id_)
         return masks
 
@@ -157,7 +161,8 @@ class Ledger:
 
     def another_store(self, gained: Sequence[int], lost: Sequence[int], column: int) -> None:
         """Another store is the column's, as the log has it already: in its acks, digest and remains."""
-        self._note_lost(lost, column)
+        for some in _slices(lost):
+            self._note_lost(some, column)
         for id_ in gained:
             mask = self.progress.ack(id_, column)
             if mask is not None and mask.bit_count() == self.layout.n:
@@ -194,3 +199,7 @@ class Ledger:
             self.slots.leave((row, version, acks) for _, _, row, version, acks in dead if row is not None)
             self.log.forget(ids)
             self._forget_content(ids)
+
+
+def _slices(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[first : first + LOST_AT_ONCE] for first in range(0, len(ids), LOST_AT_ONCE))

@@ -116,6 +116,22 @@ def test_a_retracted_ack_is_taken_back_also_from_what_was_complete(desk: Desk) -
     assert desk.ledger.progress.pending == 0
 
 
+def test_what_a_store_lost_is_noted_in_slices(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coopfs.tasks.ledger.LOST_AT_ONCE", 2)
+    complete, below = desk.seal(desk.group()), desk.seal(desk.group(200))
+    desk.ack(complete[1:], [0, 1, 2])  # the first one died, and is gone when the second group is held
+    desk.ack(below, [0, 1])
+    lost = [*complete[1:], *below]
+    assert len(lost) == 3
+    desk.ledger.retract(lost, 1)
+    assert {id_: acks for id_, _, _, acks in desk.ledger.log.below(0b111) if id_ in lost} == {
+        complete[1]: 0b101,
+        below[0]: 0b001,
+        below[1]: 0b001,
+    }
+    assert [p.id for p in desk.ledger.progress.missing(1) if p.id in lost] == [*below, complete[1]]
+
+
 def test_the_payload_of_a_meta_stripe_is_kept_until_it_is_complete(desk: Desk) -> None:
     *_, end = desk.seal(desk.group())
     desk.ack([end], [0, 1])
