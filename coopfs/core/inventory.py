@@ -2,7 +2,7 @@
 rows, and every partner tells of all."""
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from coopfs.core import digest
 from coopfs.errors import NotAuthentic
@@ -71,3 +71,15 @@ class Inventory:
     def spoiled(self) -> list[int]:
         """The rows that are torn or rotten."""
         return [row for row, version in self.items() if not version] if TORN in self._versions else []
+
+    def differing(
+        self, stripes: Iterable[tuple[int, int, int, int]], column: int
+    ) -> tuple[Sequence[int], Sequence[int]]:
+        """Of stripes (id, row, version, acks) the ids of those that lie here though this column did not ack them, and
+        of those that it acked and that do not."""
+        gained, lost = array("Q"), array("Q")
+        for id_, row, version, acks in stripes:
+            has = self.get(row) == version
+            if has != bool(acks >> column & 1):
+                (gained if has else lost).append(id_)
+        return gained, lost

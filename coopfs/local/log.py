@@ -5,7 +5,6 @@ newest END known written), `chain` (32 bytes, after the newest meta stripe seale
 Groups count from 1.
 """
 
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import msgpack
 
 from coopfs.core.columnstate import ColumnState
-from coopfs.core.inventory import Inventory
 from coopfs.core.meta import FIRST_CHAIN
 from coopfs.core.records import Stripe, Type, encode
 from coopfs.limits import MAX_COLUMNS, ROOT_INO, STRIPE_BYTES
@@ -149,16 +147,6 @@ class Log:
         """(id, row, version, acks) of every sealed stripe; in acks, bit INCOMING too. Read it to its end before
         anything else happens."""
         return iter(self._db.read("SELECT id, row, version, acks FROM stripes WHERE row IS NOT NULL"))
-
-    def differing(self, found: Inventory, column: int) -> tuple[Sequence[int], Sequence[int]]:
-        """(stripes that a column has and did not ack, stripes that it acked and lacks)."""
-        bit = 1 << column
-        gained, lost = array("Q"), array("Q")
-        for id_, row, version, acks in self.places():
-            has = found.get(row) == version
-            if has != bool(acks & bit):
-                (gained if has else lost).append(id_)
-        return gained, lost
 
     def below(self, full: int) -> Iterator[tuple[int, int, int | None, int]]:
         """(id, born, died, acks) of the sealed stripes that some column lacks; full: the mask of all columns."""

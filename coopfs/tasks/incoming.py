@@ -44,7 +44,7 @@ class Incoming:
 
     def reconcile(self, found: Inventory, column: int) -> int:
         """Its inventory: as Ledger.reconcile."""
-        gained, lost = self.log.differing(found, INCOMING)
+        gained, lost = found.differing(self.log.places(), INCOMING)
         self._acks.remove(lost)
         self._acks.add(gained)
         self.has += len(gained) - len(lost)

@@ -141,7 +141,7 @@ class Ledger:
     def reconcile(self, found: Inventory, column: int) -> int:
         """A column's inventory: acks for what is not there are taken back, others are counted. How many were taken
         back."""
-        gained, lost = self.log.differing(found, column)
+        gained, lost = found.differing(self.log.places(), column)
         if lost:  # before anything is counted that could move the barrier
             self.retract(lost, column)
         counted = self._count(gained, column)

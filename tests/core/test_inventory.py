@@ -33,3 +33,11 @@ def test_pages_that_go_backwards_or_beyond_the_disk_are_refused(row: int) -> Non
     inventory.add([Slot(3, 7, 1)])
     with pytest.raises(NotAuthentic, match="backwards, or beyond"):
         inventory.add([Slot(row, 7, 1)])
+
+
+def test_what_it_has_is_compared_with_what_was_acked() -> None:
+    inventory = Inventory(ROWS)
+    inventory.add([Slot(0, 7, 1), Slot(2, 8, 1), Slot(3, 0, 1)])
+    stripes = [(10, 0, 7, 0b10), (11, 0, 6, 0b10), (12, 1, 5, 0b01), (13, 2, 8, 0b01), (14, 3, 9, 0b11)]
+    gained, lost = inventory.differing(stripes, 1)
+    assert (list(gained), list(lost)) == ([13], [11, 14])
