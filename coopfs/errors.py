@@ -128,6 +128,12 @@ class NotAuthentic(PeerError):
     """A block, master block or claim does not verify under this disk's keys; it counts as missing."""
 
 
+class DamageFound(CoopfsError):
+    """A check found damage that is still there."""
+
+    exit_code = 13
+
+
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Of errors that tasks met at the same time, the first: one line is what a user can act on."""
     first = group.exceptions[0]

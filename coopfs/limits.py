@@ -199,6 +199,12 @@ MILESTONES = 256  # moments at which a group became held: 4 KiB in the database,
 LOG_EXTENTS = 10_000  # extents of one file that `coopfs log` lists: 1 MB of JSON
 LAST_SEEN_INTERVAL = 60.0  # seconds between notes of which partners are up
 
+# --- checking -----------------------------------------------------------------------------------------------------
+DEPTH_MAX = 10_000  # directories above a file that are named: a damaged tree may have a ring
+FINDINGS_MAX = 1000  # findings of one question that are told one by one: 100 KB of JSON, and more than anybody reads
+CHECK_SLICE = 256  # rows or images looked at between two operations: about 2 ms
+CHECK_STRIPES = 4  # stripes whose blocks are fetched at once: a link of 100 Mbit/s stays busy at 100 ms
+
 # --- cleaning (R3) ------------------------------------------------------------------------------------------------
 LOG_FACTOR = 2  # rows of the log for each row that the live images would fill: what a restore reads more than it needs
 LOG_SLACK = 16  # rows that even the smallest log may have: a head is not worth moving for less

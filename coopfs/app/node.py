@@ -19,6 +19,7 @@ import trio
 
 from coopfs import config
 from coopfs.app import changing, formatting, kits, status
+from coopfs.app.checking import check
 from coopfs.app.control import Watch, serve_control
 from coopfs.app.inspecting import inspect
 from coopfs.app.mount_settings import MountSettings
@@ -224,6 +225,9 @@ class Node:
 
     async def call_log(self, arguments: Arguments, watch: Watch) -> Any:
         return await inspect(self._disk(), Path(arguments["path"]), watch)
+
+    async def call_check(self, arguments: Arguments, watch: Watch) -> Any:
+        return await check(self._disk(), watch, deep=arguments["deep"], repair=arguments["repair"])
 
     async def call_kit_export(self, arguments: Arguments, watch: Watch) -> Any:
         own = self._disk()

@@ -35,6 +35,7 @@ from coopfs.local.mastercopy import MasterHolders, read_master, save_master
 from coopfs.local.readerlist import ReaderList
 from coopfs.local.refillmark import RefillMark
 from coopfs.local.slots import Slots
+from coopfs.tasks.checker import Checker
 from coopfs.tasks.chronicle import Chronicle
 from coopfs.tasks.cleaner import Cleaner
 from coopfs.tasks.coder import Coder
@@ -127,6 +128,10 @@ class OwnDisk:
         self.disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
         self.disk.compressor.level = settings.compress.level
         self.disk.bury_orphans()
+        commit, in_use = self.committer.commit, self.disk.handles.in_use
+        self.checker = Checker(
+            self.keys, self.local, self.ledger, self.columns, self._fetcher, self._fetch, in_use, commit
+        )
         self.trouble: str | None = None
         self.ready = trio.Event()  # nothing hinders writing: after a takeover, all it found is held again
         self.mountpoint: Path | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from coopfs import __version__
-from coopfs.cli import demo, disk, kit, node, partner, restore, takeover
+from coopfs.cli import check, demo, disk, kit, node, partner, restore, takeover
 from coopfs.cli.params import PATH, Family
 from coopfs.cli.run import EXIT_CODES, run
 
@@ -42,6 +42,7 @@ for command in (
     disk.sync,
     disk.status,
     disk.log,
+    check.check,
     kit.kit,
     restore.restore,
     takeover.takeover,

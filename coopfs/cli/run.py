@@ -27,6 +27,7 @@ EXIT_CODES = {
     10: "No space is left.",
     11: "Content cannot be had now: too few partners with it are up.",
     12: "A partner is away, refused, or sent what it should not.",
+    13: "A check found damage; with --repair: damage that it could not repair.",
     INTERRUPTED: "Interrupted.",
 }
 

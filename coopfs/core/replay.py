@@ -29,13 +29,14 @@ class Replay:
                     tombstones.append(key)
                 case Truncate():
                     truncates.append(record)
-                case _ if self._stands(record):
+                case _ if self.stands(record):
                     yield record
         self._gone.update(tombstones)
         for cut in truncates:
             self._least[cut.ino] = min(cut.size, self._least.get(cut.ino, cut.size))
 
-    def _stands(self, image: Image) -> bool:
+    def stands(self, image: Image) -> bool:
+        """Whether nothing in the groups told so far kills this image of an older one."""
         if key_of(image) in self._gone:
             return False
         match image:

@@ -30,6 +30,9 @@ class Rows:
         self.free -= 1
         return row
 
+    def has_taken(self, row: int) -> bool:
+        return bool(self._taken[row])
+
     def give_back(self, row: int) -> None:
         """The row of a stripe whose death is held."""
         assert self._taken[row], "a row given back twice would be overwritten while it lives"

@@ -12,6 +12,7 @@ import errno
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
 
@@ -69,6 +70,24 @@ class Contents:
         if size > right:
             os.truncate(self.path(stripe), right)
         return min(size, right)
+
+    def sizes(self) -> dict[int, int]:
+        """Stripe -> bytes of every file that is here. Waits for the disk; safe in a thread."""
+        found = {}
+        with os.scandir(self.directory) as entries:
+            for entry in entries:
+                number = entry.name.removesuffix(FETCHED)
+                if number.isdigit():
+                    with suppress(FileNotFoundError):
+                        found[int(number)] = entry.stat().st_size
+        return found
+
+    def size(self, stripe: int) -> int:
+        """Bytes of a stripe's file; -1: it is not here."""
+        try:
+            return self.path(stripe).stat().st_size
+        except FileNotFoundError:
+            return -1
 
     def path(self, stripe: int) -> Path:
         """Of the file that a stripe has, or would have if it were written here."""

@@ -87,6 +87,21 @@ class Images:
         """The group of the inode's newest image."""
         return self.group if node.ino in self._inodes else node.changed
 
+    def touches(self, type_: Type, a: int, b: int | bytes) -> bool:
+        """Whether a key, or the inode that it belongs to, was marked since the last commit."""
+        if a in self._inodes or a in self._buried or a in self._cuts:
+            return True
+        match type_:
+            case Type.NAME:
+                return (a, b) in self._names
+            case Type.EXTENT:
+                return b in self._extents.get(a, ())
+            case Type.XATTR:
+                return b in self._xattrs.get(a, ())
+            case Type.STRIPE:
+                return a in self._stripes
+        return False
+
     def mark_inode(self, ino: int) -> None:
         self._inodes.add(ino)
 

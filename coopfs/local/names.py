@@ -37,6 +37,10 @@ class Names:
             self._known.clear()
         self._known[key] = ino
 
+    def forget_known(self) -> None:
+        """Ask the table again."""
+        self._known.clear()
+
     def add(self, parent: int, name: bytes, ino: int) -> None:
         self._db.write(
             "INSERT INTO names (parent, name, ino, changed) VALUES (?, ?, ?, ?)",
@@ -66,6 +70,15 @@ class Names:
         self._db.write(
             "UPDATE names SET ino = ?, changed = ? WHERE parent = ? AND name = ?",
             (ino, self._images.group, parent, name),
+        )
+        self._note((parent, name), ino)
+
+    def restore(self, parent: int, name: bytes, ino: int, group: int) -> None:
+        """Write a row anew as `group` told it; sums are put right by who counts them."""
+        self._db.write(
+            "INSERT INTO names (parent, name, ino, changed) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (parent, name) DO UPDATE SET ino = excluded.ino, changed = excluded.changed",
+            (parent, name, ino, group),
         )
         self._note((parent, name), ino)
 

@@ -76,6 +76,10 @@ class Nodes:
         self._dirty.pop(ino, None)
         self._db.write("DELETE FROM inodes WHERE ino = ?", (ino,))
 
+    def forget_clean(self) -> None:
+        """Ask the table again for what is as it was there."""
+        self._cache = dict(self._dirty)
+
     def flush(self) -> None:
         """Write the changed rows into the transaction."""
         self._db.write_many(
@@ -94,5 +98,5 @@ class Nodes:
 
     def _keep(self, node: Node) -> None:
         if len(self._cache) >= CACHED_NODES + len(self._dirty):
-            self._cache = dict(self._dirty)
+            self.forget_clean()
         self._cache[node.ino] = node

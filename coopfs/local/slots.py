@@ -46,6 +46,11 @@ class Slots:
             known = digest.replace(known, row, before or 0, version)
         self._set(column, known)
 
+    def lack(self, stripe: int, column: int) -> None:
+        """The column has nothing in the slot of this stripe, which it had acked, or nothing that counts."""
+        row, version = self._db.read("SELECT row, version FROM stripes WHERE id = ?", (stripe,)).fetchone()
+        self._set(column, digest.replace(int.from_bytes(self.digest(column), "big"), row, version, 0))
+
     def leave(self, dead: Iterable[tuple[int, int, int]]) -> None:
         """(row, version, acks) of stripes that the log forgets; the partners do not."""
         self._db.write_many("INSERT INTO remains VALUES (?, ?, ?)", [each for each in dead if each[2]])

@@ -20,7 +20,10 @@ _SUMS = (
     f" * (1 + ({XATTR_BYTES} + length(name) + length(value) > {LARGE_IMAGE}))), 0) FROM xattrs",
     f"SELECT count(*) * {STRIPE_BYTES} FROM stripes WHERE kind = {Kind.DATA:d} AND died IS NULL",
 )
-_CONTENT = f"SELECT coalesce(sum({CHARGE}), 0), count(*), coalesce(sum(length), 0) FROM extents"
+IMAGES = " + ".join(f"({query})" for query in _SUMS)  # of all tables, in one statement
+CONTENT = (
+    f"SELECT coalesce(sum({CHARGE}), 0) AS content, count(*) AS pieces, coalesce(sum(length), 0) AS length FROM extents"
+)
 
 
 class Totals:
@@ -35,15 +38,26 @@ class Totals:
 
     def count(self) -> tuple[int, int, int, int]:
         """The sums, anew, as of the last commit: after the tables were rebuilt."""
-        content, pieces, length = self._db.read(_CONTENT).fetchone()
-        return sum(self._db.read(query).fetchone()[0] for query in _SUMS), content, pieces, length
+        content, pieces, length = self._db.read(CONTENT).fetchone()
+        return self._db.read(f"SELECT {IMAGES}").fetchone()[0], content, pieces, length
 
     def save(self) -> None:
         """Write them into the transaction."""
         now = (self.images, self.content, self.pieces, self.length)
         if now != self._saved:
-            self._db.set_fact(FACT, " ".join(map(str, now)))
+            self._db.set_fact(FACT, _text(now))
             self._saved = now
+
+    def adjust(self, images: int, content: int, pieces: int, length: int) -> None:
+        """The sums that were saved last are less than the truth by these, negative: more. If it is only their row that
+        somebody else changed, what is known here is right, and is written again."""
+        if self._db.fact(FACT) == _text(self._saved):
+            self.images += images
+            self.content += content
+            self.pieces += pieces
+            self.length += length
+        else:
+            self._db.set_fact(FACT, _text(self._saved))
 
     # --- what comes; by = -1: what goes -----------------------------------------------------------------------------
 
@@ -67,3 +81,7 @@ class Totals:
     def stripe(self, by: int) -> None:
         """The record of a data stripe."""
         self.images += by * STRIPE_BYTES
+
+
+def _text(sums: tuple[int, ...]) -> str:
+    return " ".join(map(str, sums))

@@ -7,7 +7,7 @@ Stores come and go while a column is given to another partner. `stores` is alway
 same list, so that who was given it sees every change.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
@@ -97,6 +97,12 @@ class Columns:
         """To a store that counts, and what follows of its state. Durable with the next commit."""
         column.happen(event)
         self._note(column, None if event is Event.REPLACED else self._states[column.number][0])
+
+    def disprove(self, column: Column, ids: Sequence[int]) -> None:
+        """A store that counts turned out to lack blocks that it had acked, or holds damaged ones instead (R7)."""
+        self._ledger.disprove(ids, column.number)
+        column.lost += len(ids)
+        self.happen(column, Event.LACKS)
 
     async def _watch(self, column: Column) -> None:
         while True:

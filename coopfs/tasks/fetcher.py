@@ -167,6 +167,11 @@ class Fetcher:
             self._damaged[source.place.store].add(place.row)
             return None
 
+    async def is_good(self, source: Source, place: Place, tag: bytes) -> bool:
+        """Whether one column's block at this place is there, authentic, and of this tag. PeerError: no answer."""
+        got = await self.ask(source, place)
+        return got is not None and got[0].tag == tag
+
     async def _is_rotten(self, session: BlockStore, row: int) -> bool:
         """Whether the partner knows of a slot without a block that it once held one."""
         return any(slot.row == row and slot.version == 0 for slot in await session.inventory(row, 1))

@@ -235,6 +235,33 @@ def test_commands_ask_the_daemon(tmp_path: Path, arguments: list[str], request_s
     assert requests == [request_sent]
 
 
+@pytest.mark.parametrize(("repaired", "code"), [(True, 0), (False, 13)])
+def test_check_tells_what_it_found(tmp_path: Path, capsys: Captured, repaired: bool, code: int) -> None:
+    finding = {"about": "blocks", "text": "p1 lacks 2 blocks", "repaired": repaired}
+    told = {
+        "found": 1,
+        "repaired": int(repaired),
+        "findings": [finding],
+        "lost": ["/a"],
+        "notes": ["p2 is away"],
+    }
+    for extra in ([], ["--json"]):
+        with answering(tmp_path, [progress("log", 1, 1), result(**told, checked={"blocks": 7})]) as requests:
+            assert run(cli, "coopfs", ["--home", str(tmp_path), "check", "--deep", *extra]) == code
+        assert requests == [{"call": "check", "args": {"deep": True, "repair": False}}]
+        shown = capsys.readouterr()
+        assert ("1 of 1 findings are not repaired" in shown.err) is not repaired
+        if extra:
+            assert json.loads(shown.out)["lost"] == ["/a"]
+        else:
+            assert shown.out.splitlines()[:3] == [
+                f"{'repaired' if repaired else 'damaged'}: p1 lacks 2 blocks",
+                "content is lost: /a",
+                "not checked: p2 is away",
+            ]
+        (tmp_path / "control.sock").unlink()
+
+
 def test_the_daemons_error_is_the_commands(tmp_path: Path, capsys: Captured) -> None:
     with answering(tmp_path, [error("two partners are away", 9)]):
         assert run(cli, "coopfs", ["--home", str(tmp_path), "sync"]) == 9

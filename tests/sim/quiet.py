@@ -2,7 +2,7 @@
 
 import trio
 
-from tests.sim.invariants import check_cache, check_ledger, check_replay, have_masters
+from tests.sim.invariants import check_cache, check_checker, check_ledger, check_replay, have_masters
 from tests.sim.owner import Owner
 from tests.sim.patience import not_stuck
 from tests.sim.restore import Refused
@@ -24,6 +24,7 @@ class Quiet:
         await self._until_complete()
         check_ledger(self.owner)
         await check_cache(self.owner)
+        await check_checker(self.owner)
         self.world.damaged.clear()
         self.world.note("quiet")
         while not await self._comes_back():

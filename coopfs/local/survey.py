@@ -1,0 +1,38 @@
+"""What a check reads of the log's side of the database, in pieces between which operations run."""
+
+from array import array
+from collections.abc import Iterator
+
+from coopfs.local.database import Database
+from coopfs.types import Kind
+
+
+class Survey:
+    """As of now, changes included that are not committed yet."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def acked(self, column: int) -> "array[int]":
+        """The stripes that a column acked, by ascending id. Looks at every stripe."""
+        query = "SELECT id FROM stripes WHERE row IS NOT NULL AND acks & ? ORDER BY id"
+        return array("Q", (id_ for (id_,) in self._db.read(query, (1 << column,))))
+
+    def sealed(self, after: int, limit: int) -> list[tuple[int, int]]:
+        """(id, row) of the sealed stripes that follow, by ascending id."""
+        query = "SELECT id, row FROM stripes WHERE id > ? AND row IS NOT NULL ORDER BY id LIMIT ?"
+        return self._db.read(query, (after, limit)).fetchall()
+
+    def sealed_count(self) -> int:
+        return int(self._db.read("SELECT count(*) FROM stripes WHERE row IS NOT NULL").fetchone()[0])
+
+    def metas(self, after: int) -> list[int]:
+        """Meta stripes that are not retired, of groups after this one, newest first."""
+        query = (
+            f"SELECT id FROM stripes WHERE kind != {Kind.DATA:d} AND died IS NULL AND born > ? ORDER BY version DESC"
+        )
+        return [id_ for (id_,) in self._db.read(query, (after,))]
+
+    def killers(self) -> Iterator[bytes]:
+        """The encoded tombstones and truncates of all groups that are not sealed."""
+        return (image for (image,) in self._db.read("SELECT image FROM open_images WHERE stands = 0"))
