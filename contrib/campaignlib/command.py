@@ -14,7 +14,9 @@ from types import FrameType
 import click
 
 from campaignlib import coverage
+from campaignlib.crashes import crashes
 from campaignlib.full import full
+from campaignlib.losses import losses
 from campaignlib.record import Record
 from campaignlib.shrink import parse, shrink, write
 from campaignlib.subject import Line, Subject, run
@@ -57,6 +59,8 @@ def campaign() -> None:
 
 
 campaign.add_command(full)
+campaign.add_command(crashes)
+campaign.add_command(losses)
 
 
 @campaign.command()
