@@ -191,8 +191,8 @@ class Days:
         and yet another one does."""
         own, places = self.owner.own, self.owner.own.places
         if not own.ready.is_set():
-            if self._vanished() and not places.spares:
-                await self._give(self._vanished()[0].number)
+            if self.world.vanished() and not places.spares:
+                await self._give(self.world.vanished()[0].number)
             return
         if (incoming := places.spare(INCOMING)) is not None:
             self.world.known[incoming[1].node].vanished = True
