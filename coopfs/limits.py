@@ -203,6 +203,7 @@ LAST_SEEN_INTERVAL = 60.0  # seconds between notes of which partners are up
 DEPTH_MAX = 10_000  # directories above a file that are named: a damaged tree may have a ring
 FINDINGS_MAX = 1000  # findings of one question that are told one by one: 100 KB of JSON, and more than anybody reads
 CHECK_SLICE = 256  # rows or images looked at between two operations: about 2 ms
+MEND_INTERVAL = 10.0  # seconds between two looks for the stripes of damaged blocks: 1 s of work for 10^7 rows
 CHECK_STRIPES = 4  # stripes whose blocks are fetched at once: a link of 100 Mbit/s stays busy at 100 ms
 
 # --- cleaning (R3) ------------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ from coopfs.tasks.heldsync import HeldSync
 from coopfs.tasks.incoming import Incoming
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.mender import Mender
 from coopfs.tasks.network import Network
 from coopfs.tasks.pace import HeldPace
 from coopfs.tasks.recaller import Recaller
@@ -128,6 +129,8 @@ class OwnDisk:
         self.disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
         self.disk.compressor.level = settings.compress.level
         self.disk.bury_orphans()
+        self._mender = Mender(self.columns, self.ledger)
+        self._fetcher.on_lack = self._mender.note
         commit, in_use = self.committer.commit, self.disk.handles.in_use
         self.checker = Checker(
             self.keys, self.local, self.ledger, self.columns, self._fetcher, self._fetch, in_use, commit
@@ -214,6 +217,7 @@ class OwnDisk:
             nursery.start_soon(self.columns.run)
             nursery.start_soon(self.chronicle.run)
             nursery.start_soon(self._recaller.run)
+            nursery.start_soon(self._mender.run)
             nursery.start_soon(self.columns.each, self._cleaner.run)
             nursery.start_soon(self.keeper.run, self.columns, self._network)
             nursery.start_soon(self.replacing.run)

@@ -9,7 +9,7 @@ Who waits for partners to come back asks with `wait_for`; who does not, with `fe
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -75,6 +75,7 @@ class Fetcher:
         self._layout = layout
         self._sources = sources
         self._limiter = trio.CapacityLimiter(CODING_THREADS)
+        self.on_lack: Callable[[Source, Place], None] = nobody_mends  # a fetch met a missing or damaged block
         self._damaged: defaultdict[StoreId, set[int]] = defaultdict(set)  # rows met rotten or not authentic
 
     async def wait_for(self, place: Place, tag: bytes | None) -> Fetched:
@@ -144,9 +145,12 @@ class Fetcher:
         overwritten: gets the column's number if its slot holds something newer.
         """
         try:
-            return await self.ask(source, place, overwritten)
+            got = await self.ask(source, place, overwritten)
         except PeerError:
             return None
+        if got is None:
+            self.on_lack(source, place)
+        return got
 
     async def ask(
         self, source: Source, place: Place, overwritten: set[int] | None = None
@@ -197,3 +201,7 @@ class Fetcher:
     def _who_is_missing(self) -> str:
         names = [source.place.name for source in self._sources if source.session is None]
         return "missing " + ", ".join(names) if names else "all partners answer, but lack it"
+
+
+def nobody_mends(source: Source, place: Place) -> None:
+    """`on_lack` of who only reads."""

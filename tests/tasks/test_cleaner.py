@@ -94,3 +94,27 @@ def test_what_too_few_partners_have_is_left_alone_until_they_return(tmp_path: Pa
         assert blocks(owner, 3) == whole
 
     play(tmp_path, Geometry(2, 2), main)
+
+
+def test_damage_that_a_reader_meets_is_repaired_by_itself(tmp_path: Path) -> None:
+    """One slot is rotten and its partner knows; no connection breaks, and nobody asks for a check."""
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        (stripe,) = (id_ for id_, *_ in owner.own.log.places() if owner.own.log.is_data(id_))
+        sealed = owner.own.log.get(stripe)
+        assert sealed is not None
+        (store,) = owner.world.sites[0].host.stores.values()
+        before = dict(store.blocks)
+        store.spoil(sealed.place.row)
+        owner.world.trace.lose(0, sealed.place.row)
+        await trio.sleep(SETTLED)
+        assert store.blocks != before, "nobody has met it yet"
+        await owner.own._fetch(sealed)
+        await trio.sleep(SETTLED)
+        assert store.blocks == before
+        assert owner.own.ledger.progress.away == owner.own.ledger.progress.pending == 0
+        assert owner.own.columns.columns[0].lost == 1
+
+    play(tmp_path, Geometry(2, 2), main)
