@@ -20,12 +20,15 @@ from suitelib import places, verdicts
 from suitelib.copies import ARCHIVERS
 from suitelib.entries import ENTRIES_SUITE
 from suitelib.loads import LOADS
+from suitelib.pjdfstest import PJDFSTEST
 from suitelib.postgres import POSTGRES
 from suitelib.programs import PROGRAMS
 from suitelib.repositories import REPOSITORIES
 from suitelib.suite import Suite
 
-SUITES = {suite.name: suite for suite in (*ARCHIVERS, ENTRIES_SUITE, *PROGRAMS, *REPOSITORIES, *LOADS, POSTGRES)}
+SUITES = {
+    suite.name: suite for suite in (*ARCHIVERS, ENTRIES_SUITE, *PROGRAMS, *REPOSITORIES, *LOADS, PJDFSTEST, POSTGRES)
+}
 TEMPORARY = Path("/var/tmp")  # a disk, where /tmp is often memory
 SHARE, SHORT_SHARE = 2048 * MIB, 384 * MIB  # bytes each partner gives
 
@@ -60,7 +63,7 @@ def suites(
         _install(chosen)
     if missing := [suite.name for suite in chosen if suite.missing]:
         if names:
-            raise UsageError(f"not installed: {', '.join(missing)}; --install installs them")
+            raise UsageError(f"not installed: {', '.join(missing)}; --install installs what Debian has")
         print(f"not installed, left out: {', '.join(missing)}", file=sys.stderr)
     coding = places.Coding(data, redundancy, SHORT_SHARE if short else SHARE, options)
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -6,6 +6,7 @@ Each is loaded while its filesystem's server is killed; afterwards all that it h
 import mailbox
 import shutil
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from suitelib.shell import Failed, Words, end, require, run, running
 from suitelib.suite import REMOUNT, Step, Suite, Trial
 
 PATIENCE = 120.0  # seconds until a load has acknowledged something
+LOAD_TIMEOUT = 900.0  # seconds for all of it: thousands of syncs, on a machine that does other things too
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "core.fsync=all", "-c", "core.fsyncMethod=fsync")
 WRITERS = 3
 
@@ -90,7 +92,10 @@ def _told(path: Path) -> set[tuple[str, int]]:
 
 def _wait(children: Sequence[object], commands: Sequence[Sequence[Words]]) -> None:
     for child, command in zip(children, commands, strict=True):
-        said, _ = child.communicate(timeout=PATIENCE)  # type: ignore[attr-defined]
+        try:
+            said, _ = child.communicate(timeout=LOAD_TIMEOUT)  # type: ignore[attr-defined]
+        except subprocess.TimeoutExpired:
+            raise Failed(f"a load is not done after {LOAD_TIMEOUT:g} seconds") from None
         if child.returncode:  # type: ignore[attr-defined]
             raise Failed(f"{command[0]} {command[-1]}: {said.decode(errors='replace')}")
 
