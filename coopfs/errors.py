@@ -49,6 +49,10 @@ class StateError(CoopfsError):
     exit_code = 8
 
 
+class NotAsked(CoopfsError):
+    """A question of a check could not be answered, for a reason that says nothing of what is in the database."""
+
+
 class NotRestorable(CoopfsError):
     """Too few partners answer, or the newest state found may not be the newest held (R11)."""
 

@@ -129,7 +129,7 @@ class OwnDisk:
         self.disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
         self.disk.compressor.level = settings.compress.level
         self.disk.bury_orphans()
-        self._mender = Mender(self.columns, self.ledger)
+        self._mender = Mender(self.columns, self.ledger, self._fetcher)
         self._fetcher.on_lack = self._mender.note
         commit, in_use = self.committer.commit, self.disk.handles.in_use
         self.checker = Checker(

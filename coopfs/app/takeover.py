@@ -61,6 +61,9 @@ async def take_over(path: Path, taken: Kit, chosen: Config, talk: Dialogue) -> N
         if _was_done(home, taken.disks[0]):
             talk.say(f"this machine has become {taken.name} already: start its daemon")
             return
+        own = home.disk(taken.disks[0].keys.disk)
+        if own.exists():
+            raise UsageError(f"{home.path} has this disk already: start its daemon, or move {own} away to begin anew")
         others = [directory.name for directory in home.disks.iterdir() if directory.name != TAKING_OVER]
         if others:
             raise UsageError(f"{home.disks} has a disk already ({others[0]}): move it away, or choose another --home")

@@ -236,14 +236,17 @@ def fill(descriptor: int, at: int, view: memoryview, flags: int) -> Local:
     return Local.READ
 
 
-def sync_files(paths: Sequence[Path]) -> None:
-    """Make files and directories stable; those that were removed meanwhile need it no more. Waits: for a thread."""
+def sync_files(paths: Sequence[Path]) -> list[Path]:
+    """Make files and directories stable. Returns those that are not there. Waits: for a thread."""
+    missing = []
     for path in paths:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
+            missing.append(path)
             continue
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    return missing

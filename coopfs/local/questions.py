@@ -27,8 +27,9 @@ from coopfs.core.findings import (
     Sum,
 )
 from coopfs.core.units import CHARGE
+from coopfs.errors import NotAsked
 from coopfs.limits import FINDINGS_MAX, ROOT_INO
-from coopfs.local.database import REMEDY
+from coopfs.local.database import PRIMARY, REMEDY
 from coopfs.local.groups import State
 from coopfs.local.totals import CONTENT, FACT, IMAGES
 from coopfs.types import Kind
@@ -208,20 +209,20 @@ class Questioner:
         self._connection.execute("PRAGMA temp_store = FILE")  # sorting 10^7 rows would take a gigabyte
 
     def structure(self) -> list[Finding]:
-        """What SQLite itself finds damaged; then no other question can be asked."""
+        """What SQLite itself finds damaged; then no other question can be asked. NotAsked: as `ask`."""
         try:
             found = self._connection.execute(f"PRAGMA quick_check({FINDINGS_MAX})").fetchall()
         except sqlite3.DatabaseError as bad:
-            return _unless_interrupted(bad)
+            return _damaged(bad)
         return [_damage(text) for (text,) in found if text != "ok"]
 
     def ask(self, question: Question, parameters: Mapping[str, int]) -> list[Finding]:
-        """At most FINDINGS_MAX answers; none if it was interrupted."""
+        """At most FINDINGS_MAX answers; none if it was interrupted. NotAsked: no room to sort in, or the like."""
         try:
             with closing(self._connection.execute(question.sql, parameters)) as rows:
                 return [question.tell(row) for row in rows.fetchmany(FINDINGS_MAX)]
         except sqlite3.DatabaseError as bad:
-            return _unless_interrupted(bad)
+            return _damaged(bad)
 
     def interrupt(self) -> None:
         """What is being asked ends: from any thread."""
@@ -231,8 +232,14 @@ class Questioner:
         self._connection.close()
 
 
-def _unless_interrupted(bad: sqlite3.DatabaseError) -> list[Finding]:
-    return [] if bad.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT else [_damage(str(bad))]
+def _damaged(bad: sqlite3.DatabaseError) -> list[Finding]:
+    """Only these two say something of the file: a full disk for temporary files, say, says nothing of what is in it."""
+    match bad.sqlite_errorcode & PRIMARY:
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return [_damage(str(bad))]
+        case sqlite3.SQLITE_INTERRUPT:
+            return []
+    raise NotAsked(str(bad)) from bad
 
 
 def _damage(text: str) -> Finding:

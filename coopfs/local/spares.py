@@ -23,17 +23,25 @@ class Spares:
         self._take_id = take_id
         self._ready: deque[tuple[int, int]] = deque()  # (stripe id, descriptor)
         self._ordered = self._answered = 0
+        self._ids: set[int] = set()  # of all that were ordered and not opened
 
     def open(self) -> tuple[int, int]:
         """A new stripe's id and the descriptor of its empty file. OSError."""
         try:
             found = self._ready.popleft()
+            self._ids.discard(found[0])
         except IndexError:
             found = self._create(self._take_id())
         while self._scribe.running and len(self._ready) + self._ordered - self._answered < SPARE_FILES:
             self._ordered += 1
-            self._scribe.do(partial(self._make, self._take_id()))
+            stripe = self._take_id()
+            self._ids.add(stripe)
+            self._scribe.do(partial(self._make, stripe))
         return found
+
+    def __contains__(self, stripe: int) -> bool:
+        """Whether a file of this name may be there, and belongs to no stripe yet."""
+        return stripe in self._ids
 
     def _create(self, stripe: int) -> tuple[int, int]:
         return stripe, os.open(f"{self._directory}/{stripe}", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -233,9 +233,12 @@ class Stage:
         return paths
 
     def sync(self, paths: Sequence[Path]) -> None:
-        """Make them stable; those that were removed meanwhile need it no more. Waits for the disk: for a thread."""
+        """Make them stable; those that were removed meanwhile need it no more. Waits for the disk: for a thread.
+        StateError: the disk failed, or somebody else removed one."""
         self._scribe.settle()
-        sync_files(paths)
+        for path in sync_files(paths):
+            if path.name.isdigit() and int(path.name) in self.cache:
+                raise StateError(f"{path} is gone: it has content that was not safe yet")
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -297,8 +300,12 @@ class Stage:
         """Their content is not needed any more. Call it after the commit that says so (R5)."""
         for stripe in stripes:
             self._unsynced.discard(stripe)
+            self.cache.forget(stripe)  # first: a sync in its thread must not miss the file
             self._remove_file(stripe)
-            self.cache.forget(stripe)
+
+    def is_spare(self, stripe: int) -> bool:
+        """Whether a file may be here for a stripe that is yet to be."""
+        return stripe in self._spares
 
     def _remove_file(self, stripe: int) -> int:
         self._scribe.settle()

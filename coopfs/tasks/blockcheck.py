@@ -23,6 +23,7 @@ from coopfs.tasks.columns import Columns
 from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import read_inventory
+from coopfs.tasks.proof import lacks
 from coopfs.tasks.report import Report
 from coopfs.types import Kind
 
@@ -109,17 +110,13 @@ class BlockCheck:
                     nursery.start_soon(self._block, column, stripe, report, repair)
 
     async def _block(self, column: Column, stripe: Sealed, report: Report, repair: bool) -> None:
-        session = column.session
         try:
-            good = await self._fetcher.is_good(column, stripe.place, stripe.tag)
+            lacking = await lacks(column, stripe, self._fetcher, self._ledger)
         except PeerError as silent:
             report.note(f"{column.place.name} did not answer for all blocks: {silent}")
             return
         report.checked["blocks"] += 1
-        now = self._ledger.log.get(stripe.id)
-        if good or now is None or column.gone or column.session is not session:
-            return
-        if now.place != stripe.place or not now.acks >> column.number & 1:
+        if not lacking:
             return
         self._bad[stripe.id] |= 1 << column.number
         text = f"{column.place.name} has no intact block of stripe {stripe.id} in row {stripe.place.row}"

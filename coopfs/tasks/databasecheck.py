@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import trio
 
 from coopfs.core.findings import About, Bury, Finding, RemoveFile
+from coopfs.errors import NotAsked
 from coopfs.limits import CHECK_SLICE
 from coopfs.local.disk import LocalDisk
 from coopfs.local.log import INCOMING
@@ -38,6 +39,9 @@ class DatabaseCheck:
         asker = Questioner(self._local.database.path)
         try:
             found = await _in_thread(asker, asker.structure)
+        except NotAsked as why:
+            report.note(f"the structure of the database could not be looked at ({why}), and so nothing else was")
+            return False
         finally:
             asker.close()
         for finding in found:
@@ -51,7 +55,7 @@ class DatabaseCheck:
         try:
             for number, question in enumerate(QUESTIONS):
                 watch("invariants of the database", number, len(QUESTIONS))
-                for finding in await self._ask(asker, question, parameters):
+                for finding in await self._ask(asker, question, parameters, report):
                     if not (isinstance(finding.fix, Bury) and self._is_alive(finding.fix.ino)):
                         self._settle(finding, report, repair=repair)
                 await self._commit()
@@ -59,8 +63,14 @@ class DatabaseCheck:
             asker.close()
         watch("invariants of the database", 1, 1)
 
-    async def _ask(self, asker: Questioner, question: Question, parameters: Mapping[str, int]) -> list[Finding]:
-        return await _in_thread(asker, lambda: asker.ask(question, parameters))
+    async def _ask(
+        self, asker: Questioner, question: Question, parameters: Mapping[str, int], report: Report
+    ) -> list[Finding]:
+        try:
+            return await _in_thread(asker, lambda: asker.ask(question, parameters))
+        except NotAsked as why:
+            report.note(f"not all questions about {question.step} could be asked: {why}")
+            return []
 
     def _is_alive(self, ino: int) -> bool:
         """Somebody has it open, or closed it since the question was asked."""
@@ -87,7 +97,8 @@ class DatabaseCheck:
 
     async def stage(self, report: Report, watch: Watch, *, repair: bool) -> None:
         """Content that may be nowhere else is here, and no file is here that belongs to no stripe."""
-        contents, cache = self._local.stage.contents, self._local.cache
+        stage, cache = self._local.stage, self._local.cache
+        contents = stage.contents
         watch("content on this machine", 0, 1)
         here = await trio.to_thread.run_sync(contents.sizes)
         for stripe, length in self._local.metadata.stripes.unsealed():
@@ -99,7 +110,7 @@ class DatabaseCheck:
             await self._commit()  # what died before is unlinked after the commit that says so
             await self._commit()
         for stripe in strange:
-            if stripe not in cache and contents.size(stripe) >= 0:
+            if stripe not in cache and not stage.is_spare(stripe) and contents.size(stripe) >= 0:
                 text = f"the stage has a file of stripe {stripe}, which is not known"
                 self._settle(Finding(About.STAGE, text, RemoveFile(stripe)), report, repair=repair)
         report.checked["files"] += len(here)
@@ -117,6 +128,11 @@ async def _in_thread(asker: Questioner, ask: Callable[[], list[Finding]]) -> lis
                 asker.interrupt()
 
         nursery.start_soon(end)
-        found = await trio.to_thread.run_sync(ask)
+        try:
+            found: list[Finding] | NotAsked = await trio.to_thread.run_sync(ask)
+        except NotAsked as why:  # which the nursery would wrap
+            found = why
         nursery.cancel_scope.cancel()
+    if isinstance(found, NotAsked):
+        raise found
     return found

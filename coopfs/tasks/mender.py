@@ -1,18 +1,20 @@
 """The mender: damage that somebody meets while fetching is repaired without being asked for.
 
-A fetch that meets a column without the block, or with a damaged one, notes where, and goes on with others. Here the
-acks of such blocks are taken back (R7), so that the cleaner seals them again. Which stripes they are takes a look at
-all of them, so many notes are worked off at once.
+A fetch that meets a column without the block, or with a damaged one, notes where, and goes on with others. A column is
+asked for blocks that it never acked too, and the cleaner may have put one since; so a block is asked for again, and
+only what is lacking then has its ack taken back (R7): the cleaner seals it again. Which stripes they are takes a look
+at all of them, so many notes are worked off at once.
 """
-
-from collections import defaultdict
 
 import trio
 
+from coopfs.errors import PeerError
 from coopfs.limits import CLEANER_BATCH, MEND_INTERVAL
+from coopfs.tasks.column import Column
 from coopfs.tasks.columns import Columns
-from coopfs.tasks.fetcher import Source
+from coopfs.tasks.fetcher import Fetcher, Source
 from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.proof import lacks
 from coopfs.tasks.signal import Signal
 from coopfs.types import Place
 
@@ -20,34 +22,45 @@ from coopfs.types import Place
 class Mender:
     """Give `note` to whoever fetches."""
 
-    def __init__(self, columns: Columns, ledger: Ledger) -> None:
+    def __init__(self, columns: Columns, ledger: Ledger, fetcher: Fetcher) -> None:
         self._columns = columns
         self._ledger = ledger
-        self._noted: defaultdict[int, set[Place]] = defaultdict(set)  # column -> CLEANER_BATCH places at most
+        self._fetcher = fetcher
+        self._noted: dict[Column, set[Place]] = {}  # CLEANER_BATCH places at most, for each
         self._changed = Signal()
 
     def note(self, source: Source, place: Place) -> None:
         """This store answered, and has no intact block there."""
-        places = self._noted[source.number]
-        if source is self._columns.columns[source.number] and len(places) < CLEANER_BATCH:
+        column = self._columns.columns[source.number]
+        if source is not column:
+            return
+        places = self._noted.setdefault(column, set())
+        if len(places) < CLEANER_BATCH:
             places.add(place)
             self._changed.notify()
 
     async def run(self) -> None:
         """Mend for ever."""
         while True:
-            await self._changed.wait_until(lambda: any(self._noted.values()))
-            self._mend()
+            await self._changed.wait_until(lambda: bool(self._noted))
+            await self._mend()
             await trio.sleep(MEND_INTERVAL)
 
-    def _mend(self) -> None:
-        """What was noted and is still said to be there."""
-        found: defaultdict[int, list[int]] = defaultdict(list)
+    async def _mend(self) -> None:
+        """What was noted, was acked, and still is not there."""
+        noted, self._noted = self._noted, {}
+        found: list[tuple[Column, int]] = []
         for id_, row, version, acks in self._ledger.log.places():
             place = Place(version, row)
-            for number, places in self._noted.items():
-                if place in places and acks >> number & 1:
-                    found[number].append(id_)
-        self._noted.clear()
-        for number, ids in found.items():
-            self._columns.disprove(self._columns.columns[number], ids)
+            found += [
+                (column, id_) for column, places in noted.items() if place in places and acks >> column.number & 1
+            ]
+        for column, id_ in found:
+            stripe = self._ledger.log.get(id_)
+            if stripe is None or column.session is None:
+                continue
+            try:
+                if await lacks(column, stripe, self._fetcher, self._ledger):
+                    self._columns.disprove(column, [id_])
+            except PeerError:
+                continue  # no answer says nothing

@@ -75,12 +75,15 @@ class Replacing:
                     f"the column of {self.places.primaries[busy[0]].name} is being given to {busy[1].name}: wait until "
                     "that is done, as `coopfs status` tells"
                 )
-            self._drop_incoming()
-            self._readers.forget(store.node)
-            return self.places.with_incoming(number, store)
+            return self._with_incoming(number, store)
 
         await self._keeper.change(name)
         self._columns.seat(self.places)
+
+    def _with_incoming(self, number: int, store: StorePlace) -> LayoutPlaces:
+        self._drop_incoming()
+        self._readers.forget(store.node)
+        return self.places.with_incoming(number, store)
 
     async def give_up(self) -> None:
         """The store that is being filled will not come to anything. StateError."""
@@ -181,9 +184,16 @@ class Replacing:
 
     async def _fill_again(self) -> None:
         """A partner that has lost a store gets a new one: who asks an emptied one would take it for an answer (R16)."""
-        for column in self._columns.columns:
-            if column.state is ColumnState.EMPTIED and not self.places.spares:
-                await self.begin(column.number, column.place)
+        for column in list(self._columns.columns):
+            store = replace(column.place, store=StoreId(self._draw(16)))
+
+            def name(column: Column = column, store: StorePlace = store) -> LayoutPlaces | None:
+                if self.places.spares or column.gone or column.state is not ColumnState.EMPTIED:
+                    return None  # its owner may have begun something else meanwhile
+                return self._with_incoming(column.number, store)
+
+            if column.state is ColumnState.EMPTIED and not self.places.spares and await self._keeper.change(name):
+                self._columns.seat(self.places)
 
     def _others(self, column: Column) -> list[Column]:
         return [other for other in self._columns.columns if other.number != column.number]

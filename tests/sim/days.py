@@ -61,6 +61,7 @@ class Days:
             self.quiet: 1,
         }
         actions[self._replace] = 3
+        actions[self._export_kit] = 2
         actions[self._empty] = 1
         if self.world.files is None:
             actions[self._image] = 0.5
@@ -161,6 +162,8 @@ class Days:
         if self.owner.took_over and not (self.owner.own.ready.is_set() and self.owner.own.ledger.progress.margin()):
             return  # a machine that took over has no content of its own to repair from
         site = self.random.choice(self.world.sites)
+        if len(site.host.stores) != 1:  # it is getting another one just now
+            return
         ((id_, store),) = site.host.stores.items()
         if not store.blocks:
             return
@@ -222,7 +225,8 @@ class Days:
         entries = [PartnerEntry(f"p{s.life}", s.host.key, (), 0, 1 << 40) for s in (self.world.known[old.node], site)]
         with not_stuck("giving a column away"), suppress(UsageError):  # one that was emptied may get a store just now
             await changing.give(self.owner.own, *entries)
-        await self._export_kit()
+        if self.random.random() < 0.5:
+            await self._export_kit()
 
     async def _export_kit(self) -> None:
         own = self.owner.own
@@ -283,4 +287,6 @@ class Days:
             await self._give(incoming[0])
         elif (vanished := self.world.vanished()) and not places.spares:
             await self._give(vanished[0].number)
+        if places.spares:
+            await self._export_kit()  # as status asks for
         await self._quiet.check()

@@ -12,10 +12,10 @@ from coopfs.core.master import Floor, LayoutPlaces
 from coopfs.core.newest import Answers
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum, Reach
-from coopfs.core.records import Stripe, Tombstone, Type
+from coopfs.core.records import Tombstone, Type, encode
 from coopfs.local.database import Database
 from coopfs.local.hosted.storefile import StoreFile
-from coopfs.local.log import Log
+from coopfs.local.log import Key, Log
 from coopfs.tasks import takeover
 from coopfs.tasks.claiming import Claiming
 from coopfs.tasks.column import Column
@@ -97,10 +97,10 @@ def dead_content_of_a_closed_group_is_not_sent() -> Iterator[None]:
     def unsealed_of(self: Log, group: int) -> Any:
         return self._db.read(f"{living} NULL", (group,)).fetchall()
 
-    def records(self: Log, group: int) -> Iterator[Stripe | Tombstone]:
+    def records(self: Log, group: int) -> Iterator[tuple[Key | None, bytes]]:
         sent = [self.get(id_) for id_, _ in self._db.read(f"{living} NOT NULL", (group,)).fetchall()]
-        yield from (stripe.record for stripe in sent if stripe is not None)
-        yield from (Tombstone((Type.STRIPE, id_)) for id_ in self.died_in(group))
+        yield from (((Type.STRIPE, stripe.id, 0), encode(stripe.record)) for stripe in sent if stripe is not None)
+        yield from ((None, encode(Tombstone((Type.STRIPE, id_)))) for id_ in self.died_in(group))
 
     with patch.object(Log, "unsealed_of", unsealed_of), patch.object(Log, "stripe_records", records):
         yield
@@ -137,7 +137,7 @@ def the_newest_whole_state_is_taken_without_asking() -> Any:
 def a_restore_ignores_the_floor() -> Any:
     """R14."""
     find = Recovery.find
-    return patch.object(Recovery, "find", lambda self, floor: find(self, 0))
+    return patch.object(Recovery, "find", lambda self, floor: find(self, Floor(0, 0)))
 
 
 def the_floor_is_what_was_sealed_last() -> Any:

@@ -46,6 +46,13 @@ class _Watched(Signal):
         super().notify()
 
 
+class _Elsewhere(dict[int, bytes]):
+    """Content of stripes that are not on this machine any more."""
+
+    def __missing__(self, stripe: int) -> bytes:
+        raise Violation(f"content of stripe {stripe} is nowhere")
+
+
 class Owner:
     """One process at a time. history: goes on over restarts, and when another machine takes over; elsewhere: content of
     stripes that this machine does not have, by stripe."""
@@ -55,7 +62,7 @@ class Owner:
         self.history = history
         self.platter = platter
         self.took_over = bool(elsewhere)
-        self._evicted = dict(elsewhere)  # what left the cache, of all processes
+        self._evicted = _Elsewhere(elsewhere)  # what left the cache, of all processes
         self.own: OwnDisk
         self.side: OurSide
         self._camera: Camera

@@ -8,9 +8,11 @@ import trio
 import trio.testing
 
 from coopfs.app.checking import check
-from coopfs.errors import UsageError
+from coopfs.errors import StateError, UsageError
+from coopfs.limits import MEND_INTERVAL
+from coopfs.local import scribe
 from coopfs.local.survey import Survey
-from coopfs.types import Kind, StoredBlock
+from coopfs.types import Kind, Place, StoredBlock
 from tests.memory import MemoryStore, StoreContent
 from tests.sim.invariants import TABLES, check_ledger
 from tests.sim.owner import Owner
@@ -164,6 +166,21 @@ def test_a_damaged_file_of_the_database_is_said_and_nothing_else_is_asked(tmp_pa
     play(tmp_path, Geometry(2, 1), main)
 
 
+def test_a_question_that_cannot_be_asked_is_a_note_and_no_damage(tmp_path: Path) -> None:
+    """As where temporary files find no room: SQLite fails, and not for what is in the file."""
+
+    async def main(owner: Owner) -> None:
+        await some_tree(owner)
+        owner.own.local.database.write("DROP TABLE meta_keys")
+        await owner.own.committer.commit()
+        answer = await look(owner)
+        assert answer["found"] == 0, answer
+        assert answer["notes"] == ["not all questions about log could be asked: no such table: meta_keys"]
+        assert answer["checked"]["stripes"] > 0, "the others were asked"
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
 def test_the_stage_has_what_it_must_have_and_nothing_else(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
         await some_tree(owner)
@@ -174,6 +191,7 @@ def test_the_stage_has_what_it_must_have_and_nothing_else(tmp_path: Path) -> Non
         assert (answer["found"], answer["repaired"]) == (1, 1)
         assert not (stage / "4711").exists()
         await write(owner, b"unsent", 5000)
+        await owner.sync()
         filling = owner.own.local.stage.filling
         (stage / str(filling)).rename(stage / "elsewhere")
         assert told(await look(owner)) == [
@@ -194,13 +212,57 @@ def test_blocks_that_partners_lost_are_found_by_inventory_and_sealed_again(tmp_p
             store.spoil(row)
             owner.world.trace.lose(1, row)
         gone = (await look(owner))["findings"]
-        assert [finding["text"] for finding in gone] == [f"p1 lacks {len(before[1])} blocks that it had acked"]
-        assert owner.own.ledger.progress.pending == 0, "without --repair nothing is changed"
+        mended = owner.own.ledger.progress.pending  # what the check met lacking when it read the log
+        assert [finding["text"] for finding in gone] == [f"p1 lacks {len(before[1]) - mended} blocks that it had acked"]
+        assert mended <= 1, "without --repair nothing else is changed"
         answer = await look(owner, repair=True)
         assert (answer["found"], answer["repaired"], answer["lost"]) == (1, 1, [])
         await trio.sleep(SETTLED)
         assert [blocks(owner, number) for number in range(3)] == before
         check_ledger(owner)
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
+def test_files_made_ahead_are_no_strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repair that removed them would have later content written to files that are nowhere."""
+    monkeypatch.setattr(scribe, "SCRIBE_PIECE", 1000)  # stripes are too small here for what a large piece is else
+
+    async def main(owner: Owner) -> None:
+        await write(owner, b"large", 100_000)
+        stage = owner.own.local.stage
+        await trio.to_thread.run_sync(stage.sync, [])
+        spares = [stripe for stripe in stage.contents.sizes() if stage.is_spare(stripe)]
+        assert spares
+        answer = await look(owner, repair=True)
+        assert answer["found"] == 0
+        assert all(stripe in stage.contents.sizes() for stripe in spares)
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
+def test_a_synced_file_that_somebody_removed_is_an_error(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await write(owner, b"unsent", 5000)
+        stage = owner.own.local.stage
+        stage.contents.path(stage.filling).unlink()
+        with pytest.raises(StateError, match="is gone: it has content that was not safe yet"):
+            stage.sync(stage.take_unsynced())
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
+def test_what_was_put_since_it_was_noted_is_not_disproved(tmp_path: Path) -> None:
+    """A column may be asked for a block before it gets it."""
+
+    async def main(owner: Owner) -> None:
+        await some_tree(owner)
+        column = owner.own.columns.columns[1]
+        for _, row, version, _ in list(owner.own.log.places()):
+            owner.own._mender.note(column, Place(version, row))
+        await trio.sleep(2 * MEND_INTERVAL)
+        assert column.lost == 0
+        assert owner.own.ledger.progress.pending == 0
 
     play(tmp_path, Geometry(2, 1), main)
 
