@@ -10,6 +10,7 @@ import pytest
 from pyfuse3 import FUSEError
 
 from coopfs.errors import OutOfSpace, StateError
+from coopfs.fs.callers import Caller
 from coopfs.fs.disk import Disk
 from coopfs.fs.entries import Entries
 from coopfs.fs.files import Changes
@@ -53,7 +54,7 @@ async def test_no_space_is_enospc_and_deleting_still_works(tmp_path: Path) -> No
     handlers.disk.close()
     handlers = Handlers(Disk(LocalDisk(tmp_path, ticking()), Full(), NoPartners(), state_of), NothingToCommit())
     assert await errno_of(handlers.mkdir(ROOT_INO, b"b", 0o755, ME)) == "ENOSPC"
-    handlers.disk.files.set_attributes(ROOT_INO, Changes(mode=0o700), privileged=True)
+    handlers.disk.files.set_attributes(ROOT_INO, Changes(mode=0o700), Caller(0, 0, 1))
     await handlers.rmdir(ROOT_INO, b"a", ME)
     assert not handlers.disk.database.failed
     handlers.disk.close()
