@@ -31,6 +31,7 @@ from benchlib.neighbours import OWNER, Neighbours
 from coopfs.app import formatting
 from coopfs.app.own_disk import OwnDisk
 from coopfs.core.identity import Identity
+from coopfs.core.master import Floor
 from coopfs.core.units import plain
 from coopfs.fs.callers import ROOT
 from coopfs.fs.disk import Disk
@@ -177,7 +178,7 @@ async def restore(directory: Path, files: int) -> None:
         fetcher = Fetcher(keys, places.layout, readers)
         recovery = Recovery(keys, places, readers, fetcher, directory / "restored", lambda step, done, total: None)
         await recovery.gather()
-        state = await recovery.find(0)
+        state = await recovery.find(Floor(0, 0))
         view = LocalDisk(state.directory, time.time_ns)
         log = Log(view.database, view.metadata.stripes.take_id)
         disk = Disk(view, ReadOnlySpace(log.content_bytes()), _Nowhere(), lambda stripes, group: "")

@@ -58,7 +58,7 @@ def test_whoever_reads_sees_what_is_still_on_its_way(local: LocalDisk, disk: Dis
     threading.Timer(0.05, disk.opened.set).start()
     for piece in reversed(pieces):
         buffer = bytearray(piece.length)
-        assert local.stage.read_into(piece.stripe, piece.at, memoryview(buffer)) is Local.READ
+        assert local.stage.wait_into(piece.stripe, piece.at, memoryview(buffer)) is Local.READ
         assert buffer == data[piece.offset : piece.end]
     local.close()
 
@@ -143,6 +143,6 @@ def test_descriptors_of_a_stream_are_bounded_and_none_is_closed_too_early(local:
     assert len(os.listdir("/proc/self/fd")) - before <= STAGE_DESCRIPTORS + SPARE_FILES + 1
     for piece, number in pieces:
         buffer = bytearray(piece.length)
-        assert local.stage.read_into(piece.stripe, piece.at, memoryview(buffer)) is Local.READ
+        assert local.stage.wait_into(piece.stripe, piece.at, memoryview(buffer)) is Local.READ
         assert buffer == data[piece.offset - number * MIB : piece.end - number * MIB]
     local.close()

@@ -27,6 +27,7 @@ NOTICED = {
     "columns_in_a_count_like_others": (1, Geometry(1, 3)),
     "the_newest_whole_state_is_taken_without_asking": (72, Geometry(2, 2)),
     "only_the_chain_of_metadata_makes_a_state_valid": (30, Geometry(2, 2)),
+    "what_partners_claim_is_believed": (31, Geometry(1, 3)),
     "a_restore_ignores_the_floor": (5, Geometry(1, 2)),
     "a_partner_that_returns_is_believed_without_a_look": (1, Geometry(2, 2)),
 }
