@@ -11,7 +11,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,17 +77,21 @@ async def opened(taken: Kit, talk: Dialogue) -> AsyncIterator[Disk]:
     hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=False)
     node = LocalNode(Identity.from_seed(taken.identity), hello, secrets.token_bytes)
     roster = Roster(node, lambda key: Standing.STRANGER, lambda key: Nobody(), dial_tcp, random.random)
-    with tempfile.TemporaryDirectory(prefix="coopfs-restore-") as work:
+    with tempfile.TemporaryDirectory(prefix="coopfs-restore-") as work, ExitStack() as afterwards:
         async with trio.open_nursery() as nursery:
             await nursery.start(roster.run)
             disk, fetcher = await _recover(taken, wanted, roster, nursery, Path(work), talk)
+            afterwards.callback(_close, disk, fetcher, talk)  # when no task looks into it any more
             try:
                 yield disk
             finally:
                 nursery.cancel_scope.cancel()
-                disk.close()
-                for name, count in fetcher.damage().items():
-                    talk.say(f"{name}: {count} blocks are damaged; others took their place")
+
+
+def _close(disk: Disk, fetcher: Fetcher, talk: Dialogue) -> None:
+    disk.close()
+    for name, count in fetcher.damage().items():
+        talk.say(f"{name}: {count} blocks are damaged; others took their place")
 
 
 async def _recover(
