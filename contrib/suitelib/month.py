@@ -1,8 +1,9 @@
 """A month of nightly backups onto a coopfs disk: with crashes in the middle of backups, and the loss of the machine
 together with as many partners as the disk promises to survive.
 
-What is held when the machine burns must be in the restore view, whole. A node cannot be taken over yet, so the month
-goes on as its owner would: the repositories are copied from the view to a newly formatted disk of a new node.
+What is held when the machine burns must be in the restore view, whole. Then the month goes on as that of an owner who
+begins anew: the repositories are copied from the view to a newly formatted disk of a new node. Takeovers are for
+contrib/campaign losses.
 """
 
 import os
@@ -162,7 +163,7 @@ class Month:
             self._complete(repository, self.held)
 
     def _move(self, view: Path) -> None:
-        """To a new node with a new disk, as long as there is no takeover."""
+        """To a new node with a new disk."""
         self.disk.make()
         run("rsync", "-aHAX", f"{view}/", f"{self.disk.top}/")
         for repository in self._repositories(self.disk.top).values():
