@@ -1,6 +1,7 @@
 """The files of a stage directory, one for each stripe whose content is on this machine.
 
-    stage/<stripe id>             written here: synced before the commit that names it
+    stage/<stripe id>             written here: content, then its index (stageindex); synced before the commit that
+                                  names it
     stage/<stripe id>.fetched     come back from partners: content, then its BLAKE3 hash
     stage/<stripe id>.part        on its way to be the latter
 
@@ -63,10 +64,13 @@ class Contents:
             found.append((status.st_mtime_ns, int(number), status.st_size))
         return [(stripe, size) for _, stripe, size in sorted(found)]
 
+    def is_fetched(self, stripe: int) -> bool:
+        """Whether a stripe's file has come back from partners."""
+        return stripe in self._fetched
+
     def cut(self, stripe: int, size: int, length: int) -> int:
-        """Take away what a file has behind its content: a power loss may have undone the cut of one that was allocated.
-        Returns its bytes."""
-        right = length + HASH if stripe in self._fetched else length
+        """Take away what a fetched file has behind its content and hash. Returns its bytes."""
+        right = length + HASH
         if size > right:
             os.truncate(self.path(stripe), right)
         return min(size, right)

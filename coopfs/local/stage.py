@@ -1,9 +1,10 @@
 """Content that this machine keeps: one file stage/<stripe id> for each data stripe that is here (contents.py).
 
 A write appends to the stripe being filled. Its file is allocated to the stripe's capacity when it is opened, so that
-what a write was promised is really there, and cut to its length when the stripe is closed. Nothing is ever overwritten:
-content that was overwritten by the user stays until its stripe goes. When the cache is full, clean content goes; it
-comes back with `keep` when somebody has fetched it.
+what a write was promised is really there, and cut to its length when the stripe is closed. It ends with an index of its
+content (stageindex.py), which nobody reads while the database is there. Nothing is ever overwritten: content that was
+overwritten by the user stays until its stripe goes. When the cache is full, clean content goes; it comes back with
+`keep` when somebody has fetched it.
 """
 
 import os
@@ -28,9 +29,10 @@ from coopfs.limits import (
 )
 from coopfs.local.contents import HASH, Contents, Local, fill, sync_files
 from coopfs.local.database import REMEDY
-from coopfs.local.filling import Filling
+from coopfs.local.filling import Filling, end_file
 from coopfs.local.scribe import Scribe
 from coopfs.local.spares import Spares
+from coopfs.local.stageindex import index_size
 from coopfs.local.stripes import Stripes
 
 
@@ -83,7 +85,21 @@ class Stage:
             if known is None:
                 self.contents.remove(stripe)
             else:
-                self.cache.charge(stripe, self.contents.cut(stripe, size, known))
+                self.cache.charge(stripe, self._cut(stripe, size, known))
+
+    def _cut(self, stripe: int, size: int, length: int) -> int:
+        """Take away what a file has behind its content and its index: it was being filled, or a power loss has undone
+        the cut. Returns its bytes."""
+        if self.contents.is_fetched(stripe):
+            return self.contents.cut(stripe, size, length)
+        if charge_of(size) == charge_of(length):
+            return size
+        fragments = self._stripes.fragments(stripe)
+        right = length + index_size(len(fragments))
+        if charge_of(size) > charge_of(right):
+            end_file(self.contents.path(stripe), stripe, self._stripes.born(stripe), length, fragments)
+            self._unsynced.add(stripe)
+        return min(size, right)
 
     # --- room -----------------------------------------------------------------------------------------------------
 
@@ -141,7 +157,7 @@ class Stage:
         pieces = []
         while view:
             filling = self._filling or self._open_stripe()
-            take = min(filling.packer.room(ino, offset, name), len(view))
+            take = min(filling.room(ino, offset, name, PLAIN), len(view))
             if not take:
                 self.close_stripe()
                 continue
@@ -156,7 +172,7 @@ class Stage:
         filling = self._filling or self._open_stripe()
         raw, stored = len(unit.raw), len(unit.stored)
         assert raw <= self.unit
-        room = filling.packer.room(ino, offset, name, unit.codec)
+        room = filling.room(ino, offset, name, unit.codec)
         if room < stored:
             parts = split(unit, room)
             if parts:
@@ -193,7 +209,7 @@ class Stage:
         self._stripes.begin(stripe)
         self.cache.charge(stripe, self.capacity)
         self._entries_changed = True
-        self._filling = Filling(stripe, descriptor, self._packer())
+        self._filling = Filling(stripe, self._stripes.group, descriptor, self._packer(), self.capacity)
         return self._filling
 
     @property
@@ -213,17 +229,18 @@ class Stage:
         if self._filling is None:
             return
         self.note()
-        if charge_of(self._filling.length) < charge_of(
-            self.capacity
-        ):  # else there is nothing to win: `recover` cuts it
-            os.ftruncate(self._filling.descriptor, self._filling.length)
+        size = self._filling.finish()
+        if size < self.capacity:
+            self._unsynced.add(self._filling.stripe)  # what its end says is written anew
         self._stripes.live(self._filling.stripe, 0)  # it may die now
-        self.cache.charge(self._filling.stripe, self._filling.length)
+        self.cache.charge(self._filling.stripe, size)
         self.contents.keep_open(self._filling.stripe, self._filling.descriptor)
         self._filling = None
 
     def take_unsynced(self) -> list[Path]:
         """What was written since the last call, for `sync`: files, and last the directory if it has new ones."""
+        if self._filling is not None:
+            self._filling.write_index()
         paths = [self.contents.path(stripe) for stripe in self._unsynced]
         self._unsynced.clear()
         self.unsynced_bytes = 0

@@ -109,6 +109,15 @@ class Stripes:
     def known(self, stripe: int) -> bool:
         return self._db.read("SELECT 1 FROM stripes WHERE id = ?", (stripe,)).fetchone() is not None
 
+    @property
+    def group(self) -> int:
+        """The open one, in which new stripes are born."""
+        return self._images.group
+
+    def born(self, stripe: int) -> int:
+        """The group in which a stripe that is there was opened."""
+        return int(self._db.read("SELECT born FROM stripes WHERE id = ?", (stripe,)).fetchone()[0])
+
     def unsealed(self) -> list[tuple[int, int]]:
         """(id, length in bytes) of data stripes whose content may exist on this machine only."""
         return self._db.read("SELECT id, length FROM stripes WHERE row IS NULL AND kind = ?", (Kind.DATA,)).fetchall()

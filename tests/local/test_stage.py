@@ -14,6 +14,7 @@ from coopfs.errors import OutOfSpace
 from coopfs.limits import STAGE_DESCRIPTORS
 from coopfs.local.contents import Local
 from coopfs.local.disk import LocalDisk, create_disk
+from coopfs.local.stageindex import index_size
 from tests.fs.parts import ticking
 
 BLOCK_SIZE = 8192
@@ -80,7 +81,7 @@ def test_a_closed_stripe_takes_no_more_room_than_its_content(local: LocalDisk, t
     local.stage.append(2, 0, plain(b"x" * 100), 1, b"a")
     assert (tmp_path / "stage" / "1").stat().st_size == local.stage.capacity
     local.stage.close_stripe()
-    assert (tmp_path / "stage" / "1").stat().st_size == 100
+    assert (tmp_path / "stage" / "1").stat().st_size == 100 + index_size(1)
     local.close()
 
 
@@ -158,7 +159,7 @@ def test_a_unit_gives_way_to_its_plain_bytes_where_it_would_waste_more_than_it_w
     pieces = stage.append(3, 0, poor, 1, b"b")
     assert [(piece.codec, piece.stripe - first.stripe) for piece in pieces] == [(PLAIN, 0), (PLAIN, 1)]
     assert stage._filling is not None
-    room = stage._filling.packer.room(3, stage.unit, b"b")
+    room = stage._filling.room(3, stage.unit, b"b", PLAIN)
     (almost,) = stage.append(3, stage.unit, plain(bytes(room - 5)), 1, b"b")
     (piece,) = stage.append(3, almost.end, good, 1, b"b")
     assert (piece.codec, piece.stripe - first.stripe, piece.at) == (ZSTD, 2, 0)
