@@ -206,6 +206,16 @@ CHECK_SLICE = 256  # rows or images looked at between two operations: about 2 ms
 MEND_INTERVAL = 10.0  # seconds between two looks for the stripes of damaged blocks: 1 s of work for 10^7 rows
 CHECK_STRIPES = 4  # stripes whose blocks are fetched at once: a link of 100 Mbit/s stays busy at 100 ms
 
+# --- the scrub ----------------------------------------------------------------------------------------------------
+SCRUB_DAYS_MAX = 3650  # days of one pass: in ten years a disk is bought anew
+SCRUB_HASTE = 4  # times its pace at which a scrub catches up: a machine that runs 6 hours a day still gets through
+SCRUB_NOTE = 600.0  # seconds of looks done again after a crash: noting each would keep an idle disk awake
+SCRUB_ROUNDS = 64  # notes of a pass at least, however short that is
+SCRUB_COUNT = 86_400.0  # seconds between counts of what is left, 0.3 s of work for each 10^6 rows
+SCRUB_SLICE = 4096  # rows counted between two operations: about 1 ms
+SCRUB_YIELD = 1.0  # seconds between looks whether readers still wait for partners
+SCRUB_TRIES = 3  # times that a block is asked for: the partner's loss of its link is not the block's
+
 # --- cleaning (R3) ------------------------------------------------------------------------------------------------
 LOG_FACTOR = 2  # rows of the log for each row that the live images would fill: what a restore reads more than it needs
 LOG_SLACK = 16  # rows that even the smallest log may have: a head is not worth moving for less

@@ -53,6 +53,8 @@ from coopfs.types import Layout, NodeKey, Partner, Renewal
 
 logger = logging.getLogger(__name__)
 
+DAY = 86400  # seconds
+
 
 class Node:
     """The daemon's state; its methods named `call_*` are the calls of the control socket."""
@@ -112,7 +114,15 @@ class Node:
 
     def _run_disk(self, directory: Path) -> None:
         settings = MountSettings(self._settings.cache, self._settings.compress, self._settings.fsync)
-        self.own = OwnDisk(directory, self.identity.key, self._network, self._nursery, time.time, settings)
+        self.own = OwnDisk(
+            directory,
+            self.identity.key,
+            self._network,
+            self._nursery,
+            time.time,
+            settings,
+            scrub=self._settings.scrub_days * DAY,
+        )
         self.own.local.database.hold_room()
         self._nursery.start_soon(self.own.run)
 

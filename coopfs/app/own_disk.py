@@ -34,7 +34,9 @@ from coopfs.local.log import Log, Sealed
 from coopfs.local.mastercopy import MasterHolders, read_master, save_master
 from coopfs.local.readerlist import ReaderList
 from coopfs.local.refillmark import RefillMark
+from coopfs.local.scrubmark import ScrubMark
 from coopfs.local.slots import Slots
+from coopfs.local.survey import Survey
 from coopfs.tasks.checker import Checker
 from coopfs.tasks.chronicle import Chronicle
 from coopfs.tasks.cleaner import Cleaner
@@ -60,6 +62,7 @@ from coopfs.tasks.refill import Refill
 from coopfs.tasks.rehold import Rehold
 from coopfs.tasks.replacing import Replacing
 from coopfs.tasks.retirer import Retirer
+from coopfs.tasks.scrubber import Scrubber
 from coopfs.tasks.space import PartnerSpace
 from coopfs.tasks.writer import Writer
 from coopfs.types import Claim, DiskId, NodeKey, Octets, Opening, Place, StoreSpec
@@ -74,8 +77,9 @@ class OwnDisk:
     """One disk, opened. trouble: why nothing is sent any more, in words; None while all is well.
 
     directory: HOME/disks/<disk id>; node: this node's key; network: the way to partners; wall: seconds since 1970;
-    settings: where mount options do not say otherwise; draw: random bytes. StateError: its files are missing, damaged,
-    or of another version. UsageError: the cache is too small.
+    settings: where mount options do not say otherwise; draw: random bytes; scrub: seconds in which every block of every
+    partner is looked at once, 0 for never. StateError: its files are missing, damaged, or of another version.
+    UsageError: the cache is too small.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class OwnDisk:
         wall: Callable[[], float],
         settings: MountSettings = DEFAULTS,
         draw: Callable[[int], bytes] = secrets.token_bytes,
+        scrub: float = 0.0,
     ) -> None:
         self.keys = keyfile.read(directory)
         self.local = LocalDisk(directory, lambda: int(wall() * NS))
@@ -131,6 +136,8 @@ class OwnDisk:
         self.disk.bury_orphans()
         self._mender = Mender(self.columns, self.ledger, self._fetcher)
         self._fetcher.on_lack = self._mender.note
+        mark, survey = ScrubMark(self.local.database), Survey(self.local.database)
+        self.scrubber = Scrubber(scrub, mark, survey, self.columns, self.ledger, self._fetcher, content, wall)
         commit, in_use = self.committer.commit, self.disk.handles.in_use
         self.checker = Checker(
             self.keys, self.local, self.ledger, self.columns, self._fetcher, self._fetch, in_use, commit
@@ -230,6 +237,7 @@ class OwnDisk:
             nursery.start_soon(self.granter.run)
             nursery.start_soon(self._retirer.run)
             nursery.start_soon(self._compactor.run)
+            nursery.start_soon(self.columns.each, self.scrubber.run)
 
     async def wait_until_ready(self, watch: Watch) -> None:
         """After a takeover: until all that was found is held again. StateError."""

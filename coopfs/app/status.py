@@ -54,6 +54,7 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "held_at": date(own.log.closed_at(progress.barrier)) if progress.barrier else None,
         "cache": _describe_cache(own),
         "compression": _describe_compression(own),
+        "scrub": _describe_scrub(own),
         "fsyncs_waiting": own.held_sync.waiting,
         "not_held_bytes": own.log.bytes_after(progress.barrier),
         "below_target": progress.pending,
@@ -74,6 +75,22 @@ def _describe_cache(own: OwnDisk) -> dict[str, Any]:
     cache = own.local.cache
     figures = {"size": cache.size, "used": cache.used, "dirty": cache.dirty, "dirty_size": cache.dirty_size}
     return {**figures, "writers_waiting": own.committer.waiting, "refill": own.refill.figures()}
+
+
+def _describe_scrub(own: OwnDisk) -> dict[str, Any] | None:
+    """Stripes of the pass under way, of all columns together; the time by which every column had had a whole one;
+    blocks found wrong and blocks not shown since the pass before began. None: there is no scrub."""
+    if not own.scrubber.period:
+        return None
+    found = own.scrubber.figures()
+    return {
+        "days": own.scrubber.period / 86400,
+        "done": found.done,
+        "of": found.done + found.left,
+        "finished_at": None if found.finished_at is None else date(found.finished_at),
+        "wrong": found.wrong,
+        "silent": found.silent,
+    }
 
 
 def _describe_replacement(own: OwnDisk) -> dict[str, Any] | None:

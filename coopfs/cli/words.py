@@ -29,6 +29,7 @@ def disk_sentences(disk: Json, now: datetime) -> list[str]:
         cache(disk["cache"]),
         cleaning(disk),
         *compression(disk),
+        scrub(disk["scrub"], now),
         kit(disk["kit"], now),
     ]
     return sentences + [f"[yellow]-> {line}[/]" for line in advice(disk)]
@@ -127,6 +128,19 @@ def compression(disk: Json) -> list[str]:
     if length <= stored:
         return [] if level is None else [f"compression: {how}; it has saved nothing yet"]
     return [f"compression: {how}; {format_size(length)} of content take {format_size(stored)}"]
+
+
+def scrub(told: Json | None, now: datetime) -> str:
+    """How far partners' blocks have been looked at, and what was found."""
+    if told is None:
+        return "scrub: off, so rot at partners is found only when something is read (scrub_days = 0)"
+    share = 100 * told["done"] // told["of"] if told["of"] else 0
+    last = told["finished_at"]
+    ended = "none has ended yet" if last is None else f"the last one ended {escape(clock(last, now))}"
+    bad = told["wrong"]
+    wrong = f"[yellow]{_blocks(bad)} found wrong and sealed again[/]" if bad else "nothing wrong found"
+    silent = f"; [yellow]{_blocks(told['silent'])} not shown when asked for[/]" if told["silent"] else ""
+    return f"scrub: this pass over the partners' blocks has done {share} %, {ended}; {wrong}{silent}"
 
 
 def kit(made: Json | None, now: datetime) -> str:

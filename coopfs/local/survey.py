@@ -23,6 +23,17 @@ class Survey:
         query = "SELECT id, row FROM stripes WHERE id > ? AND row IS NOT NULL ORDER BY id LIMIT ?"
         return self._db.read(query, (after, limit)).fetchall()
 
+    def newest(self) -> int:
+        """The highest id of a sealed stripe; 0: there is none."""
+        found = self._db.read("SELECT id FROM stripes WHERE row IS NOT NULL ORDER BY id DESC LIMIT 1").fetchone()
+        return 0 if found is None else int(found[0])
+
+    def count(self, after: int, limit: int) -> tuple[int, int]:
+        """(how many sealed stripes follow, at most `limit`; the id of the last of them)."""
+        query = "SELECT id FROM stripes WHERE id > ? AND row IS NOT NULL ORDER BY id LIMIT ?"
+        found = self._db.read(f"SELECT count(*), coalesce(max(id), 0) FROM ({query})", (after, limit)).fetchone()
+        return found[0], found[1]
+
     def sealed_count(self) -> int:
         return int(self._db.read("SELECT count(*) FROM stripes WHERE row IS NOT NULL").fetchone()[0])
 

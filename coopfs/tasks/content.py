@@ -87,6 +87,11 @@ class RemoteContent:
         fetched = await self._fetcher.wait_for(record.place, record.tag)
         await self._keep(stripe, Content(fetched.data, record.slices))
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether readers wait for partners, or soon will."""
+        return bool(self._under_way)
+
     # --- inside ---------------------------------------------------------------------------------------------------
 
     def _record(self, stripe: int) -> Stripe:

@@ -44,6 +44,7 @@ STATUS: dict[str, Any] = {
             **{"writers_waiting": 0, "refill": None},
         },
         "compression": {"level": 1, "content_bytes": 8 << 30, "stored_bytes": 2 << 30},
+        "scrub": {"days": 90.0, "done": 30, "of": 120, "finished_at": None, "wrong": 0, "silent": 0},
         **{"offline": False, "found": None},
         "not_held_bytes": 3 << 20,
         "below_target": 7,

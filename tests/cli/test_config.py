@@ -18,6 +18,8 @@ def test_the_default_file_reads_as_what_it_was_made_from(tmp_path: Path) -> None
 def test_an_empty_file_means_the_defaults() -> None:
     read = config.parse("", "f")
     assert (read.listen, read.advertise, read.upload_limit) == ("[::]:7530", (), Schedule())
+    assert read.scrub_days == 90
+    assert config.parse("scrub_days = 0", "f").scrub_days == 0
     assert config.check_name(read.name)
 
 
@@ -39,6 +41,10 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
         ("cache = 1.5", 'F, line 1: cache: must be bytes, a number or text like "10G", or "auto", not a number'),
         ('fsync = "never"', "F, line 1: fsync: 'never' is no setting of fsync; use local or partners"),
         ("fsync = true", "F, line 1: fsync: must be text in quotes, not true or false"),
+        ("scrub_days = -1", "F, line 1: scrub_days: must be 1 to 3650 days, or 0 for never"),
+        ("scrub_days = 3651", "F, line 1: scrub_days: must be 1 to 3650 days, or 0 for never"),
+        ('scrub_days = "90"', "F, line 1: scrub_days: must be a number of days without quotes, not text"),
+        ("scrub_days = true", "F, line 1: scrub_days: must be a number of days without quotes, not true or false"),
         ('cache = "much"', "F, line 1: cache: 'much' is not a size"),
         ("compress = true", "F, line 1: compress: must be text in quotes, not true or false"),
         ('compress = "lz4"', "F, line 1: compress: 'lz4' is no way of compressing; write off, zstd, or zstd:1 to"),

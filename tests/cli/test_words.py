@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from coopfs.cli.words import advice, cache, clock, compression, disk_sentences, kit, replacement, safety, waiting
+from coopfs.cli.words import advice, cache, clock, compression, disk_sentences, kit, replacement, safety, scrub, waiting
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=timezone(timedelta(hours=1)))
 HELD = "2026-11-21 12:34:56 UTC"
@@ -20,6 +20,7 @@ DISK: dict[str, Any] = {
         **{"writers_waiting": 0, "refill": None},
     },
     "compression": {"level": 1, "content_bytes": 8 << 30, "stored_bytes": 2 << 30},
+    "scrub": {"days": 90.0, "done": 30, "of": 120, "finished_at": None, "wrong": 0, "silent": 0},
     "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "holders": 4, "needed": 2, "lacks": []},
     **{"offline": False, "found": None},
     "columns": [{**COLUMN, "partner": name} for name in ("anna", "bob", "carl", "dora")],
@@ -55,6 +56,18 @@ def test_what_lies_here() -> None:
     assert cache(bare) == "on this machine: 2.0 GiB; it stays, as the disk has no redundancy"
     assert cache(figures | {"refill": (25, 100)}).endswith("yet; 25 % of what fits has been fetched since the takeover")
     assert "writers wait until less of it is" in cache(figures | {"writers_waiting": 2})
+
+
+def test_what_the_scrub_did() -> None:
+    first = DISK["scrub"]
+    assert scrub(first, NOW) == (
+        "scrub: this pass over the partners' blocks has done 25 %, none has ended yet; nothing wrong found"
+    )
+    later = scrub(first | {"finished_at": HELD, "wrong": 1, "silent": 2}, NOW)
+    assert "has done 25 %, the last one ended 13:34:56; [yellow]1 block found wrong and sealed again[/]" in later
+    assert later.endswith("; [yellow]2 blocks not shown when asked for[/]")
+    assert "0 %" in scrub(first | {"done": 0, "of": 0}, NOW)
+    assert "scrub: off" in scrub(None, NOW)
 
 
 def test_what_compression_saves() -> None:

@@ -280,8 +280,8 @@ class Days:
         for site in self.world.known.values():
             site.slowness = 1.0
             site.go(up=True)
-            if site.number in self.world.damaged:
-                site.cut()  # only a new session tells what is lost
+            if site.number in self.world.damaged and not self.world.scrub:
+                site.cut()  # only a new session tells what is lost, or looking at all of it
         places = self.owner.own.places
         if (incoming := places.spare(INCOMING)) is not None and self.world.known[incoming[1].node].vanished:
             await self._give(incoming[0])
@@ -289,4 +289,5 @@ class Days:
             await self._give(vanished[0].number)
         if places.spares:
             await self._export_kit()  # as status asks for
+        await trio.sleep(2 * self.world.scrub)
         await self._quiet.check()

@@ -39,6 +39,8 @@ LOG_SLACK = 3  # rows: so short a log that small lives retire heads and empty st
 FLOOR_INTERVAL = 60  # seconds: lives last for minutes, and some for several half days
 CACHES = (None, 4, 4, 5)  # stripes: a write may need three; all files together fill a dozen
 COMPRESSES = 0.4  # of all lives
+SCRUBS = 0.25  # of all lives
+SCRUB = 120.0  # seconds of a pass: one or two while programs run
 Ending = Callable[[Restores, Owner], Awaitable[None]]
 
 
@@ -67,6 +69,7 @@ def live(seed: int, geometry: Geometry, directory: Path, ending: Ending, without
             world = World(geometry, random, directory, late)
             world.cache = Random(f"cache {name}").choice(CACHES) if geometry.m else None
             world.compresses = Random(f"compress {name}").random() < COMPRESSES
+            world.scrub = SCRUB if Random(f"scrub {name}").random() < SCRUBS else 0.0
             life = Life(world, Steps(random, name, without), ending)
             lives.append(life)
             await life.run()

@@ -86,7 +86,7 @@ class Owner:
                 directory = self.platter.directory
                 world = self.world
                 draw = world.random.randbytes
-                own = OwnDisk(directory, world.node, world.network, nursery, world.wall, draw=draw)
+                own = OwnDisk(directory, world.node, world.network, nursery, world.wall, draw=draw, scrub=world.scrub)
                 self._take_over(own)
                 task_status.started()
                 await own.run()

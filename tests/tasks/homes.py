@@ -19,14 +19,15 @@ SETTLED = 30.0  # seconds in which everything that can happen has happened
 Main = Callable[[Owner], Awaitable[None]]
 
 
-def play(directory: Path, geometry: Geometry, main: Main, cache: int | None = None) -> None:
-    """Run `main` with a disk that is open, under a fixed seed. cache: stripes that the local disk has room for."""
+def play(directory: Path, geometry: Geometry, main: Main, cache: int | None = None, scrub: float = 0.0) -> None:
+    """Run `main` with a disk that is open, under a fixed seed. cache: stripes that the local disk has room for; scrub:
+    seconds in which it looks at every block once, 0 for never."""
 
     async def begin() -> None:
         async with trio.open_nursery() as late:
             world = World(geometry, Random(1), directory, late)
             world.network.weather = Weather(delay=0.01)
-            world.cache = cache
+            world.cache, world.scrub = cache, scrub
             owner = Owner(world, Platter(await world.format()), History(), {})
             with owner.platter.watching():
                 async with running(owner):
