@@ -21,8 +21,8 @@ from coopfs.core.geometry import check_layout, shard_capacity
 from coopfs.core.keys import DiskKeys, make_keys
 from coopfs.core.master import Floor, LayoutPlaces, MasterBlock, StorePlace, seal_master
 from coopfs.core.storeformat import rows_within
-from coopfs.errors import CoopfsError, PeerError, UsageError
-from coopfs.limits import FORMAT_TIMEOUT, MAX_ROWS, MIN_ROWS
+from coopfs.errors import CoopfsError, PartnerAway, PeerError, UsageError
+from coopfs.limits import FORMAT_TIMEOUT, MAX_ROWS, MIN_ROWS, RECONNECT_MIN
 from coopfs.local import keyfile
 from coopfs.local.disk import LocalDisk, create_disk
 from coopfs.local.home import Home, sync_directory
@@ -136,24 +136,33 @@ def read_forming(directory: Path, node: NodeKey) -> Forming:
 
 async def form(home: Home, directory: Path, node: NodeKey, network: Network, watch: Watch) -> Path:
     """Steps 3 and 4. Returns the directory of the finished disk. UsageError: a partner cannot be reached; PeerError:
-    one refuses."""
+    one refuses. Each question can be asked again, and is when a connection ends under it: of two that both sides
+    opened at the same time one is closed."""
     forming = read_forming(directory, node)
     (places,) = forming.block.layouts
-    waiting = {store.name for (store, *_) in places.columns}
+    waiting = {store.name: "no connection" for (store, *_) in places.columns}
     refusals: list[CoopfsError] = []
 
+    async def reserve(store: StorePlace) -> None:
+        partner = await network.reach(store.node)
+        await partner.claim(forming.claim)
+        spec = StoreSpec(places.rows, places.layout.block_size)
+        session = await partner.open(Opening(forming.keys.disk, store.store, forming.claim, spec))
+        await session.close()
+        await partner.put_master(forming.claim, seal_master(forming.keys, forming.block, store.node))
+
     async def prepare(store: StorePlace) -> None:
-        try:
-            partner = await network.reach(store.node)
-            await partner.claim(forming.claim)
-            spec = StoreSpec(places.rows, places.layout.block_size)
-            session = await partner.open(Opening(forming.keys.disk, store.store, forming.claim, spec))
-            await session.close()
-            await partner.put_master(forming.claim, seal_master(forming.keys, forming.block, store.node))
-        except PeerError as refusal:
-            refusals.append(type(refusal)(f"{store.name}: {refusal}"))
-            return
-        waiting.discard(store.name)
+        while store.name in waiting:
+            try:
+                await reserve(store)
+            except PartnerAway as ended:
+                waiting[store.name] = str(ended)
+                await trio.sleep(RECONNECT_MIN)
+            except PeerError as refusal:
+                refusals.append(type(refusal)(f"{store.name}: {refusal}"))
+                return
+            else:
+                del waiting[store.name]
         watch("reserve space at the partners", places.layout.n - len(waiting), places.layout.n)
 
     with trio.move_on_after(FORMAT_TIMEOUT):
@@ -163,7 +172,8 @@ async def form(home: Home, directory: Path, node: NodeKey, network: Network, wat
     if refusals:
         raise refusals[0]
     if waiting:
-        raise UsageError(f"not reached within {FORMAT_TIMEOUT:.0f} s: {', '.join(sorted(waiting))}; try again")
+        who = ", ".join(f"{name} ({why})" for name, why in sorted(waiting.items()))
+        raise UsageError(f"not reached within {FORMAT_TIMEOUT:.0f} s: {who}; try again")
     finished = home.disk(forming.keys.disk)
     directory.rename(finished)
     sync_directory(home.disks)

@@ -16,10 +16,10 @@ from coopfs.core.claims import MAX_EPOCH, sign_claim
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import LayoutPlaces
 from coopfs.core.quorum import Quorum
-from coopfs.errors import Fenced, NotRestorable, PartnerAway, PeerError
+from coopfs.errors import Fenced, NotRestorable, PeerError
 from coopfs.limits import CLAIM_LEAP, CLAIM_TRIES, RESTORE_PATIENCE
-from coopfs.tasks.network import Network
-from coopfs.types import Claim, NodeKey, Opening
+from coopfs.tasks.network import Network, ask_once_more
+from coopfs.types import Claim, NodeKey, Opening, Partner
 
 
 @dataclass(slots=True)
@@ -79,14 +79,15 @@ class Claiming:
         return answers
 
     async def _ask(self, node: NodeKey, claim: Claim, answers: _Round) -> None:
-        try:
-            partner = await self._network.try_reach(node)
-            if partner is None:
-                raise PartnerAway("not reached")
+        async def claim_and_open(partner: Partner) -> None:
             await partner.claim(claim)
             if node in self._stores:
                 store = await partner.open(Opening(claim.disk, self._stores[node].store, claim))
                 await store.close()
+
+        try:
+            await ask_once_more(self._network, node, claim_and_open)
+            if node in self._stores:
                 answers.granted.add(node)
         except Fenced as fence:
             # An epoch comes with each takeover, so one far away is a liar's, who wants to use them all up.

@@ -6,9 +6,9 @@ import trio
 
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import MasterBlock, open_master
-from coopfs.errors import NotAuthentic, NotRestorable, PartnerAway, PeerError
+from coopfs.errors import NotAuthentic, NotRestorable, PeerError
 from coopfs.limits import RESTORE_PATIENCE
-from coopfs.tasks.network import Network
+from coopfs.tasks.network import Network, ask_once_more
 from coopfs.types import NodeKey
 
 Know = Callable[[NodeKey, tuple[str, ...]], None]  # a partner that a master block names, and where it is
@@ -45,10 +45,7 @@ class MasterSearch:
 
     async def _hear(self, node: NodeKey, nursery: trio.Nursery) -> None:
         try:
-            partner = await self._network.try_reach(node)
-            if partner is None:
-                raise PartnerAway("not reached")
-            for stored in await partner.masters(self._keys.disk):
+            for stored in await ask_once_more(self._network, node, lambda partner: partner.masters(self._keys.disk)):
                 self._weigh(open_master(self._keys, stored, node), nursery)
         except PeerError as trouble:
             self._trouble[node] = str(trouble)

@@ -29,7 +29,7 @@ from coopfs.local.home import sync_directory
 from coopfs.tasks.claiming import Claiming
 from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.masters import Know, MasterSearch
-from coopfs.tasks.network import Network
+from coopfs.tasks.network import Network, ask_once_more
 from coopfs.tasks.recovery import Recovery, State, Watch, readers_of
 from coopfs.types import Claim, NodeKey, epoch_of, make_version
 
@@ -134,9 +134,8 @@ class Takeover:
 
         async def put(node: NodeKey) -> None:
             try:
-                partner = await self._network.try_reach(node)
-                if partner is not None:
-                    await partner.put_master(claim, seal_master(self._keys, master, node))
+                mine = seal_master(self._keys, master, node)
+                await ask_once_more(self._network, node, lambda partner: partner.put_master(claim, mine))
             except PeerError as trouble:
                 self._watch(f"a partner did not take the new master block ({trouble})", 0, 0)
 
