@@ -90,6 +90,7 @@ SCRIBE_BYTES = 8 * MIB  # bytes on their way into stage files: beyond them the l
 SPARE_FILES = 4  # empty stage files made ahead: 6 MB of a stream
 STAGE_DESCRIPTORS = 64  # stage files kept open for reading
 BACKGROUND_REQUESTS = 1024  # reads that may wait for partners before those of content that is here wait behind them
+KERNEL_READ_AHEAD = 512 * KIB  # bytes of one read of a file in turn, where root mounts: four times the kernel's own
 FUSE_TASKS = 2 * BACKGROUND_REQUESTS  # concurrent requests, x ~18 KB = 37 MB: as many again for all others
 MAX_FSYNCS = 512  # calls of fsync that may wait for partners: half of those tasks that reads leave to all others
 CACHE_SECONDS = 300.0  # that the kernel may keep names and attributes: every change comes through the mount itself

@@ -25,6 +25,7 @@ from coopfs.fs.background import allow_background
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.kernelmount import KernelMount
 from coopfs.fs.mounttable import device_at, mountpoints_of
+from coopfs.fs.readahead import widen_read_ahead
 from coopfs.limits import FUSE_TASKS
 
 ANSWER_TIMEOUT = 30.0  # seconds for the first statvfs of a new mount
@@ -112,6 +113,7 @@ class Mount:
                 await self._wait_for_answer()
                 if device is not None:
                     allow_background(device)
+                    widen_read_ahead(device)
                 task_status.started()
         finally:
             ours = device_at(self._mountpoint) == device  # else it was unmounted, and something else may be there

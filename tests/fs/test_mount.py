@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 
+from coopfs.limits import KERNEL_READ_AHEAD, KIB
 from tests.fs.operations import ROOT, Chooser, RealSide
 from tests.fs.server import PROJECT, REAL_MOUNTS, Server
 from tests.fs.shapes import Shape, shape_of_real
@@ -254,4 +255,14 @@ def test_a_mountpoint_that_cannot_be_used_is_said(server: Server, tmp_path: Path
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
         assert done.returncode
         assert reason in done.stderr
+    server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may say how far the kernel reads ahead")
+def test_the_kernel_is_told_to_read_further_ahead(mnt: Path, server: Server) -> None:
+    device = mnt.stat().st_dev
+    knob = Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
+    if not os.access(knob, os.W_OK):
+        pytest.skip("sysfs is not for writing here")
+    assert int(knob.read_text()) * KIB == KERNEL_READ_AHEAD
     server.stop()
