@@ -156,7 +156,9 @@ CREATE TABLE digests (
     digest BLOB NOT NULL        -- 16 bytes: of all stripes that it acked, and all remains that it has
 );
 
--- Stripes that are gone from the table of stripes, in rows that not all columns have used again.
+-- What lies in the columns' slots beside what they have acked: stripes that are gone from the table of stripes, in rows
+-- that not all columns have used again; and where the row and version are those of a stripe that is there, something
+-- that was found not to be its block: the column may claim to hold that stripe, which does not count until it acks it.
 CREATE TABLE remains (
     row     INTEGER NOT NULL,
     version INTEGER NOT NULL,

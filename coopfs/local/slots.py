@@ -7,20 +7,25 @@ what an inventory listed. If a partner's digest is equal when it returns, it has
 
 A block that was stored and whose ack was lost, or came after its stripe was gone, makes the digests differ. That costs
 an inventory, no more.
+
+A column may claim to hold a block in whose place it was found to have something else. Its slot is not empty, so that
+stands among the remains too, in the row and with the version of a stripe that lives and that it did not ack: what it
+claims of that one does not count, after a restart neither, until it acks it again.
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from coopfs.core import digest
 from coopfs.core.inventory import Inventory
 from coopfs.local.database import Database
 
-# Where a stripe lies, and the version of what a column's slot held there before.
+# Where a stripe lies, who has it, and the version of what a column's slot held there before.
 _OVER = (
-    "SELECT s.row, s.version, r.version FROM stripes s LEFT JOIN remains r ON r.row = s.row AND r.acks & ?"
+    "SELECT s.row, s.version, s.acks, r.version FROM stripes s LEFT JOIN remains r ON r.row = s.row AND r.acks & ?"
     " WHERE s.id = ?"
 )
+_ADD = "INSERT INTO remains VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET acks = acks | excluded.acks"
 
 
 class Slots:
@@ -39,21 +44,39 @@ class Slots:
         bit = 1 << column
         known = int.from_bytes(self.digest(column), "big")
         for stripe in stripes:
-            row, version, before = self._db.read(_OVER, (bit, stripe)).fetchone()
-            if before is not None:
-                self._db.write("UPDATE remains SET acks = acks & ~? WHERE row = ? AND version = ?", (bit, row, before))
-                self._db.write("DELETE FROM remains WHERE row = ? AND acks = 0", (row,))
+            row, version, _, before = self._db.read(_OVER, (bit, stripe)).fetchone()
+            self._empty(row, before, bit)
             known = digest.replace(known, row, before or 0, version)
         self._set(column, known)
 
-    def lack(self, stripe: int, column: int) -> None:
-        """The column has nothing in the slot of this stripe, which it had acked, or nothing that counts."""
-        row, version = self._db.read("SELECT row, version FROM stripes WHERE id = ?", (stripe,)).fetchone()
-        self._set(column, digest.replace(int.from_bytes(self.digest(column), "big"), row, version, 0))
+    def _empty(self, row: int, version: int | None, bit: int) -> None:
+        if version is not None:
+            self._db.write("UPDATE remains SET acks = acks & ~? WHERE row = ? AND version = ?", (bit, row, version))
+            self._db.write("DELETE FROM remains WHERE row = ? AND acks = 0", (row,))
+
+    def disprove(self, stripes: Iterable[int], column: int) -> None:
+        """The column has not got these stripes, whatever it has acked or claims. Take the acks back after this."""
+        bit = 1 << column
+        known = int.from_bytes(self.digest(column), "big")
+        for stripe in stripes:
+            row, version, acks, before = self._db.read(_OVER, (bit, stripe)).fetchone()
+            if not acks & bit:
+                self._empty(row, before, bit)
+                known = digest.replace(known, row, before or 0, version)
+            self._db.write(_ADD, (row, version, bit))
+        self._set(column, known)
+
+    def disproved(self, stripes: Sequence[int], column: int) -> set[int]:
+        """Those of these, LOST_AT_ONCE at most, that the column has not got, and has not acked again since."""
+        query = (
+            "SELECT s.id FROM stripes s JOIN remains r ON r.row = s.row AND r.version = s.version"
+            f" WHERE s.id IN ({', '.join('?' * len(stripes))}) AND r.acks & ?"
+        )
+        return {id_ for (id_,) in self._db.read(query, (*stripes, 1 << column))}
 
     def leave(self, dead: Iterable[tuple[int, int, int]]) -> None:
         """(row, version, acks) of stripes that the log forgets; the partners do not."""
-        self._db.write_many("INSERT INTO remains VALUES (?, ?, ?)", [each for each in dead if each[2]])
+        self._db.write_many(_ADD, [each for each in dead if each[2]])
 
     def found(self, column: int, slots: Inventory) -> None:
         """What the column says it holds. Its acks have been set right before."""
@@ -63,9 +86,7 @@ class Slots:
             acked[row] = version
         remains = [(row, version, bit) for row, version in slots.items() if version and acked[row] != version]
         self._db.write("UPDATE remains SET acks = acks & ~?", (bit,))
-        self._db.write_many(
-            "INSERT INTO remains VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET acks = acks | excluded.acks", remains
-        )
+        self._db.write_many(_ADD, remains)
         self._db.write("DELETE FROM remains WHERE acks = 0")
         self._set(column, slots.digest)
 

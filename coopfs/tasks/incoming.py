@@ -12,7 +12,7 @@ from coopfs.core.inventory import Inventory
 from coopfs.limits import CLEANER_BATCH, WALK_REST
 from coopfs.local.incoming import IncomingAcks
 from coopfs.local.log import ALL_STRIPES, INCOMING, Log
-from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.ledger import Ledger, slices
 
 
 class Incoming:
@@ -46,8 +46,12 @@ class Incoming:
         """Its inventory: as Ledger.reconcile."""
         gained, lost = found.differing(self.log.places(), INCOMING)
         self._acks.remove(lost)
-        self._acks.add(gained)
-        self.has += len(gained) - len(lost)
+        self.has -= len(lost)
+        for some in slices(gained):
+            disproved = self._ledger.slots.disproved(some, INCOMING)
+            new = [id_ for id_ in some if id_ not in disproved]
+            self._acks.add(new)
+            self.has += len(new)
         self._ledger.slots.found(INCOMING, found)
         self._ledger.changed.notify()
         return len(lost)

@@ -4,7 +4,6 @@ The writer seals, the columns ack and retract, the filesystem kills; from that f
 used again. All changes go into the transaction of the next commit; nothing here waits.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -45,7 +44,6 @@ class Ledger:
         self.log_rows = log.meta_rows()  # that meta stripes have, dead ones too until that is held
         self.changed = Signal()
         self._forget_content = forget_content
-        self._disproved: defaultdict[int, set[int]] = defaultdict(set)  # column -> stripes that it only claims to hold
         self.progress = Progress(Quorum(layout.k, layout.m), log.barrier, log.newest_sealed(), log.rehold)
         for stripe in log.below((1 << layout.n) - 1):
             self.progress.add(*stripe)
@@ -103,7 +101,6 @@ class Ledger:
         counted = self._count(ids, column)
         if counted:
             self.slots.put((id_ for id_, _ in counted), column)
-            self._disproved[column].difference_update(id_ for id_, _ in counted)
             self._advance()
 
     def _count(self, ids: Iterable[int], column: int) -> list[tuple[int, int]]:
@@ -122,16 +119,14 @@ class Ledger:
 
     def retract(self, ids: Sequence[int], column: int) -> None:
         """A column lacks stripes that it acked (R7)."""
-        for some in _slices(ids):
+        for some in slices(ids):
             self.log.set_acks(self._note_lost(some, column))
         self.changed.notify()
 
     def disprove(self, ids: Sequence[int], column: int) -> None:
         """A column lacks stripes that it acked, or holds something damaged in their place, as was found by looking.
         What it claims to hold of them does not count any more: only another ack does."""
-        for id_ in ids:
-            self.slots.lack(id_, column)
-        self._disproved[column].update(ids)
+        self.slots.disprove(ids, column)
         self.retract(ids, column)
 
     def _note_lost(self, ids: Sequence[int], column: int) -> list[tuple[int, int]]:
@@ -155,7 +150,10 @@ class Ledger:
         gained, lost = found.differing(self.log.places(), column)
         if lost:  # before anything is counted that could move the barrier
             self.retract(lost, column)
-        counted = self._count([id_ for id_ in gained if id_ not in self._disproved[column]], column)
+        counted = 0
+        for some in slices(gained):
+            disproved = self.slots.disproved(some, column)
+            counted += len(self._count([id_ for id_ in some if id_ not in disproved], column))
         self.slots.found(column, found)
         if counted:
             self._advance()
@@ -172,8 +170,7 @@ class Ledger:
 
     def another_store(self, gained: Sequence[int], lost: Sequence[int], column: int) -> None:
         """Another store is the column's, as the log has it already: in its acks, digest and remains."""
-        self._disproved.pop(column, None)
-        for some in _slices(lost):
+        for some in slices(lost):
             self._note_lost(some, column)
         for id_ in gained:
             mask = self.progress.ack(id_, column)
@@ -207,13 +204,12 @@ class Ledger:
                 self.rows.give_back(row)
                 self.log_rows -= kind != Kind.DATA
         ids = [id_ for id_, *_ in dead]
-        for disproved in self._disproved.values():
-            disproved.difference_update(ids)
         if ids:
             self.slots.leave((row, version, acks) for _, _, row, version, acks in dead if row is not None)
             self.log.forget(ids)
             self._forget_content(ids)
 
 
-def _slices(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+def slices(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """All of these, LOST_AT_ONCE at a time."""
     return (ids[first : first + LOST_AT_ONCE] for first in range(0, len(ids), LOST_AT_ONCE))

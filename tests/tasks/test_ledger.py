@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from coopfs.core.inventory import Inventory
 from coopfs.core.units import plain
 from coopfs.fs.callers import ROOT
 from coopfs.fs.disk import Disk
@@ -12,7 +13,7 @@ from coopfs.local.groups import State
 from coopfs.local.log import Log, Sealed
 from coopfs.local.slots import Slots
 from coopfs.tasks.ledger import Ledger
-from coopfs.types import Kind, Layout, Place
+from coopfs.types import Kind, Layout, Place, Slot
 from tests.fs.parts import close_group, new_disk
 
 LAYOUT = Layout(1, 1, 2, 96 * 1024)
@@ -57,6 +58,15 @@ class Desk:
     def _sealed(self, id_: int, kind: Kind, group: int, length: int) -> Sealed:
         tag = id_.to_bytes(16, "big")
         return Sealed(id_, kind, group, None, 1, length, (length,), tag, self.ledger.place(), Place(0, 0), 0)
+
+    def inventory(self) -> Inventory:
+        """Of a store that says that it has whatever was sealed and is known."""
+        inventory, places = Inventory(ROWS), list(self.ledger.log.places())
+        inventory.add([Slot(row, version, 1) for row, version in sorted(place[1:3] for place in places)])
+        return inventory
+
+    def remains(self) -> list[tuple[int, int, int]]:
+        return self.disk.database.read("SELECT row, version, acks FROM remains").fetchall()
 
     def ack(self, ids: Sequence[int], columns: Sequence[int]) -> None:
         for id_ in ids:
@@ -114,6 +124,44 @@ def test_a_retracted_ack_is_taken_back_also_from_what_was_complete(desk: Desk) -
     assert desk.ledger.progress.barrier == 1
     desk.ack(ids, [1])
     assert desk.ledger.progress.pending == 0
+
+
+def test_what_a_store_was_found_not_to_have_counts_when_it_acks_again_and_not_when_it_claims_it(desk: Desk) -> None:
+    ids = desk.seal(desk.group())
+    desk.ack(ids, [0, 1, 2])
+    expected = desk.ledger.digest(1)
+    desk.ledger.disprove(ids[:1], 1)
+    for _ in range(2):  # and after a restart
+        assert desk.ledger.reconcile(desk.inventory(), 1) == 0
+        assert [acks for id_, _, _, acks in desk.ledger.log.places() if id_ == ids[0]] == [0b101]
+        assert [p.id for p in desk.ledger.progress.missing(1)] == ids[:1]
+        assert desk.ledger.digest(1) == expected, "something lies in its slot"
+        desk.ledger = desk.open()
+    desk.ack(ids[:1], [1])
+    assert (desk.ledger.progress.pending, desk.remains(), desk.ledger.digest(1)) == (0, [], expected)
+    desk.ledger.retract(ids[:1], 1)
+    desk.ledger.reconcile(desk.inventory(), 1)
+    assert desk.ledger.progress.pending == 0, "it is believed again"
+
+
+def test_a_claim_that_was_disproved_before_any_ack_does_not_count_either(desk: Desk) -> None:
+    ids = desk.seal(desk.group())
+    desk.ack(ids, [0, 2])
+    desk.ledger.disprove(ids, 1)
+    expected = desk.ledger.digest(1)
+    desk.ledger.reconcile(desk.inventory(), 1)
+    assert [p.id for p in desk.ledger.progress.missing(1)] == ids
+    assert desk.ledger.digest(1) == expected
+
+
+def test_a_stripe_may_die_while_a_store_only_claims_to_have_it(desk: Desk) -> None:
+    first = desk.seal(desk.group())
+    desk.ack(first, [0, 1, 2])
+    ((id_, row, version, _),) = [place for place in desk.ledger.log.places() if place[0] == first[0]]
+    desk.ledger.disprove([id_], 1)
+    desk.ack(desk.seal(desk.group()), [0, 2])
+    assert desk.forgotten == [id_]
+    assert desk.remains() == [(row, version, 0b111)]
 
 
 def test_what_a_store_lost_is_noted_in_slices(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
