@@ -58,6 +58,7 @@ RECALL_INTERVAL = 5.0  # seconds between looks for endangered content that is no
 RECALL_BATCH = 16  # stripes fetched back in one look, so that more endangered ones come first soon
 
 # --- memory of the pipeline (P6) ----------------------------------------------------------------------------------
+DISPUTES_MAX = 256  # blocks that one partner may refuse one by one: with more it is wrong as a whole, and is left alone
 COLUMN_QUEUE = 8  # blocks queued to one partner, one run; a slower one is left to the cleaner
 PUT_RUN = 8  # puts that one round of a column sends and waits for together: 2 MiB of 256 KiB blocks
 PUTS_IN_FLIGHT = 8  # unanswered puts per partner: 2 MiB, so 160 Mbit/s at 100 ms round trip
@@ -227,4 +228,6 @@ RETIRE_SLICE = 256  # keys looked at between two operations: about 2 ms
 DATA_FACTOR = 1.2  # rows of data stripes for each row that the live bytes would fill: with the log less than 1.3
 SPARSE_SHARE = 0.75  # of a full stripe: one in which more lives is not worth emptying, it wins less than it writes
 COMPACT_STRIPES = 8  # stripes emptied for each group that becomes held: at most 6 x 1.5 MB written again
+MOVES_A_DAY = 256  # stripes written anew since a partner will not take them: 0.5 GB, if it takes none of the new ones
+MOVE_AGAIN = 3600.0  # seconds until what could not be moved is tried again, if nothing else happens
 CLEANING_GAIN = 2  # rows that emptying stripes must win: one more than the group that does it may cost

@@ -54,6 +54,7 @@ from coopfs.tasks.incoming import Incoming
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.mender import Mender
+from coopfs.tasks.mover import Mover
 from coopfs.tasks.network import Network
 from coopfs.tasks.pace import HeldPace
 from coopfs.tasks.recaller import Recaller
@@ -126,6 +127,7 @@ class OwnDisk:
         content = RemoteContent(self.log, self._fetcher, self.local.stage, nursery)
         may_append = self.committer.until_may_append
         self._compactor = Compactor(self.ledger, self.local, self.space, may_append, content.read_once)
+        self._mover = Mover(self.columns, self.ledger, self.space, self._compactor, self._retirer, self.local.database)
         self._recaller = Recaller(self.ledger, self.local.cache, content)
         self.refill = Refill(RefillMark(self.local.database), self.ledger, self.local.cache, content)
         self._settings = settings
@@ -238,6 +240,7 @@ class OwnDisk:
             nursery.start_soon(self._retirer.run)
             nursery.start_soon(self._compactor.run)
             nursery.start_soon(self.columns.each, self.scrubber.run)
+            nursery.start_soon(self._mover.run)
 
     async def wait_until_ready(self, watch: Watch) -> None:
         """After a takeover: until all that was found is held again. StateError."""

@@ -153,6 +153,7 @@ def _describe_column(column: Column, own: OwnDisk, damage: Mapping[str, int]) ->
         "missing": missing,
         "lost": column.lost,
         "damaged": damage.get(column.place.name, 0),
+        "disputed": len(column.disputed),
         "trouble": column.trouble,
     }
 

@@ -201,6 +201,11 @@ def advice(disk: Json) -> Iterator[str]:
                 f"{escape(column['partner'])} returned {_blocks(column['damaged'])} damaged; others took their place: "
                 "ask its owner to look after its disk"
             )
+        if column["disputed"]:
+            yield (
+                f"{escape(column['partner'])} keeps {_blocks(column['disputed'])} damaged, and takes no others for "
+                "them: their content is written anew in other rows; ask its owner to look after its disk"
+            )
     if disk["bytes_free"] * NEARLY_FULL < disk["bytes"]:
         yield "the disk is nearly full: delete something"
     waits = (disk["replacement"] or {}).get("waits_for") or ""

@@ -54,6 +54,11 @@ def stripes_to_empty(usage: Usage, stripes: int) -> tuple[int, int]:
     return 0, 0
 
 
+def stripes_to_move(usage: Usage) -> int:
+    """How many stripes that must go, whatever lives in them, may be emptied at once."""
+    return max(0, min(rows_to_clean_with(usage) - CLEANING_GAIN, COMPACT_STRIPES))
+
+
 def is_worth_emptying(layout: Layout, live: Sequence[int]) -> bool:
     """Whether enough rows are won by emptying stripes in which so many bytes live each."""
     return len(live) + sum(live) // -stripe_payload(layout) >= CLEANING_GAIN

@@ -43,7 +43,8 @@ class BlockCheck:
         self._bad: defaultdict[int, int] = defaultdict(int)  # stripe -> columns that lack it, a bit each
 
     async def inventories(self, report: Report, watch: Watch, *, repair: bool) -> None:
-        """Blocks that a column acked, and does not claim to hold."""
+        """Blocks that a column acked, and does not claim to hold; and those that it keeps damaged, whatever it is sent:
+        these are repaired by the mover."""
         columns = self._columns.columns
         for number, column in enumerate(columns):
             watch("inventories of partners", number, len(columns))
@@ -56,6 +57,9 @@ class BlockCheck:
                 report.add(Finding(About.BLOCKS, text), repaired=repair)
             if lost and repair:
                 self._columns.disprove(column, lost)
+            if column.disputed:
+                text = f"{column.place.name} keeps {len(column.disputed)} damaged blocks, and takes no others"
+                report.add(Finding(About.BLOCKS, text), repaired=repair)
         watch("inventories of partners", 1, 1)
 
     async def _lost(self, column: Column, acked: Sequence[int], report: Report) -> list[int]:

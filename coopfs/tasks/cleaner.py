@@ -11,8 +11,9 @@ import trio
 from coopfs.errors import ContentUnavailable
 from coopfs.limits import CLEANER_BATCH, CLEANER_INTERVAL, PUT_RUN
 from coopfs.tasks.coder import Coder
-from coopfs.tasks.column import Column, Parcel
+from coopfs.tasks.column import Column
 from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.seat import Parcel
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +40,11 @@ class Cleaner:
             await trio.sleep(CLEANER_INTERVAL)
 
     def _worst(self, column: Column) -> list[int]:
-        """What its store lacks, the most urgent first."""
+        """What its store lacks and would take, the most urgent first."""
         if column.session is None:
             return []
-        return column.seat.lacking(column.number, lambda id_: id_ in self._in_hand or id_ in column.queued)
+        apart = (self._in_hand, column.queued, column.disputed)
+        return column.seat.lacking(column.number, lambda id_: any(id_ in some for some in apart))
 
     async def _repair(self, id_: int, column: Column) -> Parcel | None:
         """The block that the column lacks; None: it cannot be had now, or is not needed any more."""

@@ -4,65 +4,40 @@
 2. compare digests, and where they differ the inventory: only now do blocks found there count, and acks for blocks
    that are not there are taken back (R7, R16); a store that is newer than this home stops everything before the first
    put (R6, R12);
-3. put the runs of blocks that the writer and the cleaner queue, several at a time;
+3. put the runs of blocks that the writer and the cleaner queue, several at a time; one in whose place the store holds
+   something else of the same version is disputed: it is left out, the column is in A, and the stripe's content is
+   written anew elsewhere (compactor, retirer);
 4. when the connection ends: what was queued is forgotten, the cleaner will find it missing; begin again.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import NoReturn, Protocol
 
 import trio
 
 from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event, after
-from coopfs.core.inventory import Inventory
 from coopfs.core.master import StorePlace
-from coopfs.core.rows import Rows
-from coopfs.errors import BlockRefused, Fenced, NotAuthentic, PartnerAway, PeerError, StateError, StoreGone
-from coopfs.limits import COLUMN_QUEUE, PUT_RUN, PUTS_IN_FLIGHT, RECONNECT_MAX, RECONNECT_MIN, STALL_TIMEOUT
-from coopfs.local.log import Log
+from coopfs.errors import BlockRefused, Fenced, PartnerAway, PeerError, StateError, StoreGone
+from coopfs.limits import (
+    COLUMN_QUEUE,
+    DISPUTES_MAX,
+    PUT_RUN,
+    PUTS_IN_FLIGHT,
+    RECONNECT_MAX,
+    RECONNECT_MIN,
+    STALL_TIMEOUT,
+)
 from coopfs.tasks.network import Network, read_inventory
+from coopfs.tasks.rivals import IsMine, Rivals
+from coopfs.tasks.seat import Parcel, Seat
 from coopfs.tasks.signal import Signal
-from coopfs.types import BlockStore, Octets, Opening, Partner, Place, Write
+from coopfs.types import BlockStore, Opening, Partner, Write
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """A block on its way to this column."""
-
-    stripe: int
-    place: Place
-    box: Octets
-
-
-class Seat(Protocol):
-    """What is known of a store: of the one that counts for its column, or of one that is being filled."""
-
-    log: Log
-    rows: Rows
-
-    def ack(self, ids: Sequence[int], column: int) -> None:
-        """These stripes are on stable storage there."""
-
-    def digest(self, column: int) -> bytes:
-        """What it answers if it lost nothing and got nothing else: 16 bytes."""
-
-    def reconcile(self, found: Inventory, column: int) -> int:
-        """How many acks had to be taken back."""
-
-    def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
-        """Stripes to send to it next, most urgent first, but for those that are under way; CLEANER_BATCH at most."""
-
-
 class Column:
-    """The writer's side of one store of a column.
-
-    seat: where its acks go; is_mine: whether a block in this store authenticates as this disk's, for this column at
-    this place.
-    """
+    """The writer's side of one store of a column. seat: where its acks go; is_mine: see Rivals."""
 
     def __init__(
         self,
@@ -70,13 +45,14 @@ class Column:
         place: StorePlace,
         opening: Opening,
         network: Network,
-        seat: "Seat",
-        is_mine: Callable[[StorePlace, int, Place, Octets], bool],
+        seat: Seat,
+        is_mine: IsMine,
     ) -> None:
         self.number = number
         self.place = place
         self.session: BlockStore | None = None
         self.queued: set[int] = set()  # stripes in the queue or in flight
+        self.disputed: set[int] = set()  # stripes in whose place it holds something else, for all that is known now
         self.trouble: str | None = "not reached yet"  # why it is not open, in words
         self.state = ColumnState.COUNTED
         self.lost = 0  # blocks that it had acked and was found to lack, since the start
@@ -85,7 +61,7 @@ class Column:
         self._opening = opening
         self._network = network
         self.seat = seat
-        self._is_mine = is_mine
+        self._rivals = Rivals(number, place, seat.log, is_mine)
         self._stalled = False
         self._moved = Signal()  # a run left the queue
         self._send, self._receive = trio.open_memory_channel[Sequence[Parcel]](COLUMN_QUEUE // PUT_RUN)
@@ -109,10 +85,10 @@ class Column:
             partner = await self._network.reach(self.place.node)
             if self.state in GONE_FOR_GOOD:
                 continue
+            began = trio.current_time()
             try:
                 session = await partner.open(self._opening)
                 await self._reconcile(session)
-                pause = RECONNECT_MIN
                 await self._work(partner, session)
             except Fenced as fence:
                 raise StateError(
@@ -122,6 +98,8 @@ class Column:
                 ) from None
             except PartnerAway as away:
                 self._close(str(away))
+                await trio.sleep(RECONNECT_MIN)
+                continue
             except StoreGone as gone:
                 logger.warning("partner %s lost the store of this disk: %s", self.place.name, gone)
                 self.happen(Event.GONE)
@@ -129,7 +107,9 @@ class Column:
             except PeerError as bad:
                 logger.info("partner %s: %s", self.place.name, bad)
                 self._close(str(bad))
-                pause = min(2 * pause, RECONNECT_MAX)
+            if trio.current_time() - began > RECONNECT_MAX:  # it was not wrong all the time
+                pause = RECONNECT_MIN
+            pause = min(2 * pause, RECONNECT_MAX)
             await trio.sleep(pause)
 
     async def send(self, parcels: Sequence[Parcel]) -> None:
@@ -159,6 +139,7 @@ class Column:
         self.session = None
         self.trouble = why
         self.queued.clear()
+        self.disputed.clear()
         self._stalled = False
         self._send, self._receive = trio.open_memory_channel[Sequence[Parcel]](COLUMN_QUEUE // PUT_RUN)
         self._moved.notify()
@@ -213,27 +194,28 @@ class Column:
     async def _refused(self, session: BlockStore, parcel: Parcel, refusal: PeerError) -> None:
         if not isinstance(refusal, BlockRefused):
             raise refusal
-        if not self._was_overtaken(parcel, refusal):
-            await self._dispute(session, parcel, refusal)
-        self._take([parcel.stripe])
+        if await self._rivals.settle(session, parcel, refusal):
+            self._take([parcel.stripe])
+        else:
+            self._dispute(parcel.stripe, refusal)
 
-    def _was_overtaken(self, parcel: Parcel, refusal: BlockRefused) -> bool:
-        """The stripe was given up while its block was on the way, and this home used the row again: no harm done."""
-        log = self.seat.log
-        return log.get(parcel.stripe) is None and refusal.stored_version <= log.newest_version
+    def _dispute(self, stripe: int, refusal: PeerError) -> None:
+        """It will not take this block, and what it claims to have of it does not count (R15)."""
+        self.queued.discard(stripe)
+        if self.gone or self.seat.log.get(stripe) is None:
+            return
+        if len(self.disputed) >= DISPUTES_MAX:
+            raise refusal
+        if not self.disputed:
+            logger.warning("partner %s keeps damaged blocks and takes no others: all is moved away", self.place.name)
+        self.disputed.add(stripe)
+        self.seat.disprove([stripe], self.number)
+        self.happen(Event.LACKS)
+        self.changed.notify()
 
-    async def _dispute(self, session: BlockStore, parcel: Parcel, refusal: BlockRefused) -> NoReturn:
-        """R15: an authentic block of equal or newer version means that this home is a copy, or older than its
-        partners; anything else means that the partner is wrong."""
-        stored = await session.get(parcel.place.row)
-        if stored is not None and self._is_mine(
-            self.place, self.number, Place(stored.version, parcel.place.row), stored.data
-        ):
-            raise StateError(
-                f"{self.place.name} holds a newer block of this disk in row {parcel.place.row}: this home is a copy of "
-                "another, or older than its partners; nothing more is sent from here: restore the disk from its kit"
-            )
-        raise refusal
+    def settle_disputes(self) -> None:
+        """Forget those of stripes whose rows are free: a newer block will take their place."""
+        self.disputed = {stripe for stripe in self.disputed if self.seat.log.is_sealed(stripe)}
 
     async def _reconcile(self, session: BlockStore) -> None:
         """The digest came after the claim was raised; if it is what this home expects, an inventory would neither find
@@ -241,17 +223,7 @@ class Column:
         if session.opened.digest == self.seat.digest(self.number):
             return
         found = await read_inventory(session, self.seat.rows.total)
-        newest = self.seat.log.newest_version
-        for place in (Place(version, row) for row, version in found.items() if version > newest):
-            stored = await session.get(place.row)
-            if stored is not None and self._is_mine(
-                self.place, self.number, Place(stored.version, place.row), stored.data
-            ):
-                raise StateError(
-                    f"{self.place.name} holds blocks newer than this home knows: its database is older than the "
-                    "partners; nothing is sent from here: restore the disk from its recovery kit"
-                )
-            raise NotAuthentic(f"{self.place.name} claims to hold versions that were never sent")
+        await self._rivals.compare(session, found)
         lost = 0 if self.gone else self.seat.reconcile(found, self.number)
         if lost:
             logger.warning("partner %s lacks %d blocks that it had acked", self.place.name, lost)

@@ -41,6 +41,10 @@ class Columns:
         """The stores that count, by column."""
         return self.stores[: self._count]
 
+    def disputed(self) -> frozenset[int]:
+        """The stripes that some store will not take, since it holds something else in their place."""
+        return frozenset().union(*(column.disputed for column in self.stores))
+
     @property
     def incoming(self) -> Column | None:
         """The store that is being filled."""
@@ -111,6 +115,7 @@ class Columns:
             await column.changed.wait()
 
     def _judge(self, column: Column) -> None:
+        column.settle_disputes()
         if column.gone or column is self.incoming:  # it counts for nothing any more, or yet
             return
         since, _ = self._states[column.number]
@@ -118,7 +123,7 @@ class Columns:
             since = None
             if column.state is ColumnState.AWAY:
                 column.happen(Event.REACHED)
-            if column.state is ColumnState.CATCHING_UP and self._ledger.progress.has_caught_up(column.number):
+            if column.state is ColumnState.CATCHING_UP and self._has_caught_up(column):
                 column.happen(Event.CAUGHT_UP)
         elif column.state not in GONE_FOR_GOOD:
             now = int(self._wall())
@@ -128,6 +133,10 @@ class Columns:
             if now - since >= GRACE_PERIOD and self._may_judge():
                 column.happen(Event.LOST)
         self._note(column, since)
+
+    def _has_caught_up(self, column: Column) -> bool:
+        """Who will not take a block stays in A, or nothing could become held that names it with m = 1."""
+        return not column.disputed and self._ledger.progress.has_caught_up(column.number)
 
     def _may_judge(self) -> bool:
         """Whether this machine is online, and has been for long enough to know."""

@@ -44,7 +44,7 @@ class Compactor:
         while True:
             barrier = self._ledger.progress.barrier
             for id_, length in self._sparsest():
-                await self._empty(id_, length)
+                await self.empty(id_, length)
             await self._ledger.changed.wait_until(partial(self._held_after, barrier))
 
     def _held_after(self, group: int) -> bool:
@@ -58,7 +58,8 @@ class Compactor:
             return []
         return [(id_, length) for id_, length, _ in found]
 
-    async def _empty(self, id_: int, length: int) -> None:
+    async def empty(self, id_: int, length: int) -> None:
+        """Append what lives of a data stripe again, as far as there is room and the content can be had."""
         content = await trio.to_thread.run_sync(self._stage.content, id_, length)
         try:
             if content is None:

@@ -1,4 +1,4 @@
-"""The store that is being filled for a column, as its Column sees it (column.Seat): what it acks is noted, and counts
+"""The store that is being filled for a column, as its Column sees it (seat.Seat): what it acks is noted, and counts
 for nothing until it takes the column's place (design R7, R14).
 
 Which stripes it lacks is found by walking the table: the least redundant first, which stand in memory, then from the
@@ -29,7 +29,7 @@ class Incoming:
         self._below = ALL_STRIPES
         self._rest = 0  # looks before the table is walked again
 
-    # --- column.Seat ----------------------------------------------------------------------------------------------
+    # --- seat.Seat ------------------------------------------------------------------------------------------------
 
     def ack(self, ids: Sequence[int], column: int) -> None:
         """It has these stripes on stable storage."""
@@ -55,6 +55,12 @@ class Incoming:
         self._ledger.slots.found(INCOMING, found)
         self._ledger.changed.notify()
         return len(lost)
+
+    def disprove(self, ids: Sequence[int], column: int) -> None:
+        """It has not got these stripes, whatever it claims."""
+        self._ledger.slots.disprove(ids, INCOMING)
+        self.has -= sum(map(self._acks.has, ids))
+        self._acks.remove(ids)
 
     def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
         """A walk: stripes below target first, the least redundant ones before all, then the newest."""

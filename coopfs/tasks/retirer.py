@@ -32,15 +32,15 @@ class Retirer:
         """Retire heads for ever, whenever a group was sealed or held. StateError: the database failed."""
         while True:
             before = self._ledger.progress.sealed, self._ledger.progress.barrier
-            await self._retire_some()
+            await self.retire(heads_to_retire(self._space.usage(), self._ledger.log.live_metas()))
             await self._ledger.changed.wait_until(partial(self._moved_on, before))
 
     def _moved_on(self, before: tuple[int, int]) -> bool:
         return before != (self._ledger.progress.sealed, self._ledger.progress.barrier)
 
-    async def _retire_some(self) -> None:
-        heads = heads_to_retire(self._space.usage(), self._ledger.log.live_metas())
-        while heads and self._space.rows_to_clean_with() > 1:
+    async def retire(self, heads: int) -> None:
+        """Retire so many heads, as far as there is room."""
+        while heads and self._space.rows_to_clean_with() > 1 and self._ledger.log.oldest_meta() is not None:
             heads -= self._retirement.step(RETIRE_SLICE)
             self._hurry()
             await trio.lowlevel.checkpoint()

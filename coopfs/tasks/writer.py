@@ -23,8 +23,9 @@ from coopfs.limits import MAX_GROUPS_UNHELD, META_CHAIN_EVERY, META_PREV, PUT_RU
 from coopfs.local.groups import State
 from coopfs.local.log import Key, Log, Sealed
 from coopfs.tasks.coder import Coder
-from coopfs.tasks.column import Column, Parcel
+from coopfs.tasks.column import Column
 from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.seat import Parcel
 from coopfs.types import Kind, Layout, Place
 
 NS = 1_000_000_000

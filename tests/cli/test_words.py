@@ -9,7 +9,10 @@ from coopfs.cli.words import advice, cache, clock, compression, disk_sentences, 
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=timezone(timedelta(hours=1)))
 HELD = "2026-11-21 12:34:56 UTC"
-COLUMN: dict[str, Any] = {"column": 1, "partner": "bob", "state": "caught up", "missing": 0, "lost": 0, "damaged": 0}
+COLUMN: dict[str, Any] = {
+    **{"column": 1, "partner": "bob", "state": "caught up"},
+    **{"missing": 0, "lost": 0, "damaged": 0, "disputed": 0},
+}
 DISK: dict[str, Any] = {
     **{"id": "ab" * 16, "k": 2, "m": 2, "mounted": None, "epoch": 1, "trouble": None},
     **{"rows": 100, "rows_used": 30, "row_bytes": 1 << 20, "bytes": 90 << 20, "bytes_free": 60 << 20},
@@ -134,6 +137,7 @@ def test_a_kit_that_does_not_name_everybody_says_so() -> None:
             with_columns(bob={"lost": 1}, dora={"damaged": 2}),
             ["bob lost 1 block that", "dora returned 2 blocks damaged"],
         ),
+        (with_columns(bob={"disputed": 3}), ["bob keeps 3 blocks damaged, and takes no others"]),
         (DISK | {"bytes_free": 1 << 20}, ["nearly full"]),
         (
             DISK | {"found": {"date": HELD, "counted": 2, "needed": 3}},
