@@ -135,7 +135,7 @@ def _partners(partners: Sequence[Json]) -> Table:
             "[green]up[/]" if partner["up"] else "[red]down[/]",
             format_size(partner["given"]),
             format_size(partner["taken"]),
-            escape(partner["last_seen"] or "never"),
+            "now" if partner["up"] else escape(partner["last_seen"] or "never"),
             escape(partner["trouble"] or ""),
         )
     return table

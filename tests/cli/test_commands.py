@@ -304,6 +304,20 @@ def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Capture
     assert json.loads(capsys.readouterr().out) == STATUS
 
 
+@pytest.mark.parametrize(
+    ("up", "last_seen", "shown"),
+    [(True, None, "now"), (False, None, "never"), (False, "2026-01-02 03:04:05 UTC", "2026-01-02")],
+)
+def test_status_tells_when_a_partner_was_seen(
+    up: bool, last_seen: str | None, shown: str, tmp_path: Path, capsys: Captured
+) -> None:
+    partner = {**STATUS["partners"][0], "up": up, "last_seen": last_seen}
+    with answering(tmp_path, [result(**{**STATUS, "disk": None, "partners": [partner], "hosted": []})]):
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "status"]) == 0
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("bob"))
+    assert shown in row.split()
+
+
 FILE_LOG: dict[str, Any] = {
     **{"path": "/mnt/a [b]", "kind": "file", "size": 5, "stored": 5, "state": "held", "share": 75, "group": 7},
     **{"changed_at": "2026-01-02 03:04:05 UTC", "held_since": "2026-01-02 03:04:09 UTC", "blocks_each": 4},
