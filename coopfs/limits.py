@@ -206,7 +206,11 @@ DEPTH_MAX = 10_000  # directories above a file that are named: a damaged tree ma
 FINDINGS_MAX = 1000  # findings of one question that are told one by one: 100 KB of JSON, and more than anybody reads
 CHECK_SLICE = 256  # rows or images looked at between two operations: about 2 ms
 MEND_INTERVAL = 10.0  # seconds between two looks for the stripes of damaged blocks: 1 s of work for 10^7 rows
-CHECK_STRIPES = 4  # stripes whose blocks are fetched at once: a link of 100 Mbit/s stays busy at 100 ms
+CHECK_STRIPES = 4  # blocks fetched at once from each partner: a link of 100 Mbit/s stays busy at 100 ms
+CHECK_PAGE = 32  # stripes after which it is noted how far a check is: 8 MiB of each partner, fetched again at the most
+CHECK_LASTS = 30 * 86_400.0  # seconds that an interrupted check may be gone on with: then it is no check of one state
+CHECK_PATIENCE = 60.0  # seconds that a check waits for a partner that went away meanwhile, each of
+CHECK_TRIES = 3  # times that it is asked
 
 # --- the scrub ----------------------------------------------------------------------------------------------------
 SCRUB_DAYS_MAX = 3650  # days of one pass: in ten years a disk is bought anew

@@ -237,7 +237,7 @@ class Node:
         return await inspect(self._disk(), Path(arguments["path"]), watch)
 
     async def call_check(self, arguments: Arguments, watch: Watch) -> Any:
-        return await check(self._disk(), watch, deep=arguments["deep"], repair=arguments["repair"])
+        return await check(self._disk(), watch, **arguments)
 
     async def call_kit_export(self, arguments: Arguments, watch: Watch) -> Any:
         own = self._disk()

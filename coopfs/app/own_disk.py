@@ -142,7 +142,7 @@ class OwnDisk:
         self.scrubber = Scrubber(scrub, mark, survey, self.columns, self.ledger, self._fetcher, content, wall)
         commit, in_use = self.committer.commit, self.disk.handles.in_use
         self.checker = Checker(
-            self.keys, self.local, self.ledger, self.columns, self._fetcher, self._fetch, in_use, commit
+            self.keys, self.local, self.ledger, self.columns, self._fetcher, self._fetch, in_use, commit, wall
         )
         self.trouble: str | None = None
         self.ready = trio.Event()  # nothing hinders writing: after a takeover, all it found is held again

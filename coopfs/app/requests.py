@@ -80,7 +80,7 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
     "umount": {},
     "sync": {"path": Shape(_path, absent=True), "complete": Shape(_truth)},
     "log": {"path": Shape(_path)},
-    "check": {"deep": Shape(_truth), "repair": Shape(_truth)},
+    "check": {"deep": Shape(_truth), "repair": Shape(_truth), "anew": Shape(_truth)},
     "kit_export": {"read_only": Shape(_truth, absent=True), "until": Shape(_whole(1, FOREVER), absent=True)},
     "kit_readers": {},
     "kit_revoke": {"reader": Shape(_text)},

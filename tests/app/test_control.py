@@ -59,7 +59,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "mount": {"mountpoint": "/mnt", "options": []},
     "log": {"path": "/mnt"},
     "sync": {"path": None, "complete": False},
-    "check": {"deep": False, "repair": False},
+    "check": {"deep": False, "repair": False, "anew": False},
     "kit_export": {"read_only": True, "until": None},
     "kit_revoke": {"reader": "ab"},
 }

@@ -245,11 +245,12 @@ def test_check_tells_what_it_found(tmp_path: Path, capsys: Captured, repaired: b
         "findings": [finding],
         "lost": ["/a"],
         "notes": ["p2 is away"],
+        **{"left": 0, "continued": None},
     }
     for extra in ([], ["--json"]):
         with answering(tmp_path, [progress("log", 1, 1), result(**told, checked={"blocks": 7})]) as requests:
             assert run(cli, "coopfs", ["--home", str(tmp_path), "check", "--deep", *extra]) == code
-        assert requests == [{"call": "check", "args": {"deep": True, "repair": False}}]
+        assert requests == [{"call": "check", "args": {"deep": True, "repair": False, "anew": False}}]
         shown = capsys.readouterr()
         assert ("1 of 1 findings are not repaired" in shown.err) is not repaired
         if extra:
@@ -261,6 +262,28 @@ def test_check_tells_what_it_found(tmp_path: Path, capsys: Captured, repaired: b
                 "not checked: p2 is away",
             ]
         (tmp_path / "control.sock").unlink()
+
+
+def test_a_check_says_where_it_goes_on_and_where_the_next_one_does(tmp_path: Path, capsys: Captured) -> None:
+    told = {
+        "found": 0,
+        "repaired": 0,
+        "findings": [],
+        "lost": [],
+        "notes": ["p2 did not show"],
+        "checked": {"blocks": 9},
+    }
+    before = {"begun_at": "2026-01-02 03:04:05 UTC", "blocks": 5}
+    with answering(tmp_path, [result(**told, left=4, continued=before)]) as requests:
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "check", "--deep", "--anew"]) == 12
+    assert requests == [{"call": "check", "args": {"deep": True, "repair": False, "anew": True}}]
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == [
+        "goes on with the check of 2026-01-02 03:04:05 UTC, which had looked at 5 blocks",
+        "not checked: p2 did not show",
+        "checked 9 blocks; found nothing",
+    ]
+    assert shown.err == "coopfs: not all blocks could be looked at: the same command goes on where this check ended\n"
 
 
 def test_the_daemons_error_is_the_commands(tmp_path: Path, capsys: Captured) -> None:

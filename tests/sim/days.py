@@ -15,7 +15,7 @@ from coopfs.errors import UsageError
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
 from tests.sim.hosted import FileHost
-from tests.sim.network import CALM, Weather
+from tests.sim.network import CALM, Site, Weather
 from tests.sim.owner import Owner
 from tests.sim.patience import not_stuck
 from tests.sim.quiet import Quiet
@@ -156,24 +156,29 @@ class Days:
         await trio.sleep(self.random.uniform(0, 15))
 
     async def _damage(self) -> None:
-        """A partner loses blocks that it acknowledged. One at a time, and only if one may be lost."""
+        """A partner loses blocks that it acknowledged, and may only be found out when it is reached again."""
+        if (site := self._rot()) is not None and self.random.random() < 0.7:
+            site.cut()
+
+    def _rot(self) -> Site | None:
+        """A partner loses blocks that it acknowledged, in silence. One at a time, and only if one may be lost; None:
+        not now."""
         if self.world.damaged or self.world.vanished() or not self.world.geometry.quorum.f:
-            return
+            return None
         if self.owner.took_over and not (self.owner.own.ready.is_set() and self.owner.own.ledger.progress.margin()):
-            return  # a machine that took over has no content of its own to repair from
+            return None  # a machine that took over has no content of its own to repair from
         site = self.random.choice(self.world.sites)
         if len(site.host.stores) != 1:  # it is getting another one just now
-            return
+            return None
         ((id_, store),) = site.host.stores.items()
         if not store.blocks:
-            return
+            return None
         for row in self.random.sample(sorted(store.blocks), self.random.randint(1, len(store.blocks))):
             del store.blocks[row]
             self.world.trace.lose(site.name(id_), row)
         self.world.damaged.add(site.number)
         self.world.note(f"damage {site.number}")
-        if self.random.random() < 0.7:
-            site.cut()
+        return site
 
     async def _empty(self) -> None:
         """A partner loses all that it stores for others, claims and master blocks too, with its disk or machine. One at
@@ -289,5 +294,7 @@ class Days:
             await self._give(vanished[0].number)
         if places.spares:
             await self._export_kit()  # as status asks for
-        await trio.sleep(2 * self.world.scrub)
+        if self.world.scrub:
+            self._rot()
+            await trio.sleep(2 * self.world.scrub)
         await self._quiet.check()

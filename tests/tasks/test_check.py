@@ -24,8 +24,8 @@ def silent(step: str, done: int, total: int) -> None:
     """Nobody watches."""
 
 
-async def look(owner: Owner, *, deep: bool = False, repair: bool = False) -> dict[str, Any]:
-    return await check(owner.own, silent, deep=deep, repair=repair)
+async def look(owner: Owner, *, deep: bool = False, repair: bool = False, anew: bool = False) -> dict[str, Any]:
+    return await check(owner.own, silent, deep=deep, repair=repair, anew=anew)
 
 
 def told(answer: dict[str, Any]) -> list[str]:
@@ -273,8 +273,15 @@ def test_who_is_not_reached_is_said_and_not_blamed(tmp_path: Path) -> None:
         owner.world.sites[2].go(up=False)
         await trio.sleep(1)
         answer = await look(owner, deep=True, repair=True)
-        assert (answer["found"], answer["notes"]) == (0, ["p2 is not reached: what it holds was not looked at"])
-        assert answer["checked"]["blocks"] == 2 * answer["checked"]["stripes"]
+        stripes = answer["checked"]["stripes"]
+        assert (answer["found"], answer["notes"]) == (
+            0,
+            [
+                "p2 is not reached: what it holds was not looked at",
+                f"p2 did not show its blocks of {stripes} stripes: it is not reached",
+            ],
+        )
+        assert (answer["checked"]["blocks"], answer["left"]) == (2 * stripes, stripes)
 
     play(tmp_path, Geometry(2, 1), main)
 
