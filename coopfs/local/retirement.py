@@ -13,6 +13,7 @@ from coopfs.core.records import Type
 from coopfs.limits import ROOT_INO
 from coopfs.local.log import Key, Log
 from coopfs.local.metadata import Metadata
+from coopfs.local.retelling import Retelling
 
 
 class Retirement:
@@ -20,7 +21,7 @@ class Retirement:
 
     def __init__(self, metadata: Metadata, log: Log) -> None:
         self._metadata = metadata
-        self._db = metadata.database
+        self._retelling = Retelling(metadata, log)
         self._log = log
         self._head: tuple[int, int] | None = None  # (stripe id, group) under way
         self._keys: list[Key] = []
@@ -34,7 +35,7 @@ class Retirement:
             self._keys, self._done = self._log.meta_keys(self._head[0]), 0
         id_, group = self._head
         for type_, a, b in self._keys[self._done : self._done + limit]:
-            self._tell_again(Type(type_), a, b, group)
+            self._retelling.tell(Type(type_), a, b, group)
         self._done += limit
         if self._done < len(self._keys):
             return False
@@ -42,34 +43,3 @@ class Retirement:
         self._metadata.images.mark_inode(ROOT_INO)  # or the group may be empty, and then never be sent
         self._head, self._keys = None, []
         return True
-
-    def _tell_again(self, type_: Type, a: int, b: int | bytes, group: int) -> None:
-        metadata = self._metadata
-        match type_:
-            case Type.INODE:
-                node = metadata.nodes.find(a)
-                if node is not None and node.changed == group:
-                    metadata.images.mark_inode(a)
-            case Type.NAME if self._is_newest("names", "parent", "name", a, b, group):
-                assert isinstance(b, bytes)
-                metadata.names.changed_link(a, b)
-            case Type.EXTENT if self._is_newest("extents", "ino", "offset", a, b, group):
-                assert isinstance(b, int)
-                if b < metadata.extents.graves.start(a):
-                    self._stamp("extents", "offset", a, b)
-                    metadata.images.mark_extent(a, b)
-            case Type.XATTR if self._is_newest("xattrs", "ino", "name", a, b, group):
-                assert isinstance(b, bytes)
-                self._stamp("xattrs", "name", a, b)
-                metadata.images.mark_xattr(a, b)
-            case Type.STRIPE:
-                record = self._log.tell_again(a, group, metadata.group)
-                if record is not None:
-                    metadata.images.tell_stripe(record)
-
-    def _is_newest(self, table: str, first: str, second: str, a: int, b: int | bytes, group: int) -> bool:
-        query = f"SELECT 1 FROM {table} WHERE {first} = ? AND {second} = ? AND changed = ?"
-        return self._db.read(query, (a, b, group)).fetchone() is not None
-
-    def _stamp(self, table: str, second: str, ino: int, b: int | bytes) -> None:
-        self._db.write(f"UPDATE {table} SET changed = ? WHERE ino = ? AND {second} = ?", (self._metadata.group, ino, b))

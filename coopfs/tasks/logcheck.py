@@ -5,7 +5,10 @@
 3. an image that stands and has no row was killed by a group that is not sealed yet, or was sealed meanwhile: these are
    read last, in one step with the judgement. Otherwise the row was lost.
 
-Operations go on: rows that they have changed since are newer than what the log tells, and not judged.
+Operations go on: rows that they have changed since are newer than what the log tells, and not judged. So does the
+retirer: a row that was lost is not told again when its image is retired, so one that is written from the log is told
+again here. If it got past what was newest at the beginning, tombstones may have gone that nobody here has read, and
+nothing is said to be missing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,6 +26,7 @@ from coopfs.limits import CHECK_SLICE
 from coopfs.local.comparison import Comparison, Match
 from coopfs.local.log import Log, Sealed
 from coopfs.local.metadata import Metadata
+from coopfs.local.retelling import Retelling
 from coopfs.local.survey import Survey
 from coopfs.tasks.fetcher import Fetched
 from coopfs.tasks.report import Report
@@ -41,6 +45,7 @@ class LogCheck:
         self._log = log
         self._fetch = fetch
         self._comparison = Comparison(metadata)
+        self._retelling = Retelling(metadata, log)
         self._survey = Survey(metadata.database)
         self._missing: Missing = {}
 
@@ -94,14 +99,26 @@ class LogCheck:
 
     async def _judge_missing(self, newest: int, report: Report, *, repair: bool) -> None:
         """Those that nothing after `newest` has killed."""
-        later = Replay()
+        later, first = Replay(), newest
         while self._missing and newest < (now := self._log.newest_sealed()):
             for id_ in self._survey.metas(newest):
                 stripe = self._log.get(id_)
-                if stripe is not None:
-                    for _ in later.group(await self._records(stripe)):
-                        pass
+                if stripe is None:
+                    continue
+                try:
+                    killers = await self._records(stripe)
+                except (ContentUnavailable, NotAuthentic) as bad:
+                    report.note(
+                        f"nothing was looked for that the database lacks: meta stripe {id_} cannot be read: {bad}"
+                    )
+                    return
+                for _ in later.group(killers):
+                    pass
             newest = now
+        oldest = self._log.oldest_meta()
+        if self._missing and (oldest is None or oldest[1] > first):
+            report.note("nothing was looked for that the database lacks: the log was replaced meanwhile; check again")
+            return
         for killer in self._survey.killers():
             for _ in later.group(decode_all(killer)):
                 pass
@@ -112,6 +129,9 @@ class LogCheck:
 
     def _settle(self, image: Image, group: int, how: str, report: Report, *, repair: bool) -> None:
         repaired = repair and self._comparison.write(image, group)
+        if repaired:
+            type_, a, *b = key_of(image)
+            self._retelling.tell(type_, a, b[0] if b else 0, group)
         key = ", ".join(str(part) if isinstance(part, int) else repr(part)[1:] for part in key_of(image)[1:])
         name = type(image).__name__.lower()
         report.add(Finding(About.LOG, f"{name} {key} of group {group} {how} the database"), repaired=repaired)
