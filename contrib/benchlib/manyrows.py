@@ -22,6 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import trio
+
 from coopfs.core import digest
 from coopfs.core.inventory import Inventory
 from coopfs.core.newest import Answers
@@ -56,6 +58,15 @@ GROUPS = (
     "WITH RECURSIVE counted(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM counted WHERE i < :groups)"
     " INSERT INTO groups SELECT i, 3, i, i, 40, 12000000 FROM counted"
 )
+
+
+class Store:
+    """The one that is compared."""
+
+    gone = False
+
+    def lacks(self) -> None:
+        """What is in A is of no account here."""
 
 
 class Watch:
@@ -113,12 +124,13 @@ def owner(directory: Path, rows: int, watch: Watch) -> None:
     watch.timed("rows_sparsest", lambda: log.sparsest(200_000, group, 8))
     watch.memory("rows_memory")
     found = watch.timed("rows_inventory", lambda: _inventory(rows), rows)
-    watch.timed("rows_reconcile", partial(ledger.reconcile, found, COLUMN), rows)
+    store = Store()
+    watch.timed("rows_reconcile", partial(trio.run, ledger.reconcile, found, COLUMN, store), rows)
     answers = Answers(Quorum(LAYOUT.k, LAYOUT.m), dict.fromkeys(range(LAYOUT.n), found))
     watch.timed("rows_newest", partial(next, answers.places()))
     watch.memory("rows_memory_compared")
     del found, answers
-    watch.timed("rows_lost", lambda: ledger.reconcile(Inventory(2 * rows), COLUMN), rows)
+    watch.timed("rows_lost", partial(trio.run, ledger.reconcile, Inventory(2 * rows), COLUMN, store), rows)
     watch.timed("rows_lacking", lambda: ledger.lacking(COLUMN, lambda id_: False))
     watch.memory("rows_memory_lost")
     local.close()

@@ -143,10 +143,11 @@ class Log:
         query = f"SELECT id FROM stripes WHERE {_LIVE_DATA} AND id < ? ORDER BY id DESC LIMIT ?"
         return [id_ for (id_,) in self._db.read(query, (below, limit))]
 
-    def places(self) -> Iterator[tuple[int, int, int, int]]:
-        """(id, row, version, acks) of every sealed stripe; in acks, bit INCOMING too. Read it to its end before
-        anything else happens."""
-        return iter(self._db.read("SELECT id, row, version, acks FROM stripes WHERE row IS NOT NULL"))
+    def places(self, after: int = 0, limit: int = -1) -> list[tuple[int, int, int, int]]:
+        """(id, row, version, acks) of the sealed stripes after this one, by ascending id; in acks, bit INCOMING too.
+        limit -1: of all."""
+        query = "SELECT id, row, version, acks FROM stripes WHERE id > ? AND row IS NOT NULL ORDER BY id LIMIT ?"
+        return self._db.read(query, (after, limit)).fetchall()
 
     def below(self, full: int) -> Iterator[tuple[int, int, int | None, int]]:
         """(id, born, died, acks) of the sealed stripes that some column lacks; full: the mask of all columns."""

@@ -13,7 +13,6 @@ stands among the remains too, in the row and with the version of a stripe that l
 claims of that one does not count, after a restart neither, until it acks it again.
 """
 
-from array import array
 from collections.abc import Iterable, Sequence
 
 from coopfs.core import digest
@@ -25,6 +24,7 @@ _OVER = (
     "SELECT s.row, s.version, s.acks, r.version FROM stripes s LEFT JOIN remains r ON r.row = s.row AND r.acks & ?"
     " WHERE s.id = ?"
 )
+_NONE = (1 << 8 * digest.DIGEST) - 1  # the digest of nothing that there is
 _ADD = "INSERT INTO remains VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET acks = acks | excluded.acks"
 
 
@@ -78,17 +78,28 @@ class Slots:
         """(row, version, acks) of stripes that the log forgets; the partners do not."""
         self._db.write_many(_ADD, [each for each in dead if each[2]])
 
-    def found(self, column: int, slots: Inventory) -> None:
-        """What the column says it holds. Its acks have been set right before."""
+    def found(self, column: int, slots: Inventory, acked: Sequence[int], rows: range) -> None:
+        """What the column says it holds in these rows. acked: row -> version of all that it has acked, or had when that
+        was asked: what has left the log since stands among the remains already."""
         bit = 1 << column
-        acked = array("Q", bytes(8 * slots.next_row))  # row -> version
-        for row, version in self._db.read("SELECT row, version FROM stripes WHERE acks & ?", (bit,)):
-            acked[row] = version
-        remains = [(row, version, bit) for row, version in slots.items() if version and acked[row] != version]
-        self._db.write("UPDATE remains SET acks = acks & ~?", (bit,))
-        self._db.write_many(_ADD, remains)
-        self._db.write("DELETE FROM remains WHERE acks = 0")
-        self._set(column, slots.digest)
+        query = "SELECT row, version FROM remains WHERE row >= ? AND row < ? AND acks & ?"
+        known = dict(self._db.read(query, (rows.start, rows.stop, bit)).fetchall())
+        new = []
+        for row in range(rows.start, min(rows.stop, slots.next_row)):
+            version = slots.get(row)
+            if version and known.get(row) == version:
+                del known[row]
+            elif version and acked[row] != version:
+                new.append((row, version, bit))
+        clear = "UPDATE remains SET acks = acks & ~? WHERE row = ? AND version = ?"
+        self._db.write_many(clear, [(bit, row, version) for row, version in known.items()])
+        self._db.write_many(_ADD, new)
+        if known:
+            self._db.write("DELETE FROM remains WHERE row >= ? AND row < ? AND acks = 0", (rows.start, rows.stop))
+
+    def expect(self, column: int, value: int | None) -> None:
+        """The digest that the column's store answers from now on. None: whatever it answers must be looked into."""
+        self._set(column, _NONE if value is None else value)
 
     def _set(self, column: int, value: int) -> None:
         self._db.write("INSERT OR REPLACE INTO digests VALUES (?, ?)", (column, digest.to_bytes(value)))

@@ -1,6 +1,5 @@
 """What a check reads of the log's side of the database, in pieces between which operations run."""
 
-from array import array
 from collections.abc import Iterator
 
 from coopfs.local.database import Database
@@ -12,11 +11,6 @@ class Survey:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-
-    def acked(self, column: int) -> "array[int]":
-        """The stripes that a column acked, by ascending id. Looks at every stripe."""
-        query = "SELECT id FROM stripes WHERE row IS NOT NULL AND acks & ? ORDER BY id"
-        return array("Q", (id_ for (id_,) in self._db.read(query, (1 << column,))))
 
     def sealed(self, after: int, limit: int) -> list[tuple[int, int]]:
         """(id, row) of the sealed stripes that follow, by ascending id."""

@@ -8,6 +8,7 @@ from coopfs.core.inventory import Inventory
 from coopfs.core.master import PRIMARY
 from coopfs.core.newest import Answers
 from coopfs.core.quorum import Quorum
+from coopfs.limits import CHECK_SLICE
 from coopfs.local.log import Log
 from coopfs.tasks.reader import Reader
 from coopfs.types import Place
@@ -57,10 +58,11 @@ class Attendance:
         short = len(missing) - self._quorum.m
         if short > 0:
             return f"{names}: content can be read again when {short} of them {'is' if short == 1 else 'are'} back"
-        here, lacking, total = self._here(), 0, 0
-        for _, row, version, _ in self._log.places():
-            total += 1
-            lacking += here.lacks((Place(version, row),)) is not None
+        here, lacking, total, after = self._here(), 0, 0, 0
+        while page := self._log.places(after, CHECK_SLICE):
+            after = page[-1][0]
+            total += len(page)
+            lacking += sum(here.lacks((Place(version, row),)) is not None for _, row, version, _ in page)
         if lacking:
             return f"{names}: {lacking} of {total} stripes cannot be read now; user.coopfs.state of a file tells"
         return f"{names}: everything can be read"

@@ -4,17 +4,19 @@ Partners that are not reached are said, not blamed: no answer says nothing of wh
 not counted any more from then on, if it is to be repaired, and the cleaner seals it again.
 """
 
+from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+import trio
+
 from coopfs.core.findings import About, Finding
 from coopfs.errors import PeerError
-from coopfs.limits import FINDINGS_MAX
+from coopfs.limits import CHECK_SLICE, FINDINGS_MAX
 from coopfs.local.disk import LocalDisk
 from coopfs.local.log import Sealed
 from coopfs.local.paths import files_in, path_of
-from coopfs.local.survey import Survey
 from coopfs.tasks.column import Column
 from coopfs.tasks.columns import Columns
 from coopfs.tasks.ledger import Ledger
@@ -33,7 +35,6 @@ class BlockCheck:
         self._ledger = ledger
         self._metadata = local.metadata
         self._stage = local.stage
-        self._survey = Survey(local.database)
         self.bad: defaultdict[int, int] = defaultdict(int)
 
     async def inventories(self, report: Report, watch: Watch, *, repair: bool) -> None:
@@ -42,43 +43,58 @@ class BlockCheck:
         columns = self._columns.columns
         for number, column in enumerate(columns):
             watch("inventories of partners", number, len(columns))
-            acked = self._survey.acked(column.number)
-            lost = await self._lost(column, acked, report)
-            for id_ in lost:
-                self.bad[id_] |= 1 << column.number
+            lost = await self._inventory(column, report, repair=repair)
             if lost:
-                text = f"{column.place.name} lacks {len(lost)} blocks that it had acked"
+                text = f"{column.place.name} lacks {lost} blocks that it had acked"
                 report.add(Finding(About.BLOCKS, text), repaired=repair)
-            if lost and repair:
-                self._columns.disprove(column, lost)
             if column.disputed:
                 text = f"{column.place.name} keeps {len(column.disputed)} damaged blocks, and takes no others"
                 report.add(Finding(About.BLOCKS, text), repaired=repair)
         watch("inventories of partners", 1, 1)
 
-    async def _lost(self, column: Column, acked: Sequence[int], report: Report) -> list[int]:
-        """acked: before it was asked, so that no ack on its way is taken for one that is wrong."""
+    async def _inventory(self, column: Column, report: Report, *, repair: bool) -> int:
+        """How many blocks one column lacks."""
         session = column.session
         if session is None:
             report.note(f"{column.place.name} is not reached: what it holds was not looked at")
-            return []
+            return 0
+        acked = await self._acked(column.number)
         try:
             found = await read_inventory(session, self._ledger.rows.total)
         except PeerError as trouble:
             report.note(f"{column.place.name} gave no inventory: {trouble}")
-            return []
-        if column.gone or column.session is not session:
-            report.note(f"{column.place.name} went away: what it holds was not looked at")
-            return []
+            return 0
+        count, after = 0, 0
+        while page := self._ledger.log.places(after, CHECK_SLICE):
+            if column.gone or column.session is not session:
+                report.note(f"{column.place.name} went away: not all that it holds was looked at")
+                return count
+            after = page[-1][0]
+            lost = [id_ for id_ in found.differing(page, column.number)[1] if _holds(acked, id_)]
+            count += len(lost)
+            for id_ in lost:
+                self.bad[id_] |= 1 << column.number
+            if lost and repair:
+                self._columns.disprove(column, lost)
+            await trio.lowlevel.checkpoint()
         report.checked["inventories"] += 1
-        _, lost = found.differing(self._ledger.log.places(), column.number)
-        return [id_ for id_ in lost if _holds(acked, id_)]
+        return count
+
+    async def _acked(self, column: int) -> Sequence[int]:
+        """By ascending id: asked before the partner is, so that no ack on its way is taken for one that is wrong."""
+        acked, after = array("Q"), 0
+        while page := self._ledger.log.places(after, CHECK_SLICE):
+            after = page[-1][0]
+            acked.extend(id_ for id_, _, _, acks in page if acks >> column & 1)
+            await trio.lowlevel.checkpoint()
+        return acked
 
     # --- what follows ---------------------------------------------------------------------------------------------
 
-    def lost(self, report: Report) -> None:
+    async def lost(self, report: Report) -> None:
         """Of the stripes met damaged those that cannot be had any more, and whose content they are."""
         for id_, bad in sorted(self.bad.items()):
+            await trio.lowlevel.checkpoint()
             stripe = self._ledger.log.get(id_)
             if stripe is None or stripe.died is not None:
                 continue

@@ -88,5 +88,5 @@ class Checker:
         if deep:
             every = DeepCheck(self._columns, self._ledger, self._survey, self._fetcher, self._mark, blocks.bad)
             await every.run(report, watch, repair=repair)
-        blocks.lost(report)
+        await blocks.lost(report)
         await self._commit()

@@ -224,8 +224,11 @@ class Column:
             return
         found = await read_inventory(session, self.seat.rows.total)
         await self._rivals.compare(session, found)
-        lost = 0 if self.gone else self.seat.reconcile(found, self.number)
+        lost = await self.seat.reconcile(found, self.number, self)
         if lost:
             logger.warning("partner %s lacks %d blocks that it had acked", self.place.name, lost)
-            self.happen(Event.LACKS)
             self.lost += lost
+
+    def lacks(self) -> None:
+        """It was found to lack what it had acked: it is in A."""
+        self.happen(Event.LACKS)

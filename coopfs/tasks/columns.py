@@ -15,6 +15,7 @@ from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
 from coopfs.core.master import INCOMING, LayoutPlaces, StorePlace
 from coopfs.limits import AWAY_AFTER, AWAY_CHECK, GRACE_PERIOD
 from coopfs.tasks.column import Column
+from coopfs.tasks.comparing import slices
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.signal import Signal
 
@@ -104,9 +105,10 @@ class Columns:
 
     def disprove(self, column: Column, ids: Sequence[int]) -> None:
         """A store that counts turned out to lack blocks that it had acked, or holds damaged ones instead (R7)."""
-        self._ledger.disprove(ids, column.number)
-        column.lost += len(ids)
-        self.happen(column, Event.LACKS)
+        for some in slices([id_ for id_ in ids if self._ledger.log.is_sealed(id_)]):  # others died since they were seen
+            self._ledger.disprove(some, column.number)
+            column.lost += len(some)
+            self.happen(column, Event.LACKS)
 
     async def _watch(self, column: Column) -> None:
         while True:

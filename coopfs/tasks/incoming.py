@@ -12,7 +12,8 @@ from coopfs.core.inventory import Inventory
 from coopfs.limits import CLEANER_BATCH, WALK_REST
 from coopfs.local.incoming import IncomingAcks
 from coopfs.local.log import ALL_STRIPES, INCOMING, Log
-from coopfs.tasks.ledger import Ledger, slices
+from coopfs.tasks.comparing import Compared, reconcile
+from coopfs.tasks.ledger import Ledger
 
 
 class Incoming:
@@ -22,6 +23,7 @@ class Incoming:
         self.column = column
         self.log: Log = ledger.log
         self.rows = ledger.rows
+        self.slots = ledger.slots
         self.has = acks.count()  # stripes
         self._began = self.has, now
         self._ledger = ledger
@@ -42,19 +44,21 @@ class Incoming:
     def digest(self, column: int) -> bytes:
         return self._ledger.slots.digest(INCOMING)
 
-    def reconcile(self, found: Inventory, column: int) -> int:
+    async def reconcile(self, found: Inventory, column: int, store: Compared) -> int:
         """Its inventory: as Ledger.reconcile."""
-        gained, lost = found.differing(self.log.places(), INCOMING)
-        self._acks.remove(lost)
-        self.has -= len(lost)
-        for some in slices(gained):
-            disproved = self._ledger.slots.disproved(some, INCOMING)
-            new = [id_ for id_ in some if id_ not in disproved]
-            self._acks.add(new)
-            self.has += len(new)
-        self._ledger.slots.found(INCOMING, found)
+        count = await reconcile(self, found, INCOMING, store)
         self._ledger.changed.notify()
-        return len(lost)
+        return count
+
+    def retract(self, ids: Sequence[int], column: int) -> None:
+        """It lacks stripes that it acked."""
+        self._acks.remove(ids)
+        self.has -= len(ids)
+
+    def believe(self, ids: Sequence[int], column: int) -> None:
+        """It has stripes that it did not ack, as it says."""
+        self._acks.add(ids)
+        self.has += len(ids)
 
     def disprove(self, ids: Sequence[int], column: int) -> None:
         """It has not got these stripes, whatever it claims."""

@@ -1,10 +1,10 @@
 """The ledger of sealed stripes: what happens to them is saved, then spoken.
 
 The writer seals, the columns ack and retract, the filesystem kills; from that follow the barrier, and which rows may be
-used again. All changes go into the transaction of the next commit; nothing here waits.
+used again. All changes go into the transaction of the next commit; nothing here waits for others.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from coopfs.core.cache import Cache
@@ -17,6 +17,7 @@ from coopfs.limits import CLEANER_BATCH, LOST_AT_ONCE
 from coopfs.local.groups import State
 from coopfs.local.log import Key, Log, Sealed
 from coopfs.local.slots import Slots
+from coopfs.tasks.comparing import Compared, reconcile, slices
 from coopfs.tasks.signal import Signal
 from coopfs.types import Kind, Layout, Place
 
@@ -118,19 +119,20 @@ class Ledger:
         return masks
 
     def retract(self, ids: Sequence[int], column: int) -> None:
-        """A column lacks stripes that it acked (R7)."""
-        for some in slices(ids):
-            self.log.set_acks(self._note_lost(some, column))
-        self.changed.notify()
+        """A column lacks stripes that it acked, LOST_AT_ONCE at most (R7). It is in A from now on, and whoever calls
+        this makes that its state."""
+        self.log.set_acks(self._note_lost(ids, column))
+        self.set_away(self.progress.away | 1 << column)
 
     def disprove(self, ids: Sequence[int], column: int) -> None:
-        """A column lacks stripes that it acked, or holds something damaged in their place, as was found by looking.
-        What it claims to hold of them does not count any more: only another ack does."""
+        """As `retract`: it holds nothing there, or something damaged, as was found by looking. What it claims to hold
+        of them does not count any more: only another ack does."""
         self.slots.disprove(ids, column)
         self.retract(ids, column)
 
     def _note_lost(self, ids: Sequence[int], column: int) -> list[tuple[int, int]]:
-        """(stripe, mask) of each. At most LOST_AT_ONCE."""
+        """(stripe, mask) of each."""
+        assert len(ids) <= LOST_AT_ONCE, "a step that takes so long holds up everybody"
         masks = []
         complete = self.log.lives([id_ for id_ in ids if self.progress.get(id_) is None])
         for id_ in ids:
@@ -144,20 +146,15 @@ class Ledger:
             self._cache.judge(id_)
         return masks
 
-    def reconcile(self, found: Inventory, column: int) -> int:
+    def believe(self, ids: Sequence[int], column: int) -> None:
+        """A column has stripes that it did not ack, as it says."""
+        if self._count(ids, column):
+            self._advance()
+
+    async def reconcile(self, found: Inventory, column: int, store: Compared) -> int:
         """A column's inventory: acks for what is not there are taken back, others are counted. How many were taken
         back."""
-        gained, lost = found.differing(self.log.places(), column)
-        if lost:  # before anything is counted that could move the barrier
-            self.retract(lost, column)
-        counted = 0
-        for some in slices(gained):
-            disproved = self.slots.disproved(some, column)
-            counted += len(self._count([id_ for id_ in some if id_ not in disproved], column))
-        self.slots.found(column, found)
-        if counted:
-            self._advance()
-        return len(lost)
+        return await reconcile(self, found, column, store)
 
     def digest(self, column: int) -> bytes:
         """What a column's store answers that lost nothing, and got nothing else."""
@@ -208,8 +205,3 @@ class Ledger:
             self.slots.leave((row, version, acks) for _, _, row, version, acks in dead if row is not None)
             self.log.forget(ids)
             self._forget_content(ids)
-
-
-def slices(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    """All of these, LOST_AT_ONCE at a time."""
-    return (ids[first : first + LOST_AT_ONCE] for first in range(0, len(ids), LOST_AT_ONCE))

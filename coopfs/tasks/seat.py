@@ -7,6 +7,7 @@ from typing import Protocol
 from coopfs.core.inventory import Inventory
 from coopfs.core.rows import Rows
 from coopfs.local.log import Log
+from coopfs.tasks.comparing import Compared
 from coopfs.types import Octets, Place
 
 
@@ -31,7 +32,7 @@ class Seat(Protocol):
     def digest(self, column: int) -> bytes:
         """What it answers if it lost nothing and got nothing else: 16 bytes."""
 
-    def reconcile(self, found: Inventory, column: int) -> int:
+    async def reconcile(self, found: Inventory, column: int, store: Compared) -> int:
         """How many acks had to be taken back."""
 
     def disprove(self, ids: Sequence[int], column: int) -> None:

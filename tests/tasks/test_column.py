@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 import trio
+import trio.testing
 
 from coopfs.core.claims import sign_claim
 from coopfs.limits import AWAY_AFTER
@@ -126,6 +127,7 @@ def test_a_partner_that_lost_blocks_is_in_a_until_it_has_them_again(tmp_path: Pa
         owner.world.sites[1].cut()
         await owner.own.ledger.changed.wait_until(lambda: progress.away == 0b010)
         assert progress.pending == len(lost)
+        await trio.testing.wait_all_tasks_blocked()
         assert owner.own.log.columns()[1][1]
         await trio.sleep(SETTLED)
         assert blocks(owner, 1) == whole

@@ -83,3 +83,17 @@ def test_who_is_unreachable_for_weeks_is_lost_unless_most_are(
         assert describe_disk(owner.own)["offline"] is False
 
     play(tmp_path, Geometry(1, m), main)
+
+
+def test_a_stripe_that_died_since_it_was_seen_is_no_loss(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        ((alive, *_), *_) = owner.own.log.places()
+        column = owner.own.columns.columns[1]
+        owner.own.columns.disprove(column, [alive, 1_000_000])
+        assert (column.lost, states(owner)[1]) == (1, S.CATCHING_UP)
+        await trio.sleep(SETTLED)
+        assert states(owner)[1] is S.COUNTED
+
+    play(tmp_path, Geometry(1, 1), main)

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import trio
 
+from coopfs.core import digest
 from coopfs.core.inventory import Inventory
 from coopfs.core.units import plain
 from coopfs.fs.callers import ROOT
@@ -12,12 +14,24 @@ from coopfs.fs.disk import Disk
 from coopfs.local.groups import State
 from coopfs.local.log import Log, Sealed
 from coopfs.local.slots import Slots
+from coopfs.tasks import comparing
 from coopfs.tasks.ledger import Ledger
 from coopfs.types import Kind, Layout, Place, Slot
 from tests.fs.parts import close_group, new_disk
 
 LAYOUT = Layout(1, 1, 2, 96 * 1024)
 ROWS = 32
+
+
+class Store:
+    """That was asked for its inventory. lacked: how often something was found to be lacking."""
+
+    def __init__(self) -> None:
+        self.gone = False
+        self.lacked = 0
+
+    def lacks(self) -> None:
+        self.lacked += 1
 
 
 class Desk:
@@ -64,6 +78,9 @@ class Desk:
         inventory, places = Inventory(ROWS), list(self.ledger.log.places())
         inventory.add([Slot(row, version, 1) for row, version in sorted(place[1:3] for place in places)])
         return inventory
+
+    def reconcile(self, found: Inventory, column: int) -> int:
+        return trio.run(self.ledger.reconcile, found, column, Store())
 
     def remains(self) -> list[tuple[int, int, int]]:
         return self.disk.database.read("SELECT row, version, acks FROM remains").fetchall()
@@ -132,7 +149,7 @@ def test_what_a_store_was_found_not_to_have_counts_when_it_acks_again_and_not_wh
     expected = desk.ledger.digest(1)
     desk.ledger.disprove(ids[:1], 1)
     for _ in range(2):  # and after a restart
-        assert desk.ledger.reconcile(desk.inventory(), 1) == 0
+        assert desk.reconcile(desk.inventory(), 1) == 0
         assert [acks for id_, _, _, acks in desk.ledger.log.places() if id_ == ids[0]] == [0b101]
         assert [p.id for p in desk.ledger.progress.missing(1)] == ids[:1]
         assert desk.ledger.digest(1) == expected, "something lies in its slot"
@@ -140,7 +157,7 @@ def test_what_a_store_was_found_not_to_have_counts_when_it_acks_again_and_not_wh
     desk.ack(ids[:1], [1])
     assert (desk.ledger.progress.pending, desk.remains(), desk.ledger.digest(1)) == (0, [], expected)
     desk.ledger.retract(ids[:1], 1)
-    desk.ledger.reconcile(desk.inventory(), 1)
+    desk.reconcile(desk.inventory(), 1)
     assert desk.ledger.progress.pending == 0, "it is believed again"
 
 
@@ -149,7 +166,7 @@ def test_a_claim_that_was_disproved_before_any_ack_does_not_count_either(desk: D
     desk.ack(ids, [0, 2])
     desk.ledger.disprove(ids, 1)
     expected = desk.ledger.digest(1)
-    desk.ledger.reconcile(desk.inventory(), 1)
+    desk.reconcile(desk.inventory(), 1)
     assert [p.id for p in desk.ledger.progress.missing(1)] == ids
     assert desk.ledger.digest(1) == expected
 
@@ -164,20 +181,122 @@ def test_a_stripe_may_die_while_a_store_only_claims_to_have_it(desk: Desk) -> No
     assert desk.remains() == [(row, version, 0b111)]
 
 
-def test_what_a_store_lost_is_noted_in_slices(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coopfs.tasks.ledger.LOST_AT_ONCE", 2)
-    complete, below = desk.seal(desk.group()), desk.seal(desk.group(200))
-    desk.ack(complete[1:], [0, 1, 2])  # the first one died, and is gone when the second group is held
-    desk.ack(below, [0, 1])
-    lost = [*complete[1:], *below]
-    assert len(lost) == 3
-    desk.ledger.retract(lost, 1)
-    assert {id_: acks for id_, _, _, acks in desk.ledger.log.below(0b111) if id_ in lost} == {
-        complete[1]: 0b101,
-        below[0]: 0b001,
-        below[1]: 0b001,
-    }
-    assert [p.id for p in desk.ledger.progress.missing(1) if p.id in lost] == [*below, complete[1]]
+def slots(*places: tuple[int, int]) -> Inventory:
+    """(row, version) of each."""
+    inventory = Inventory(ROWS)
+    inventory.add([Slot(row, version, 1) for row, version in sorted(places)])
+    return inventory
+
+
+@pytest.fixture
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing, "LOST_AT_ONCE", 2)
+    monkeypatch.setattr(comparing, "COMPARE_ROWS", 3)
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_an_inventory_is_compared_in_slices_and_operations_run_between_them(desk: Desk) -> None:
+    """A store has lost four stripes, has three whose acks were lost on the way, and the remains of two that died."""
+    ids: list[int] = []
+    for group in range(6):
+        ids += desk.seal(desk.group(100 + group))
+        desk.ack(ids[-2:], [0, 1, 2] if group < 4 else [0, 2])
+    places = {id_: (row, version) for id_, row, version, _ in desk.ledger.log.places()}
+    was = {id_: acks for id_, _, _, acks in desk.ledger.log.places()}
+    acked = [id_ for id_ in places if was[id_] & 0b010]
+    lost, late = acked[:4], [id_ for id_ in places if id_ not in acked]
+    assert (len(lost), len(late)) == (4, 3)
+    taken = {row for row, _ in places.values()}
+    remains = [(row, 1000 + row) for row in range(ROWS) if row not in taken][:2]
+    found = slots(*remains, *(place for id_, place in places.items() if id_ not in lost))
+    store, turns = Store(), 0
+
+    async def main() -> None:
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count)
+            assert await desk.ledger.reconcile(found, 1, store) == 4
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert turns >= 2 * len(places) / 2 + len(late) / 2 + ROWS / 3
+    assert store.lacked >= 2
+    assert desk.ledger.progress.away == 0b010, "from the first on"
+    assert [p.id for p in desk.ledger.progress.missing(1)] == lost
+    assert {(row, version) for row, version, acks in desk.remains() if acks & 0b010} == set(remains)
+    assert desk.ledger.digest(1) == digest.to_bytes(found.digest)
+
+
+@pytest.mark.usefixtures("small_slices")
+@pytest.mark.parametrize("turn", range(1, 14))
+def test_a_stripe_may_die_while_an_inventory_is_compared(desk: Desk, turn: int) -> None:
+    """It counts as what is left in its slot then, whenever that happens."""
+    first = desk.seal(desk.group())
+    desk.ack(first, [0, 1, 2])
+    second = desk.seal(desk.group())
+    desk.ack(second[:1], [0, 2])
+    desk.ack(second[1:], [0])
+    found = desk.inventory()
+
+    async def kill() -> None:
+        for _ in range(turn):
+            await trio.lowlevel.checkpoint()
+        desk.ack(second[1:], [2])
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(kill)
+            nursery.start_soon(desk.ledger.reconcile, found, 1, Store())
+
+    trio.run(main)
+    assert desk.forgotten == first[:1]
+    held = [*((row, version) for _, row, version, acks in desk.ledger.log.places() if acks & 0b010)]
+    held += [(row, version) for row, version, acks in desk.remains() if acks & 0b010]
+    assert sorted(held) == sorted(found.items())
+    assert desk.ledger.digest(1) == digest.to_bytes(found.digest)
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_what_a_store_told_counts_no_more_once_another_took_its_place(desk: Desk) -> None:
+    ids = [id_ for group in range(4) for id_ in desk.seal(desk.group(100 + group))]
+    desk.ack(ids, [0, 1, 2])
+    store = Store()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(desk.ledger.reconcile, slots(), 1, store)
+            while not store.lacked:
+                await trio.lowlevel.checkpoint()
+            store.gone = True
+
+    trio.run(main)
+    assert 0 < len(list(desk.ledger.progress.missing(1))) <= 4
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_a_crash_while_an_inventory_is_compared_costs_another_one(desk: Desk) -> None:
+    ids = [id_ for group in range(4) for id_ in desk.seal(desk.group(100 + group))]
+    desk.ack(ids, [0, 1, 2])
+    before, found = desk.ledger.digest(1), desk.inventory()
+    told = digest.to_bytes(found.digest)
+
+    async def main() -> None:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(desk.ledger.reconcile, slots(), 1, Store())
+                await trio.lowlevel.checkpoint()
+                scope.cancel()
+
+    trio.run(main)
+    desk.ledger = desk.open()
+    assert desk.ledger.digest(1) not in (before, told, digest.to_bytes(0)), "whatever it has now, it is asked"
+    assert desk.reconcile(found, 1) == 0
+    assert (desk.ledger.digest(1), desk.ledger.progress.pending) == (told, 0)
 
 
 def test_the_payload_of_a_meta_stripe_is_kept_until_it_is_complete(desk: Desk) -> None:

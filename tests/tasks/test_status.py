@@ -37,7 +37,7 @@ def test_lost_and_damaged_blocks_are_shown_with_their_partner(tmp_path: Path) ->
         (data,) = owner.world.sites[0].host.stores.values()
         for row in list(data.blocks):
             data.spoil(row)
-        stripe = owner.own.log.get(next(owner.own.log.places())[0])
+        stripe = owner.own.log.get(owner.own.log.places()[0][0])
         assert stripe is not None
         await owner.own._fetch(stripe)
         assert columns(owner, "damaged") == [1, 0, 0, 0]
