@@ -62,9 +62,10 @@ DISPUTES_MAX = 256  # blocks that one partner may refuse one by one: with more i
 COLUMN_QUEUE = 8  # blocks queued to one partner, one run; a slower one is left to the cleaner
 PUT_RUN = 8  # puts that one round of a column sends and waits for together: 2 MiB of 256 KiB blocks
 PUTS_IN_FLIGHT = 8  # unanswered puts per partner: 2 MiB, so 160 Mbit/s at 100 ms round trip
-FETCH_BYTES = 16 * MIB  # bytes of decoded stripes that a reader keeps where no cache takes them, or one stripe
+FETCH_BYTES = 24 * MIB  # bytes of decoded stripes that readers keep where no cache takes them: two runs each, for two
 READERS = 64  # stripes that readers turned to last: so many may read sequentially at once
-READ_AHEAD_STRIPES = 4  # stripes fetched ahead of a sequential reader
+READ_AHEAD_STRIPES = 4  # stripes of a run that is fetched ahead of a sequential reader: more spares no more of the cost
+READ_RUN_BYTES = 6 * MIB  # bytes of such a run, or one stripe: 4 of 6 x 256 KiB, and 0.5 s of a link of 100 Mbit/s
 SPARE_DELAY = 0.5  # seconds after which a reader asks one more partner than k
 READ_TIMEOUT = 300.0  # seconds a read waits for partners before EIO (documented in mount.coopfs(8))
 

@@ -212,6 +212,9 @@ class BlockStore(Protocol):
     async def get(self, row: int) -> StoredBlock | None:
         """None: the slot is empty, torn or rotten."""
 
+    async def get_many(self, rows: Sequence[int]) -> Sequence[StoredBlock | None]:
+        """`get` for each of at most MAX_REQUESTS rows, at once. What one of them meets, all do."""
+
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         """At most `limit` slots ever written, with row >= first_row, by ascending row; empty at the end."""
 

@@ -331,6 +331,9 @@ class MemoryStore:
         check_row(self._store.rows, row)
         return self._store.blocks.get(row)
 
+    async def get_many(self, rows: Sequence[int]) -> Sequence[StoredBlock | None]:
+        return [await self.get(row) for row in rows]
+
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         await self._answer()
         slots = [Slot(row, block.version, len(block.data)) for row, block in self._store.blocks.items()]

@@ -61,7 +61,17 @@ class RemoteStore:
         return [outcome if isinstance(outcome, PeerError) else None for outcome in outcomes]
 
     async def get(self, row: int) -> StoredBlock | None:
-        block = (await _request(self._link, Get(self._number, row), Got)).block
+        (block,) = await self.get_many((row,))
+        return block
+
+    async def get_many(self, rows: Sequence[int]) -> Sequence[StoredBlock | None]:
+        return [self._block(outcome) for outcome in await self._link.request_all([Get(self._number, r) for r in rows])]
+
+    def _block(self, outcome: Answer | PeerError) -> StoredBlock | None:
+        if isinstance(outcome, PeerError):
+            raise outcome
+        assert isinstance(outcome, Got)  # the link pairs answers with their type of request
+        block = outcome.block
         if block is not None and len(block.data) > self.opened.block_size:
             raise ProtocolError(
                 f"the peer sent a block of {len(block.data)} bytes from a store of {self.opened.block_size}"

@@ -49,18 +49,28 @@ class Server:
             case Renew(renewal):
                 await self._partner.renew(renewal)
                 return Done()
-            case Close() | Get() | Inventory():
+            case Close() | Inventory():
                 return await self._use(request)
             case _:
-                raise AssertionError(request)  # HELLO, PING and GOODBYE are the link's, PUT comes to put_all
+                raise AssertionError(request)  # HELLO, PING and GOODBYE are the link's, GET and PUT come as runs
+
+    async def get_all(self, gets: Sequence[Get]) -> Sequence[Answer | CoopfsError]:
+        """The blocks of gets that came together, those of one store read as one batch."""
+        answers: list[Answer | CoopfsError] = [Done()] * len(gets)
+        for number, indices in _by_store(gets).items():
+            try:
+                blocks = await self._store(number).get_many([gets[index].row for index in indices])
+            except CoopfsError as error:
+                answers = [error if index in indices else answer for index, answer in enumerate(answers)]
+            else:
+                for index, block in zip(indices, blocks, strict=True):
+                    answers[index] = Got(block)
+        return answers
 
     async def put_all(self, puts: Sequence[Put]) -> Sequence[Answer | CoopfsError]:
         """The answers to puts that came together, those to one store as one batch."""
-        by_store: dict[int, list[int]] = {}
-        for index, put in enumerate(puts):
-            by_store.setdefault(put.store, []).append(index)
         answers: list[Answer | CoopfsError] = [Done()] * len(puts)
-        for number, indices in by_store.items():
+        for number, indices in _by_store(puts).items():
             outcomes = await self._put(number, [puts[index] for index in indices])
             for index, outcome in zip(indices, outcomes, strict=True):
                 answers[index] = outcome or Done()
@@ -99,17 +109,23 @@ class Server:
             raise Refused(f"no store {number} is open in this connection")
         return store
 
-    async def _use(self, request: Close | Get | Inventory) -> Answer:
+    async def _use(self, request: Close | Inventory) -> Answer:
         store = self._store(request.store)
         match request:
-            case Get(_, row):
-                return Got(await store.get(row))
             case Inventory(_, first_row, limit):
                 return Slots(tuple(await store.inventory(first_row, limit)))
             case Close(number):
                 del self._stores[number]
                 await store.close()
                 return Done()
+
+
+def _by_store(requests: Sequence[Get | Put]) -> dict[int, list[int]]:
+    """Number of the store -> which of these requests are for it."""
+    by_store: dict[int, list[int]] = {}
+    for index, request in enumerate(requests):
+        by_store.setdefault(request.store, []).append(index)
+    return by_store
 
 
 async def serve(link: Link, partner: Partner, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -1,7 +1,8 @@
 """What the peer of a link has asked, until it is answered.
 
-A request gets a task of its own. Puts do not: those that come while others are stored, or that are sent as a run, are
-stored together, since a task, a thread and a wake-up for each block would cost more than its bytes.
+A request gets a task of its own. Blocks do not, since a task, a thread and a wake-up for each would cost more than its
+bytes: puts that come while others are stored, or that are sent as a run, are stored together, and gets that come in one
+piece are read together.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +16,7 @@ from coopfs.core.wire.faults import Unsupported
 from coopfs.core.wire.frames import Frame
 from coopfs.core.wire.messages import Request, encode_answer, encode_refusal
 from coopfs.core.wire.node_requests import Ping
-from coopfs.core.wire.store_requests import Put
+from coopfs.core.wire.store_requests import Get, Put
 from coopfs.errors import CoopfsError, ProtocolError, Refused
 from coopfs.limits import MAX_REQUESTS, PUT_GATHER
 
@@ -24,7 +25,10 @@ class Handler(Protocol):
     """What answers the peer. A CoopfsError becomes an error answer; anything else that is raised is our bug."""
 
     async def handle(self, request: Request) -> Answer:
-        """Any request but a put. Several run at a time."""
+        """Any request but for gets and puts. Several run at a time."""
+
+    async def get_all(self, gets: Sequence[Get]) -> Sequence[Answer | CoopfsError]:
+        """At most MAX_REQUESTS gets that came together. Several such runs at a time."""
 
     async def put_all(self, puts: Sequence[Put]) -> Sequence[Answer | CoopfsError]:
         """At most MAX_REQUESTS puts that came together, in their order; the next ones wait for the answers."""
@@ -37,6 +41,7 @@ class Service:
         self._handler = handler
         self._send = send
         self._open = 0
+        self._gets: list[tuple[Frame, Get]] = []
         self._puts: list[tuple[Frame, Put]] = []
         self._first_came = trio.lowlevel.ParkingLot()
         self._all_came = trio.lowlevel.ParkingLot()
@@ -56,9 +61,18 @@ class Service:
             self._first_came.unpark()
             if not self._more_come():
                 self._all_came.unpark()
+        elif isinstance(request, Get):
+            self._gets.append((frame, request))
+            if len(self._gets) == 1:  # the task begins when the reader waits for more
+                nursery.start_soon(self._get_all)
         else:
             assert request is not None
             nursery.start_soon(self._serve, frame, request)
+
+    async def _get_all(self) -> None:
+        came, self._gets = self._gets, []
+        outcomes = await self._handler.get_all([get for _, get in came])
+        await self._answer([(frame, outcome) for (frame, _), outcome in zip(came, outcomes, strict=True)])
 
     async def put_all(self) -> None:
         """Store what comes, one batch after the other, for ever."""

@@ -87,6 +87,13 @@ class LimitedStore:
             await self._pay(self._toll.gets, len(block.data))
         return block
 
+    async def get_many(self, rows: Sequence[int]) -> Sequence[StoredBlock | None]:
+        blocks = await self._store.get_many(rows)
+        for block in blocks:
+            if block is not None:
+                await self._pay(self._toll.gets, len(block.data))
+        return blocks
+
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         return await self._store.inventory(first_row, limit)
 

@@ -1,11 +1,13 @@
 """Content from the partners, for readers of the mount: whole stripes are fetched, kept, and read ahead.
 
 A stripe goes into the cache on the local disk. Where there is none, as in a restore view, or no room in it, a few are
-kept in memory. Reading a stripe after the one before it is sequential, whoever does it: the next are fetched ahead.
+kept in memory. Reading a stripe after the one before it is sequential, whoever does it: the next are fetched ahead, in
+runs. A run is asked for while the one before it is being read, so that up to two are under way or wait.
 """
 
 import logging
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -13,10 +15,10 @@ import trio
 from coopfs.core.records import Stripe
 from coopfs.core.stripe import Content
 from coopfs.errors import ContentUnavailable
-from coopfs.limits import FETCH_BYTES, READ_AHEAD_STRIPES, READERS
+from coopfs.limits import FETCH_BYTES, READERS
 from coopfs.local.log import Log
 from coopfs.local.stage import Stage
-from coopfs.tasks.fetcher import Fetcher
+from coopfs.tasks.fetcher import Fetched, Fetcher
 from coopfs.types import Kind
 
 logger = logging.getLogger(__name__)
@@ -101,27 +103,60 @@ class RemoteContent:
         return sealed.record
 
     def _read_ahead(self, stripe: int) -> None:
-        for ahead in range(stripe + 1, stripe + 1 + READ_AHEAD_STRIPES):
-            if ahead in self._kept or ahead in self._under_way or ahead in self._stage.cache:
-                continue
-            sealed = self._log.get(ahead)
-            if sealed is not None and sealed.kind == Kind.DATA:
-                self._begin(sealed.record)
+        length = self._fetcher.run_length
+        if self._lacking(stripe + 1, length):
+            records = self._lacking(stripe + 1, 2 * length)[:length]
+            for record in records:
+                self._under_way[record.id] = _Fetch()
+            self._nursery.start_soon(self._fetch_run, records)
+
+    def _lacking(self, first: int, count: int) -> list[Stripe]:
+        """Which of so many stripes are data stripes that are not here and not under way."""
+        ids = range(first, first + count)
+        absent = (
+            id_ for id_ in ids if id_ not in self._kept and id_ not in self._under_way and id_ not in self._stage.cache
+        )
+        sealed = (self._log.get(id_) for id_ in absent)
+        return [each.record for each in sealed if each is not None and each.kind == Kind.DATA]
+
+    async def _fetch_run(self, records: Sequence[Stripe]) -> None:
+        """Stripes that nobody waits for yet. Those that cannot be had now are waited for one by one."""
+        outcomes = await self._fetcher.fetch_run([(record.place, record.tag) for record in records])
+        for record, outcome in zip(records, outcomes, strict=True):
+            if isinstance(outcome, Fetched):
+                self._came(record, outcome)
+            else:
+                self._nursery.start_soon(self._wait_for, record)
+        for record, outcome in zip(records, outcomes, strict=True):
+            if isinstance(outcome, Fetched):
+                await self._put_away(record)
 
     def _begin(self, record: Stripe) -> _Fetch:
         fetch = self._under_way[record.id] = _Fetch()
-        self._nursery.start_soon(self._run, record, fetch)
+        self._nursery.start_soon(self._wait_for, record)
         return fetch
 
-    async def _run(self, record: Stripe, fetch: _Fetch) -> None:
+    async def _wait_for(self, record: Stripe) -> None:
         try:
-            fetched = await self._fetcher.wait_for(record.place, record.tag)
-            fetch.content = Content(fetched.data, record.slices)
+            self._came(record, await self._fetcher.wait_for(record.place, record.tag))
         except ContentUnavailable as missing:
+            fetch = self._under_way.pop(record.id)
             fetch.failure = missing
+            fetch.done.set()
+        else:
+            await self._put_away(record)
+
+    def _came(self, record: Stripe, fetched: Fetched) -> None:
+        """Who waits for it can go on."""
+        fetch = self._under_way[record.id]
+        fetch.content = Content(fetched.data, record.slices)
         fetch.done.set()
-        if fetch.content is not None and not await self._keep(record.id, fetch.content):
-            self._keep_in_memory(record.id, fetch.content)
+
+    async def _put_away(self, record: Stripe) -> None:
+        content = self._under_way[record.id].content
+        assert content is not None
+        if not await self._keep(record.id, content):
+            self._keep_in_memory(record.id, content)
         del self._under_way[record.id]
 
     async def _keep(self, stripe: int, content: Content) -> bool:

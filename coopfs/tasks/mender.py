@@ -12,7 +12,8 @@ from coopfs.errors import PeerError
 from coopfs.limits import CLEANER_BATCH, MEND_INTERVAL
 from coopfs.tasks.column import Column
 from coopfs.tasks.columns import Columns
-from coopfs.tasks.fetcher import Fetcher, Source
+from coopfs.tasks.fetcher import Fetcher
+from coopfs.tasks.hunt import Source
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.proof import lacks
 from coopfs.tasks.signal import Signal

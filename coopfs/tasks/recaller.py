@@ -52,7 +52,7 @@ class Recaller:
         return size is None or self._cache.dirty < size * RECALL_SHARE
 
     async def _recall(self, stripe: int) -> None:
-        if not self._has_room():
+        if not self._has_room() or not self._ledger.progress.is_endangered(stripe):  # blocks come back meanwhile, too
             return
         try:
             await self._content.recall(stripe)

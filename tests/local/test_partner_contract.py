@@ -106,6 +106,16 @@ async def test_of_several_puts_each_has_its_own_outcome(site: Site, owner: Owner
     assert await store.inventory(0, 100) == [Slot(1, V1, 3), Slot(2, V3, 3), Slot(3, V2, 6)]
 
 
+async def test_many_blocks_come_in_the_order_in_which_they_were_asked_for(site: Site, owner: Owner) -> None:
+    store = await new_store(site, owner)
+    await store.put_many([Write(1, V1, b"one"), Write(2, V3, b"two"), Write(3, V2, b"rotten")])
+    site.spoil(STORE, 3)
+    wanted = [StoredBlock(V3, b"two"), None, None, StoredBlock(V1, b"one"), StoredBlock(V3, b"two")]
+    assert await store.get_many([2, 3, 0, 1, 2]) == wanted
+    with pytest.raises(PeerError):
+        await store.get_many([1, SPEC.rows])
+
+
 async def test_versions_use_all_64_bits(site: Site, owner: Owner) -> None:
     store = await new_store(site, owner)
     highest = make_version(65535, (1 << 48) - 1)

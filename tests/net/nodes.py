@@ -12,7 +12,7 @@ from coopfs.core.wire.answers import Answer
 from coopfs.core.wire.messages import Request
 from coopfs.core.wire.node_requests import Hello
 from coopfs.core.wire.session import Session, Standing
-from coopfs.core.wire.store_requests import Put
+from coopfs.core.wire.store_requests import Get, Put
 from coopfs.errors import CoopfsError, PartnerAway
 from coopfs.net.channel import Channel, LocalNode, initiate, respond
 from coopfs.net.link import Link
@@ -76,17 +76,20 @@ Answers = Callable[[Request], Awaitable[Answer]]
 
 
 class OneByOne:
-    """A link's handler that has one function answer everything, puts in their order."""
+    """A link's handler that has one function answer everything, gets and puts that came together in their order."""
 
     def __init__(self, answers: Answers) -> None:
         self.handle = answers
 
     async def put_all(self, puts: Sequence[Put]) -> Sequence[Answer | CoopfsError]:
-        return [await self._put(put) for put in puts]
+        return [await self._answer(put) for put in puts]
 
-    async def _put(self, put: Put) -> Answer | CoopfsError:
+    async def get_all(self, gets: Sequence[Get]) -> Sequence[Answer | CoopfsError]:
+        return [await self._answer(get) for get in gets]
+
+    async def _answer(self, request: Request) -> Answer | CoopfsError:
         try:
-            return await self.handle(put)
+            return await self.handle(request)
         except CoopfsError as error:
             return error
 

@@ -6,12 +6,12 @@ import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
-from coopfs.core.wire.answers import Answer, Done, Got
+from coopfs.core.wire.answers import Answer, Done, Got, Slots
 from coopfs.core.wire.frames import Flag, Frame, enveloped
 from coopfs.core.wire.message_types import MessageType
 from coopfs.core.wire.messages import Request, decode_answer, encode_answer, encode_request
 from coopfs.core.wire.node_requests import Goodbye, Ping
-from coopfs.core.wire.store_requests import Get, Put
+from coopfs.core.wire.store_requests import Get, Inventory, Put
 from coopfs.errors import BlockRefused, CoopfsError, HomeError, PartnerAway, ProtocolError, Refused
 from coopfs.limits import (
     DEFAULT_BLOCK_SIZE,
@@ -23,7 +23,7 @@ from coopfs.limits import (
     REQUEST_TIMEOUT,
 )
 from coopfs.net.link import Link
-from coopfs.types import StoredBlock
+from coopfs.types import Slot, StoredBlock
 from tests.net.nodes import OneByOne, against, channels, everybody, handshake, linked, nobody, node, silent
 
 
@@ -41,20 +41,20 @@ async def test_requests_are_pipelined_and_may_be_answered_in_any_order(autojump_
     answered: list[int] = []
 
     async def slowest_first(request: Request) -> Answer:
-        assert isinstance(request, Get)
-        arrived.append(request.row)
-        await trio.sleep(PUTS_IN_FLIGHT - request.row)
-        return Got(StoredBlock(1, block(request.row)))
+        assert isinstance(request, Inventory)
+        arrived.append(request.first_row)
+        await trio.sleep(PUTS_IN_FLIGHT - request.first_row)
+        return Slots((Slot(request.first_row, 1, 1),))
 
-    async def get(row: int) -> None:
-        assert await left.request(Get(0, row)) == Got(StoredBlock(1, block(row)))
+    async def ask(row: int) -> None:
+        assert await left.request(Inventory(0, row, 1)) == Slots((Slot(row, 1, 1),))
         answered.append(row)
 
     async with linked(silent, slowest_first) as (left, _):
         started = trio.current_time()
         async with trio.open_nursery() as nursery:
             for row in range(PUTS_IN_FLIGHT):
-                nursery.start_soon(get, row)
+                nursery.start_soon(ask, row)
     assert sorted(arrived) == list(range(PUTS_IN_FLIGHT))
     assert answered == list(reversed(range(PUTS_IN_FLIGHT)))
     assert trio.current_time() - started == PUTS_IN_FLIGHT  # the slowest alone, not their sum
@@ -66,8 +66,10 @@ async def test_puts_that_come_while_others_are_stored_are_stored_together() -> N
 
     class Disk:
         async def handle(self, request: Request) -> Answer:
-            assert isinstance(request, Get)
-            return Got(None)
+            raise AssertionError
+
+        async def get_all(self, gets: Sequence[Get]) -> Sequence[Answer | CoopfsError]:
+            return [Got(None) for _ in gets]
 
         async def put_all(self, puts: Sequence[Put]) -> Sequence[Answer | CoopfsError]:
             assert all(put.data == block(put.row) for put in puts)
@@ -104,6 +106,9 @@ async def test_a_run_of_puts_is_stored_as_one_if_it_arrives_in_time(autojump_clo
         async def handle(self, request: Request) -> Answer:
             raise AssertionError
 
+        async def get_all(self, gets: Sequence[Get]) -> Sequence[Answer | CoopfsError]:
+            raise AssertionError
+
         async def put_all(self, puts: Sequence[Put]) -> Sequence[Answer | CoopfsError]:
             batches.append([put.row for put in puts])
             return [Done()] * len(puts)
@@ -118,6 +123,45 @@ async def test_a_run_of_puts_is_stored_as_one_if_it_arrives_in_time(autojump_clo
         await trio.sleep(PUT_GATHER)
         nursery.cancel_scope.cancel()
     assert batches == [[0, 1, 2], [3, 4]], "who announces more than comes is not waited for"
+
+
+async def test_gets_that_come_in_one_piece_are_read_together_and_hold_up_no_later_ones() -> None:
+    runs: list[list[int]] = []
+    go_on = trio.Event()
+
+    class Disk:
+        async def handle(self, request: Request) -> Answer:
+            raise AssertionError
+
+        async def get_all(self, gets: Sequence[Get]) -> Sequence[Answer | CoopfsError]:
+            runs.append([get.row for get in gets])
+            if 0 in runs[-1]:
+                await go_on.wait()
+            return [Refused("no such row") if get.row == 2 else Got(StoredBlock(1, block(get.row))) for get in gets]
+
+        async def put_all(self, puts: Sequence[Put]) -> Sequence[Answer | CoopfsError]:
+            raise AssertionError
+
+    left, right = await channels(node(1), node(2))
+    near, far = Link(*left), Link(*right)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(near.run, OneByOne(silent))
+        await nursery.start(far.run, Disk())
+        async with trio.open_nursery() as asking:
+
+            async def get(*rows: int) -> None:
+                outcomes = await near.request_all([Get(0, row) for row in rows])
+                assert [isinstance(outcome, Refused) for outcome in outcomes] == [row == 2 for row in rows]
+                assert [o.block.data[0] for o in outcomes if isinstance(o, Got) and o.block] == [
+                    row for row in rows if row != 2
+                ]
+
+            asking.start_soon(get, 0, 1, 2)
+            await wait_all_tasks_blocked()
+            await get(3, 4)
+            go_on.set()
+        nursery.cancel_scope.cancel()
+    assert runs == [[0, 1, 2], [3, 4]]
 
 
 async def test_both_sides_ask_at_once() -> None:

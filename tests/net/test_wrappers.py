@@ -74,3 +74,13 @@ async def test_stores_share_a_bucket(autojump_clock: MockClock) -> None:
     await stores[0].get(0)
     await stores[1].get(0)
     assert trio.current_time() - started == pytest.approx(11)
+
+
+async def test_each_of_many_blocks_is_paid_for(autojump_clock: MockClock) -> None:
+    bucket = TokenBucket(lambda: 16384, burst=16384)
+    store = LimitedStore((await new_store())[1], Toll(None, bucket))
+    for row in range(4):
+        await store.put(row, 1 << 48 | 1, bytes(16384))
+    started = trio.current_time()
+    assert [block is None for block in await store.get_many(range(5))] == [False] * 4 + [True]
+    assert trio.current_time() - started == pytest.approx(3)  # the first for free

@@ -45,6 +45,7 @@ class SlowStore:
         self.delay = 0.0
         self.away = False
         self.asked = 0
+        self.runs: list[int] = []  # how many blocks were asked for together
         self._store = store
 
     async def put(self, row: int, version: int, data: bytes) -> None:
@@ -59,6 +60,10 @@ class SlowStore:
         if self.away:
             raise PartnerAway("the connection broke")
         return await self._store.get(row)
+
+    async def get_many(self, rows: Sequence[int]) -> Sequence[StoredBlock | None]:
+        self.runs.append(len(rows))
+        return [await self.get(row) for row in rows]
 
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         return await self._store.inventory(first_row, limit)

@@ -95,6 +95,23 @@ def test_a_flipped_bit_makes_a_block_missing_and_is_counted() -> None:
     play(main)
 
 
+def test_a_run_asks_each_column_once_and_others_only_for_what_is_missing() -> None:
+    async def main(sources: list[Source]) -> None:
+        made = [stripe(seed) for seed in range(3)]
+        places = [Place(PLACE.version + number, PLACE.row + number) for number in range(3)]
+        for number, (one, place) in enumerate(zip(made, places, strict=True)):
+            for source in sources[:1] if number == 2 else sources:
+                if (number, source.number) != (1, 0):
+                    await source.store.put(place.row, place.version, one.box(source, place))
+        wanted = [(place, one.coded.tag) for place, one in zip(places, made, strict=True)]
+        outcomes = await fetcher_of(sources).fetch_run(wanted)
+        assert [o.data for o in outcomes if not isinstance(o, ContentUnavailable)] == [made[0].data, made[1].data]
+        assert "1 of the 2 blocks" in str(outcomes[2])
+        assert [source.store.runs for source in sources] == [[3], [3], [1, 1], [1]]
+
+    play(main)
+
+
 def test_blocks_of_different_tags_are_never_combined() -> None:
     """Two stripes sealed for one place: not even authentic blocks of both make one."""
 

@@ -61,8 +61,12 @@ class HostStore:
         return None
 
     async def get(self, row: int) -> StoredBlock | None:
+        (block,) = await self.get_many((row,))
+        return block
+
+    async def get_many(self, rows: Sequence[int]) -> Sequence[StoredBlock | None]:
         with self._call():
-            return await trio.to_thread.run_sync(self._file.get, row)
+            return await trio.to_thread.run_sync(lambda: [self._file.get(row) for row in rows])
 
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         """At most INVENTORY_PAGE slots, whatever the limit."""

@@ -83,6 +83,10 @@ class GrantedStore:
         self._check()
         return await self._store.get(row)
 
+    async def get_many(self, rows: Sequence[int]) -> Sequence[StoredBlock | None]:
+        self._check()
+        return await self._store.get_many(rows)
+
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         self._check()
         return await self._store.inventory(first_row, limit)
