@@ -59,6 +59,10 @@ class NotRestorable(CoopfsError):
     exit_code = 9
 
 
+class StaleHome(StateError):
+    """Partners hold blocks of this disk that this home never sent: it is a copy, or older than they are (R12)."""
+
+
 class InvalidAcl(CoopfsError):
     """Bytes that are no POSIX ACL; becomes EINVAL at the mount."""
 

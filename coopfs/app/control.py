@@ -11,8 +11,9 @@ from typing import Any
 import trio
 
 from coopfs.app.requests import Arguments, check_arguments
-from coopfs.errors import CoopfsError, UsageError, first_of
+from coopfs.errors import CoopfsError, StateError, UsageError, first_of
 from coopfs.limits import CONTROL_LINE, CONTROL_QUEUE
+from coopfs.local.database import REMEDY, SqliteError
 
 Watch = Callable[[str, int, int], None]  # step, done, total
 Call = Callable[[Arguments, Watch], Awaitable[Any]]
@@ -70,6 +71,11 @@ async def _outcome(stream: trio.SocketStream, calls: dict[str, Call], watch: Wat
         error = first_of(group)
         assert isinstance(error, CoopfsError)
         answer = {"error": str(error), "exit": error.exit_code}
+    except* SqliteError as group:
+        answer = {
+            "error": f"a database of this home is damaged ({first_of(group)}): {REMEDY}",
+            "exit": StateError.exit_code,
+        }
     return answer
 
 

@@ -38,10 +38,13 @@ from coopfs.errors import MountError, StateError, UsageError
 from coopfs.fs.mounting import clear_dead
 from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, PROTOCOL_VERSION
 from coopfs.local import partners
+from coopfs.local.database import SqliteError, damage_of
+from coopfs.local.disk import DATABASE
 from coopfs.local.home import Home
 from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
+from coopfs.local.unsent import DAMAGED, damaged
 from coopfs.net.addresses import own_addresses
 from coopfs.net.channel import LocalNode
 from coopfs.net.dialer import Contact, visit
@@ -103,8 +106,10 @@ class Node:
         for entry in partners.all_partners(self._database):
             self._know(entry)
         directories = [
-            d for d in self._home.disks.iterdir() if not d.name.startswith((formatting.FORMING, TAKING_OVER))
+            d for d in self._home.disks.iterdir() if not d.name.startswith((formatting.FORMING, TAKING_OVER, DAMAGED))
         ]
+        if not directories and damaged(self._home.disks):
+            self.damage = "a takeover of this home was cut short: run it again"
         if directories:
             try:
                 self._run_disk(directories[0])
@@ -114,15 +119,18 @@ class Node:
 
     def _run_disk(self, directory: Path) -> None:
         settings = MountSettings(self._settings.cache, self._settings.compress, self._settings.fsync)
-        self.own = OwnDisk(
-            directory,
-            self.identity.key,
-            self._network,
-            self._nursery,
-            time.time,
-            settings,
-            scrub=self._settings.scrub_days * DAY,
-        )
+        try:
+            self.own = OwnDisk(
+                directory,
+                self.identity.key,
+                self._network,
+                self._nursery,
+                time.time,
+                settings,
+                scrub=self._settings.scrub_days * DAY,
+            )
+        except SqliteError as torn:
+            raise damage_of(directory / DATABASE, torn) from None
         self.own.local.database.hold_room()
         self._nursery.start_soon(self.own.run)
 

@@ -20,12 +20,13 @@ from coopfs.config import Fsync
 from coopfs.core import coding
 from coopfs.core.claims import sign_claim
 from coopfs.core.master import PRIMARY, LayoutPlaces, StorePlace
-from coopfs.errors import MountError, NotAuthentic, StateError, UsageError, first_of
+from coopfs.errors import MountError, NotAuthentic, StaleHome, StateError, UsageError, first_of
 from coopfs.fs.disk import Disk
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.mounting import Mount
 from coopfs.limits import PROGRESS_INTERVAL, ROOT_INO
-from coopfs.local import keyfile
+from coopfs.local import keyfile, stalefile
+from coopfs.local.database import SqliteError, damage_of
 from coopfs.local.disk import LocalDisk
 from coopfs.local.groups import Group
 from coopfs.local.incoming import IncomingAcks
@@ -63,6 +64,7 @@ from coopfs.tasks.refill import Refill
 from coopfs.tasks.rehold import Rehold
 from coopfs.tasks.replacing import Replacing
 from coopfs.tasks.retirer import Retirer
+from coopfs.tasks.salvager import Salvager
 from coopfs.tasks.scrubber import Scrubber
 from coopfs.tasks.space import PartnerSpace
 from coopfs.tasks.writer import Writer
@@ -140,9 +142,10 @@ class OwnDisk:
         self._fetcher.on_lack = self._mender.note
         mark, survey = ScrubMark(self.local.database), Survey(self.local.database)
         self.scrubber = Scrubber(scrub, mark, survey, self.columns, self.ledger, self._fetcher, content, wall)
-        commit, in_use = self.committer.commit, self.disk.handles.in_use
+        self.salvager = Salvager(directory.parent, self.disk, self.committer, self.ledger)
+        commit, in_use, tell = self.committer.commit, self.disk.handles.in_use, self.disk.tell
         self.checker = Checker(
-            self.keys, self.local, self.ledger, self.columns, self._fetcher, self._fetch, in_use, commit, wall
+            self.keys, self.local, self.ledger, self.columns, self._fetcher, self._fetch, in_use, tell, commit, wall
         )
         self.trouble: str | None = None
         self.ready = trio.Event()  # nothing hinders writing: after a takeover, all it found is held again
@@ -211,15 +214,26 @@ class OwnDisk:
             nursery.start_soon(self._until_trouble, self._stream)
 
     async def _until_trouble(self, work: Callable[[], Awaitable[None]]) -> None:
+        path = self.local.database.path
         try:
             await work()
         except* StateError as group:
-            self.trouble = str(first_of(group))
-            self.space.stop()
-            self.committer.give_up(StateError(self.trouble))
-            self.held_sync.give_up(StateError(self.trouble))
-            logger.error("%s", self.trouble)
-            self.ledger.changed.notify()
+            first = first_of(group)
+            if isinstance(first, StaleHome):
+                stalefile.write(path.parent, str(first))
+            self._give_up(str(first))
+        except* SqliteError as group:
+            torn = first_of(group)
+            assert isinstance(torn, SqliteError)
+            self._give_up(str(damage_of(path, torn)))
+
+    def _give_up(self, trouble: str) -> None:
+        self.trouble = trouble
+        self.space.stop()
+        self.committer.give_up(StateError(trouble))
+        self.held_sync.give_up(StateError(trouble))
+        logger.error("%s", trouble)
+        self.ledger.changed.notify()
 
     async def _stream(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -236,6 +250,7 @@ class OwnDisk:
             await rehold.begin_epoch()
             self.ready.set()
             nursery.start_soon(self.refill.run)
+            nursery.start_soon(self.salvager.run)
             nursery.start_soon(self.granter.run)
             nursery.start_soon(self._retirer.run)
             nursery.start_soon(self._compactor.run)

@@ -61,6 +61,7 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "margin": progress.margin() if progress.barrier else None,
         "kit": _describe_kit(own),
         "replacement": _describe_replacement(own),
+        "unsent": {"bytes": own.salvager.left, "trouble": own.salvager.trouble} if own.salvager.left else None,
         "trouble": own.trouble,
         "offline": own.columns.offline,
         "found": _describe_found(own),

@@ -1,9 +1,9 @@
 """`coopfs takeover`: this machine becomes the node of a kit (design R12, R13).
 
-1. a home with the kit's identity, made if it is not there;
+1. a home with the kit's identity, made if it is not there; a disk in it that is well is left alone;
 2. claims, T and the rebuilt database: tasks/takeover, as one who calls and serves nothing;
-3. the partners are known and the disk is in place; the daemon, when it is started, holds everything again and begins
-   the new epoch. Until then the disk cannot be mounted.
+3. the partners are known and the disk is in place, and what a lost one had not sent is beside it (local/unsent); the
+   daemon, when it is started, holds everything again and begins the new epoch. Until then it cannot be mounted.
 
 It may be killed anywhere: run it again.
 """
@@ -18,6 +18,7 @@ import trio
 
 from coopfs import config
 from coopfs.app.dialogue import Dialogue
+from coopfs.app.lostdisk import keep_aside, why_lost
 from coopfs.app.rates import download_toll
 from coopfs.app.restoring import agree, know
 from coopfs.config import Config
@@ -37,6 +38,7 @@ from coopfs.local.home import Home, sync_directory
 from coopfs.local.kitrecord import KitRecord, MadeKit
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
+from coopfs.local.unsent import DAMAGED, Unsent
 from coopfs.net.channel import LocalNode
 from coopfs.net.dialer import Contact
 from coopfs.net.roster import Roster
@@ -58,25 +60,28 @@ async def take_over(path: Path, taken: Kit, chosen: Config, talk: Dialogue) -> N
     home = Home(path)
     _make_home(home, taken, chosen)
     with home.locked():
-        if _was_done(home, taken.disks[0]):
-            talk.say(f"this machine has become {taken.name} already: start its daemon")
-            return
         own = home.disk(taken.disks[0].keys.disk)
         if own.exists():
-            raise UsageError(f"{home.path} has this disk already: start its daemon, or move {own} away to begin anew")
-        others = [directory.name for directory in home.disks.iterdir() if directory.name != TAKING_OVER]
+            why = why_lost(own, Identity.from_seed(taken.identity).key)
+            if why is None:
+                _refuse_or_finish(home, taken, talk)
+                return
+            talk.say(f"the disk of this home is lost, and is rebuilt from the partners ({why})")
+        others = [path.name for path in home.disks.iterdir() if path.name not in (TAKING_OVER, own.name)]
+        others = [name for name in others if not name.startswith(DAMAGED)]
         if others:
             raise UsageError(f"{home.disks} has a disk already ({others[0]}): move it away, or choose another --home")
         await _become(home, taken, taken.disks[0], talk)
 
 
-def _was_done(home: Home, wanted: KitDisk) -> bool:
-    """Whether an earlier try ended with the disk in place, and was killed before it had cleared away."""
+def _refuse_or_finish(home: Home, taken: Kit, talk: Dialogue) -> None:
+    """The disk is there, and well: an earlier try may have ended with that, and was killed before it had cleared
+    away."""
     work = home.disks / TAKING_OVER
-    if not (work.exists() and home.disk(wanted.keys.disk).exists()):
-        return False
+    if not work.exists():
+        raise UsageError(f"{home.path} has this disk already, and it is well: start its daemon")
     shutil.rmtree(work)
-    return True
+    talk.say(f"this machine has become {taken.name} already: start its daemon")
 
 
 def _make_home(home: Home, taken: Kit, chosen: Config) -> None:
@@ -109,14 +114,14 @@ async def _become(home: Home, taken: Kit, wanted: KitDisk, talk: Dialogue) -> No
         nodes = [partner.node for partner in taken.partners]
         result = await takeover.run(home.disks / TAKING_OVER, nodes, wanted.floor)
         nursery.cancel_scope.cancel()
-    _settle(home, taken, result)
+    _settle(home, taken, result, talk)
     talk.say(
         f"this machine is {taken.name} now, in epoch {result.claim.epoch}; if the old machine still runs, "
         + ("switch it off" if result.state.doubt else "partners refuse it from now on")
     )
 
 
-def _settle(home: Home, taken: Kit, result: Taken) -> None:
+def _settle(home: Home, taken: Kit, result: Taken, talk: Dialogue) -> None:
     """The partners first: a disk whose partners are not known could not be repaired."""
     addresses = {partner.node: partner.addresses for partner in taken.partners}
     database = NodeDatabase(home.node_database)
@@ -132,9 +137,22 @@ def _settle(home: Home, taken: Kit, result: Taken) -> None:
     finally:
         database.close()
     _note_kit(result.directory, taken)
+    if home.disk(result.claim.disk).exists():
+        _tell(keep_aside(home, result.claim.disk, result.directory, result.state.group, result.claim.epoch), talk)
     result.directory.rename(home.disk(result.claim.disk))
     sync_directory(home.disks)
     shutil.rmtree(home.disks / TAKING_OVER)
+
+
+def _tell(unsent: Unsent, talk: Dialogue) -> None:
+    """What of the lost disk the partners do not have."""
+    if unsent.bytes:
+        talk.say(
+            f"{unsent.bytes} bytes of {unsent.files} files had not been sent: when the daemon runs, it puts them into "
+            "lost+found, by inode and offset"
+        )
+    if unsent.gone:
+        talk.say(f"{unsent.gone} bytes more had not been sent, and are not in the stage any more: they are lost")
 
 
 def _note_kit(directory: Path, taken: Kit) -> None:

@@ -25,6 +25,7 @@ def disk_sentences(disk: Json, now: datetime) -> list[str]:
         safety(disk, now),
         waiting(disk),
         *([replacement(disk["replacement"])] if disk["replacement"] else []),
+        *([unsent(disk["unsent"])] if disk["unsent"] else []),
         space(disk),
         cache(disk["cache"]),
         cleaning(disk),
@@ -85,6 +86,14 @@ def replacement(given: Json) -> str:
     if done < total:
         return sentence + (f", about {_duration(left)} left" if left is not None else "")
     return sentence + (f"; [yellow]{escape(given['waits_for'])}[/]" if given["waits_for"] else "")
+
+
+def unsent(left: Json) -> str:
+    """What a lost database had not sent, on its way into lost+found."""
+    waits = f"; [yellow]{escape(left['trouble'])}[/]" if left["trouble"] else ""
+    return (
+        f"{format_size(left['bytes'])} that were never sent when the disk was lost are being put into lost+found{waits}"
+    )
 
 
 def space(disk: Json) -> str:

@@ -74,6 +74,13 @@ class Bury:
 
 
 @dataclass(frozen=True, slots=True)
+class Lodge:
+    """An inode should have a name, and has none: it gets one in lost+found."""
+
+    ino: int
+
+
+@dataclass(frozen=True, slots=True)
 class DropExtents:
     """Extents of an inode that is not there."""
 
@@ -94,7 +101,7 @@ class RemoveFile:
     stripe: int
 
 
-Fix = Adjust | AdjustTotals | RemoveName | AddName | Bury | DropExtents | DropXattrs | RemoveFile
+Fix = Adjust | AdjustTotals | RemoveName | AddName | Bury | Lodge | DropExtents | DropXattrs | RemoveFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pyfuse3 import FUSEError
 from coopfs.errors import ContentGone, ContentUnavailable, CoopfsError, OutOfSpace
 from coopfs.fs.disk import Disk
 from coopfs.fs.posix import PosixError
+from coopfs.local.database import SqliteError, damage_of
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,9 @@ def _bounded(handler: Handler[H, P, R], on_bug: Callable[[Disk, str], None]) -> 
         try:
             return await handler(self, *args, **kwargs)
         except Exception as problem:
+            if isinstance(problem, SqliteError):
+                problem = damage_of(self.disk.database.path, problem)
+                self.disk.database.fail(str(problem))
             if (number := _expected(problem)) is None:
                 log.exception("%s met an error of this program", handler.__name__)
                 on_bug(self.disk, f"{handler.__name__}: {problem!r}")

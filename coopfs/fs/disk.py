@@ -18,6 +18,7 @@ from coopfs.fs.ports import Content, Space, StateOf
 from coopfs.fs.renaming import Renaming
 from coopfs.fs.tree import Tree
 from coopfs.local.disk import LocalDisk
+from coopfs.local.lostfound import Tell
 from coopfs.local.nodes import Node
 
 
@@ -35,11 +36,16 @@ class Disk:
         self.content = content
         self.compressor = Compressor(self.stage.unit)
         self.handles = Handles()
+        self.on_change: Tell = nobody_remembers  # given what changes without the mount, for who knows how it was
         acls = Acls(self.metadata, space)
         self.tree = Tree(self.metadata, space, self.handles, acls)
         self.renaming = Renaming(self.metadata, space, self.tree)
         self.files = Files(self.metadata, self.stage, space, self.tree, acls)
         self.attributes = Attributes(self.metadata, space, self.tree, acls, state_of)
+
+    def tell(self, ino: int, name: bytes | None) -> None:
+        """Something has changed that no request asked for (lostfound.Tell)."""
+        self.on_change(ino, name)
 
     def bury_orphans(self) -> None:
         """Remove what was unlinked while open when the last process ended."""
@@ -75,3 +81,7 @@ class Disk:
         """What is not committed is lost."""
         self.stage.close()
         self.database.close()
+
+
+def nobody_remembers(ino: int, name: bytes | None) -> None:
+    """`on_change` while nothing is mounted."""

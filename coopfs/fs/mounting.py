@@ -22,6 +22,7 @@ import trio
 
 from coopfs.errors import MountError
 from coopfs.fs.background import allow_background
+from coopfs.fs.disk import nobody_remembers
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.kernelmount import KernelMount
 from coopfs.fs.mounttable import device_at, mountpoints_of
@@ -111,11 +112,13 @@ class Mount:
                 nursery.start_soon(pyfuse3.main, 1, FUSE_TASKS)
                 nursery.start_soon(self._until_disconnected, nursery.cancel_scope)
                 await self._wait_for_answer()
+                self._handlers.disk.on_change = _forget
                 if device is not None:
                     allow_background(device)
                     widen_read_ahead(device)
                 task_status.started()
         finally:
+            self._handlers.disk.on_change = nobody_remembers
             ours = device_at(self._mountpoint) == device  # else it was unmounted, and something else may be there
             if own is not None and ours:
                 own.unmount()
@@ -157,6 +160,14 @@ class Mount:
         """Unmount, and return when the session has ended. MountError: somebody uses it."""
         await trio.to_thread.run_sync(_umount, self._mountpoint, False)
         await self._ended.wait()
+
+
+def _forget(ino: int, name: bytes | None) -> None:
+    """Let the kernel ask again for the attributes of an inode, and for a name in it."""
+    with contextlib.suppress(OSError):  # it knows nothing of it
+        pyfuse3.invalidate_inode(ino, attr_only=name is not None)
+    if name is not None:
+        pyfuse3.invalidate_entry_async(ino, name, ignore_enoent=True)
 
 
 def _named(source: str) -> str:

@@ -25,8 +25,9 @@ from coopfs.limits import DATABASE_GROWTH, WAL_ROOM
 from coopfs.local.ballast import Ballast, ballast_of
 from coopfs.local.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
 
-REMEDY = "restore the disk from its recovery kit"
+REMEDY = "stop the daemon, and rebuild the disk from its recovery kit with `coopfs takeover KIT`"
 PRIMARY = 0xFF  # the part of SQLite's result codes that they have in common
+SqliteError = sqlite3.DatabaseError  # what reading a torn file ends in, wherever that is met first
 ABOUT_THE_PLACE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 CACHE_KIB = 32 * 1024  # page cache: inner pages of a tree of some 10^7 rows, and the pages dirtied in a second
 
@@ -43,10 +44,10 @@ class Database:
         try:
             self._connection = _connect(path)
             self._check()
-        except sqlite3.Error as bad:
+        except SqliteError as bad:
             if bad.sqlite_errorcode & PRIMARY in ABOUT_THE_PLACE:
                 raise StateError(f"the disk's database {path} cannot be opened ({bad}): is there space left?") from None
-            raise StateError(f"the disk's database {path} is damaged ({bad}): {REMEDY}") from None
+            raise damage_of(path, bad) from None
         self._ballast = Ballast(path, WAL_ROOM, DATABASE_GROWTH)
         self.sync_wal()  # the last process may have died between COMMIT and step 3: nobody acts on less than durable
         self._failure: str | None = None
@@ -188,6 +189,11 @@ class Database:
             self._checkpointer.close()
         self._connection.close()
         self._ballast.close()
+
+
+def damage_of(path: Path, torn: SqliteError) -> StateError:
+    """What to say when a database that could be opened turns out to be torn."""
+    return StateError(f"the disk's database {path} is damaged ({torn}): {REMEDY}")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

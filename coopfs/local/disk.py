@@ -10,7 +10,7 @@ from pathlib import Path
 
 from coopfs.core.cache import Cache
 from coopfs.core.stripe import Packer
-from coopfs.local.database import Database
+from coopfs.local.database import Database, SqliteError, damage_of
 from coopfs.local.metadata import Metadata
 from coopfs.local.stage import Stage
 
@@ -42,6 +42,12 @@ class LocalDisk:
 
     def __init__(self, directory: Path, clock: Callable[[], int]) -> None:
         self.database = Database(directory / DATABASE)
+        try:
+            self._open(directory, clock)
+        except SqliteError as torn:
+            raise damage_of(self.database.path, torn) from None
+
+    def _open(self, directory: Path, clock: Callable[[], int]) -> None:
         self.metadata = Metadata(self.database, clock)
         k, shard_length = int(self.database.fact("k")), int(self.database.fact("shard_length"))
         self.cache = Cache()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from coopfs.core.keys import DiskKeys, make_keys
 from coopfs.errors import StateError
+from coopfs.local.database import REMEDY
 from coopfs.local.diskerrors import disk_errors
 
 NAME = "keys"
@@ -31,5 +32,5 @@ def read(directory: Path) -> DiskKeys:
     except (OSError, ValueError):
         lines = []
     if [len(line) for line in lines] != [_KEY, _KEY]:
-        raise StateError(f"the disk's keys {path} are missing or damaged: restore the disk from its recovery kit")
+        raise StateError(f"the disk's keys {path} are missing or damaged: {REMEDY}")
     return make_keys(*lines)

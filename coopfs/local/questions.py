@@ -23,6 +23,7 @@ from coopfs.core.findings import (
     DropExtents,
     DropXattrs,
     Finding,
+    Lodge,
     RemoveName,
     Sum,
 )
@@ -119,7 +120,11 @@ QUESTIONS: tuple[Question, ...] = (
         f"{_LINKS} > 0",
         _sum(Sum.LINKS, "inode {0} says that it has {1} links, and has {2}"),
     ),
-    Question("names and inodes", f"{_LINKS} = 0", _tree("inode {0} should have {1} links, and has no name at all")),
+    Question(
+        "names and inodes",
+        f"{_LINKS} = 0",
+        _tree("inode {0} should have {1} links, and has no name at all", lambda r: Lodge(r[0])),
+    ),
     Question(
         "accounting",
         f"WITH kept AS (SELECT ino, sum({CHARGE}) AS bytes FROM extents GROUP BY ino)"

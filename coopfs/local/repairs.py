@@ -12,19 +12,22 @@ from coopfs.core.findings import (
     DropExtents,
     DropXattrs,
     Fix,
+    Lodge,
     RemoveFile,
     RemoveName,
     Sum,
 )
+from coopfs.local.lostfound import LostFound, Tell
 from coopfs.local.metadata import Metadata
 from coopfs.local.stage import Stage
 
 
 class Repairs:
-    """All changes belong to the transaction of the next commit."""
+    """All changes belong to the transaction of the next commit. tell: of new names (lostfound)."""
 
-    def __init__(self, metadata: Metadata, stage: Stage) -> None:
+    def __init__(self, metadata: Metadata, stage: Stage, tell: Tell) -> None:
         self._metadata = metadata
+        self._lost = LostFound(metadata, tell, lambda: None)  # what is found is few, and rows are kept for deleting it
         self._db = metadata.database
         self._stage = stage
 
@@ -48,6 +51,10 @@ class Repairs:
                 node = metadata.nodes.find(ino)
                 if node is not None and node.nlink == 0:
                     metadata.bury(node)
+            case Lodge(ino):
+                node = metadata.nodes.find(ino)
+                if node is not None and node.nlink and not self._is_named(ino):
+                    self._lost.lodge(node)
             case DropExtents(ino):
                 self._drop_extents(ino)
             case DropXattrs(ino):
@@ -80,6 +87,9 @@ class Repairs:
     def _has_name(self, parent: int, name: bytes) -> bool:
         query = "SELECT 1 FROM names WHERE parent = ? AND name = ?"
         return self._db.read(query, (parent, name)).fetchone() is not None
+
+    def _is_named(self, ino: int) -> bool:
+        return self._db.read("SELECT 1 FROM names WHERE ino = ? LIMIT 1", (ino,)).fetchone() is not None
 
     def _leads(self, parent: int, name: bytes) -> bool:
         """Whether a name leads to an inode, or is not there any more."""

@@ -8,7 +8,7 @@ overwritten by the user stays until its stripe goes. When the cache is full, cle
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from coopfs.core.units import PLAIN, Portion, is_won, split
 from coopfs.errors import OutOfSpace, StateError
 from coopfs.limits import (
     GROUP_BYTES,
+    GROUPS_AHEAD,
     GROUPS_OF_DIRTY,
     LOCAL_HEADROOM,
     MIN_CACHE_FACTOR,
@@ -32,7 +33,7 @@ from coopfs.local.database import REMEDY
 from coopfs.local.filling import Filling, end_file
 from coopfs.local.scribe import Scribe
 from coopfs.local.spares import Spares
-from coopfs.local.stageindex import index_size
+from coopfs.local.stageindex import index_size, read_index
 from coopfs.local.stripes import Stripes
 
 
@@ -80,12 +81,22 @@ class Stage:
             if sizes[stripe] < length:
                 raise StateError(f"the stage file {path} is shorter than the database says: {REMEDY}")
             self._stripes.live(stripe, 0)  # the one that was being filled may die now
+        self._refuse_newer(stripe for stripe, _ in found)
         for stripe, size in found:
             known = self._stripes.length(stripe)
             if known is None:
                 self.contents.remove(stripe)
             else:
                 self.cache.charge(stripe, self._cut(stripe, size, known))
+
+    def _refuse_newer(self, found: Iterable[int]) -> None:
+        """What no commit names must not go where that is because the database is an old one, from a copy."""
+        for stripe in found:
+            if not self.contents.is_fetched(stripe) and not self._stripes.known(stripe):
+                path = self.contents.path(stripe)
+                index = read_index(path)
+                if index is not None and index.group > self._stripes.group + GROUPS_AHEAD:
+                    raise StateError(f"the stage file {path} is newer than the database, which is an old one: {REMEDY}")
 
     def _cut(self, stripe: int, size: int, length: int) -> int:
         """Take away what a file has behind its content and its index: it was being filled, or a power loss has undone

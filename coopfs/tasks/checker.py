@@ -17,6 +17,7 @@ from coopfs.errors import UsageError
 from coopfs.local.checkmark import CheckMark
 from coopfs.local.disk import LocalDisk
 from coopfs.local.log import Sealed
+from coopfs.local.lostfound import Tell
 from coopfs.local.survey import Survey
 from coopfs.tasks.blockcheck import BlockCheck
 from coopfs.tasks.columns import Columns
@@ -31,8 +32,8 @@ Watch = Callable[[str, int, int], None]  # step, done, total
 
 
 class Checker:
-    """fetch: a sealed stripe from partners; in_use: whether somebody has an inode open; commit: returns when all
-    changes are durable; wall: seconds since 1970."""
+    """fetch: a sealed stripe from partners; in_use: whether somebody has an inode open; tell: of names that are
+    made; commit: returns when all changes are durable; wall: seconds since 1970."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Checker:
         fetcher: Fetcher,
         fetch: Callable[[Sealed], Awaitable[Fetched]],
         in_use: Callable[[int], bool],
+        tell: Tell,
         commit: Callable[[], Awaitable[None]],
         wall: Callable[[], float],
     ) -> None:
@@ -53,6 +55,7 @@ class Checker:
         self._fetcher = fetcher
         self._fetch = fetch
         self._in_use = in_use
+        self._tell = tell
         self._commit = commit
         self._survey = Survey(local.database)
         self._mark = CheckMark(local.database, wall)
@@ -74,7 +77,7 @@ class Checker:
 
     async def _run(self, report: Report, watch: Watch, *, deep: bool, repair: bool) -> None:
         await self._commit()
-        database = DatabaseCheck(self._local, self._ledger, self._in_use, self._commit)
+        database = DatabaseCheck(self._local, self._ledger, self._in_use, self._tell, self._commit)
         if not await database.structure(report, watch):
             return
         log = LogCheck(self._keys, self._ledger.log, self._local.metadata, self._fetch)

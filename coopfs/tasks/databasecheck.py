@@ -9,6 +9,7 @@ from coopfs.errors import NotAsked
 from coopfs.limits import CHECK_SLICE
 from coopfs.local.disk import LocalDisk
 from coopfs.local.log import INCOMING
+from coopfs.local.lostfound import Tell
 from coopfs.local.questions import QUESTIONS, Question, Questioner
 from coopfs.local.repairs import Repairs
 from coopfs.local.survey import Survey
@@ -20,14 +21,17 @@ Commit = Callable[[], Awaitable[None]]
 
 
 class DatabaseCheck:
-    """in_use: whether somebody has an inode open; commit: returns when all changes are durable."""
+    """in_use: whether somebody has an inode open; tell: of names that are made; commit: returns when all changes are
+    durable."""
 
-    def __init__(self, local: LocalDisk, ledger: Ledger, in_use: Callable[[int], bool], commit: Commit) -> None:
+    def __init__(
+        self, local: LocalDisk, ledger: Ledger, in_use: Callable[[int], bool], tell: Tell, commit: Commit
+    ) -> None:
         self._local = local
         self._ledger = ledger
         self._in_use = in_use
         self._commit = commit
-        self._repairs = Repairs(local.metadata, local.stage)
+        self._repairs = Repairs(local.metadata, local.stage, tell)
         self._survey = Survey(local.database)
 
     async def structure(self, report: Report, watch: Watch) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from coopfs.core.inventory import Inventory
 from coopfs.core.master import StorePlace
-from coopfs.errors import BlockRefused, NotAuthentic, StateError
+from coopfs.errors import BlockRefused, NotAuthentic, StaleHome
+from coopfs.local.database import REMEDY
 from coopfs.local.log import Log
 from coopfs.tasks.seat import Parcel
 from coopfs.types import BlockStore, Octets, Place, StoredBlock, Write
@@ -30,7 +31,7 @@ class Rivals:
 
     async def settle(self, session: BlockStore, parcel: Parcel, refusal: BlockRefused) -> bool:
         """A block was refused. True: the store has it by now, or it is not needed any more; False: it holds something
-        else in its place, and will not take it. StateError: this home must not write. PeerError: the partner is wrong.
+        else in its place, and will not take it. StaleHome: this home must not write. PeerError: the partner is wrong.
         """
         if self._log.get(parcel.stripe) is None and refusal.stored_version <= self._log.newest_version:
             return True  # given up while it was on the way, and this home used the row again: no harm done
@@ -44,24 +45,24 @@ class Rivals:
         if same and stored.data == parcel.box:
             raise refusal
         if self._is_ours(stored, parcel.place.row):
-            raise StateError(
+            raise StaleHome(
                 f"{self._place.name} holds a newer block of this disk in row {parcel.place.row}: this home is a copy "
-                "of another, or older than its partners; nothing more is sent from here: restore the disk from its kit"
+                f"of another, or older than its partners; nothing more is sent from here: {REMEDY}"
             )
         if not same:
             raise refusal
         return False
 
     async def compare(self, session: BlockStore, found: Inventory) -> None:
-        """What a store lists must have been given here. StateError: this home must not write. NotAuthentic: the partner
+        """What a store lists must have been given here. StaleHome: this home must not write. NotAuthentic: the partner
         is wrong."""
         newest = self._log.newest_version
         for row in (row for row, version in found.items() if version > newest):
             stored = await session.get(row)
             if stored is not None and self._is_ours(stored, row):
-                raise StateError(
+                raise StaleHome(
                     f"{self._place.name} holds blocks newer than this home knows: its database is older than the "
-                    "partners; nothing is sent from here: restore the disk from its recovery kit"
+                    f"partners; nothing is sent from here: {REMEDY}"
                 )
             raise NotAuthentic(f"{self._place.name} claims to hold versions that were never sent")
 

@@ -50,6 +50,7 @@ STATUS: dict[str, Any] = {
         "below_target": 7,
         "margin": 1,
         "replacement": None,
+        "unsent": None,
         "kit": {"exported_at": "2026-01-02 03:04:05 UTC", "holders": 8, "needed": 2, "lacks": []},
         "trouble": "bob [has] lost blocks",
         "columns": [

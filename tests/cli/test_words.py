@@ -17,7 +17,15 @@ DISK: dict[str, Any] = {
     **{"id": "ab" * 16, "k": 2, "m": 2, "mounted": None, "epoch": 1, "trouble": None},
     **{"rows": 100, "rows_used": 30, "row_bytes": 1 << 20, "bytes": 90 << 20, "bytes_free": 60 << 20},
     **{"reserve_bytes": 16 << 20, "cleaning": {"data_rows": 20, "live_bytes": 15 << 20, "log_rows": 10}},
-    **{"held_at": HELD, "margin": 1, "not_held_bytes": 0, "below_target": 0, "replacement": None, "fsyncs_waiting": 0},
+    **{
+        "held_at": HELD,
+        "margin": 1,
+        "not_held_bytes": 0,
+        "below_target": 0,
+        "replacement": None,
+        "unsent": None,
+        "fsyncs_waiting": 0,
+    },
     "cache": {
         **{"size": 10 << 30, "used": 2 << 30, "dirty": 3 << 20, "dirty_size": 7 << 30},
         **{"writers_waiting": 0, "refill": None},
@@ -198,3 +206,13 @@ def test_the_sentences_say_what_is_full_and_how_much_is_of_use() -> None:
     told = "\n".join(disk_sentences(DISK, NOW))
     assert "30.0 MiB of 90.0 MiB used, 60.0 MiB free; 16.0 MiB more are kept back" in told
     assert "30 of 100 taken, 20 by content, 75 % of it still in use, 10 by the log" in told
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"), [(None, "are being put into lost+found"), ("the disk is full", "the disk is full")]
+)
+def test_what_a_lost_disk_had_not_sent(trouble: str | None, said: str) -> None:
+    told = disk_sentences(DISK | {"unsent": {"bytes": 3 << 20, "trouble": trouble}}, NOW)
+    (sentence,) = [each for each in told if "never sent" in each]
+    assert sentence.startswith("3.0 MiB that were never sent")
+    assert said in sentence

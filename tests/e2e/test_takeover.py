@@ -137,7 +137,7 @@ def test_a_takeover_that_is_killed_anywhere_is_run_again(world: World) -> None:
         well(coopfs("takeover", LOOPBACK, owner.kit, home=owner.home))
     said = coopfs("takeover", LOOPBACK, owner.kit, home=owner.home)
     assert said.code == 2
-    assert "has this disk already: start its daemon" in said.line
+    assert "has this disk already, and it is well" in said.line
     work.mkdir()  # as if it had been killed as the last thing
     assert "has become wim already" in well(coopfs("takeover", LOOPBACK, owner.kit, home=owner.home)).err
     assert not work.exists()

@@ -125,6 +125,43 @@ def test_a_damaged_row_is_found_and_written_as_it_was(tmp_path: Path, sql: str) 
     play(tmp_path, Geometry(2, 1), main)
 
 
+@pytest.mark.parametrize("what", ["file", "directory"])
+def test_what_has_lost_its_name_gets_one_in_lost_and_found(tmp_path: Path, what: str) -> None:
+    """Nothing tells where it was: not its own image either."""
+
+    async def main(owner: Owner) -> None:
+        await some_tree(owner)
+        told_of: list[tuple[int, bytes | None]] = []
+        owner.own.disk.on_change = lambda ino, name: told_of.append((ino, name))
+        metadata = owner.own.local.metadata
+        name = b"a" if what == "file" else b"d"
+        ino = metadata.names.find(1, name)
+        assert ino is not None
+        if what == "file":
+            await owner.apply(("unlink", ((b"d", b"second"),)))
+        before = metadata.nodes.get(ino)
+        owner.be_unseen()
+        metadata.put(before._replace(parent=None, name=None))
+        await group_of(owner, b"c")
+        await damage(owner, f"DELETE FROM names WHERE ino = {ino}")
+        assert f"inode {ino} should have {before.nlink} links, and has no name at all" in told(await look(owner))
+        answer = await look(owner, repair=True)
+        assert answer["found"] == answer["repaired"] > 0, answer
+        assert (await look(owner))["findings"] == []
+        lost = metadata.names.find(1, b"lost+found")
+        assert lost is not None
+        assert metadata.names.find(lost, b"inode-%d" % ino) == ino
+        found = metadata.nodes.get(ino)
+        assert (found.parent, found.nlink, found.size) == (lost, before.nlink, before.size)
+        assert told_of == [(1, b"lost+found"), (lost, b"inode-%d" % ino)]
+        await group_of(owner, b"e")
+        await trio.sleep(SETTLED)
+        check_ledger(owner)
+        assert (await look(owner, deep=True))["findings"] == []
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
 HOPELESS = {
     "row twice": "UPDATE stripes SET row = (SELECT min(row) FROM stripes) WHERE row = (SELECT max(row) FROM stripes)",
     "row out of range": "UPDATE stripes SET row = 5000 WHERE row = (SELECT max(row) FROM stripes)",

@@ -1,0 +1,163 @@
+"""What a disk whose database or stage is lost had not sent: kept aside, to be put into lost+found (design R6).
+
+    disks/damaged-<epoch>/           the disk as it was, until all of it that is of use is held again
+                          unsent/    of its stage, the files of stripes that are not in the state found at the partners
+
+A takeover sorts them out, by their index (stageindex) and by what is left of the database. Each of them has an index
+from then on, so that nothing else is needed to read them. It may be done again at any point.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgpack
+
+from coopfs.core.stripe import Fragment
+from coopfs.core.units import PLAIN
+from coopfs.local.disk import DATABASE, STAGE
+from coopfs.local.filling import end_file
+from coopfs.local.home import sync_directory
+from coopfs.local.stageindex import Index, read_index
+from coopfs.types import Kind
+
+DAMAGED = "damaged-"  # what the name of its directory begins with; the epoch of the takeover follows
+UNSENT = "unsent"
+NAMELESS = 0  # inode of content of which nothing tells whose it was
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """What was found: bytes of so many files, and so many bytes that are not in the stage any more."""
+
+    bytes: int
+    files: int
+    gone: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a database tells of a data stripe."""
+
+    born: int
+    sealed: bool
+    fragments: Sequence[Fragment]
+
+    @property
+    def length(self) -> int:
+        return sum(fragment.stored for fragment in self.fragments)
+
+
+def damaged(disks: Path) -> list[Path]:
+    """The directories of disks that were lost, the oldest first."""
+    found = [path for path in disks.iterdir() if path.name.startswith(DAMAGED)]
+    return sorted(found, key=lambda path: int(path.name.removeprefix(DAMAGED)))
+
+
+def unsent_files(directory: Path) -> list[Path]:
+    """The files kept aside in one of them, the oldest first."""
+    place = directory / UNSENT
+    return sorted(place.iterdir(), key=lambda path: int(path.name)) if place.is_dir() else []
+
+
+def set_aside(directory: Path, group: int, is_sent: Callable[[int], bool], capacity: int) -> Unsent:
+    """Sort out what was not sent. group: of the state found at the partners; is_sent: whether a stripe is in it;
+    capacity: bytes of a stage file that was never closed. Durable on return."""
+    known = _known(directory / DATABASE)
+    place = directory / UNSENT
+    place.mkdir(exist_ok=True)
+    stage = directory / STAGE
+    for path in _own_files(stage):
+        if _is_unsent(path, known.get(int(path.name)), group, is_sent, capacity):
+            path.rename(place / path.name)
+    for path in unsent_files(directory):
+        _describe(path, known.get(int(path.name)))
+    for each in (place, directory):
+        sync_directory(each)
+    return _count(directory, known, group)
+
+
+def _own_files(stage: Path) -> list[Path]:
+    """Those written here, not fetched: only they can hold what nobody else has."""
+    return [path for path in stage.iterdir() if path.name.isdigit()] if stage.is_dir() else []
+
+
+def _is_unsent(path: Path, known: _Known | None, group: int, is_sent: Callable[[int], bool], capacity: int) -> bool:
+    size = path.stat().st_size
+    if size == 0:  # made ahead
+        return False
+    index = read_index(path)
+    if known is not None and not known.sealed:
+        return True
+    if index is not None:
+        return index.group > group
+    if known is not None:
+        return known.born > group
+    return size != capacity and not is_sent(int(path.name))  # of full size, and without index: never synced
+
+
+def _describe(path: Path, known: _Known | None) -> None:
+    """Let the file end with an index, which those that were cut short have lost."""
+    if read_index(path) is not None:
+        return
+    size = path.stat().st_size
+    fragments = _within(known.fragments, size) if known else [Fragment(NAMELESS, 0, size, 0, b"")]
+    length = sum(fragment.stored for fragment in fragments)
+    end_file(path, int(path.name), known.born if known else 0, length, fragments)
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _within(fragments: Sequence[Fragment], size: int) -> list[Fragment]:
+    """Those of which all, or if they are plain some, lies in the first `size` bytes."""
+    found: list[Fragment] = []
+    for f in fragments:
+        if f.stored > size:
+            if f.codec == PLAIN and size:
+                found.append(Fragment(f.ino, f.offset, size, f.parent, f.name))
+            break
+        found.append(f)
+        size -= f.stored
+    return found
+
+
+def _count(directory: Path, known: dict[int, _Known], group: int) -> Unsent:
+    total = gone = 0
+    inodes: set[int] = set()
+    there: dict[int, int] = {}
+    for path, index in indexes(directory):
+        total += sum(piece.length for piece in index.pieces)
+        there[int(path.name)] = sum(piece.stored for piece in index.pieces)
+        inodes.update(piece.ino for piece in index.pieces)
+    for stripe, each in known.items():
+        if not each.sealed or each.born > group:
+            gone += max(0, each.length - there.get(stripe, 0))
+    return Unsent(total, len(inodes), gone)
+
+
+def indexes(directory: Path) -> Iterator[tuple[Path, Index]]:
+    """The files kept aside in a directory of a lost disk, with their indexes."""
+    for path in unsent_files(directory):
+        index = read_index(path)
+        if index is not None:
+            yield path, index
+
+
+def _known(path: Path) -> dict[int, _Known]:
+    """The data stripes that may not have been sent, as far as the database can still be read."""
+    found: dict[int, _Known] = {}
+    query = (
+        "SELECT id, born, row, version, list FROM stripes JOIN fragments ON stripe = id"
+        f" WHERE kind = {Kind.DATA:d} AND (row IS NULL OR born > (SELECT value FROM facts WHERE key = 'barrier'))"
+    )
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            for id_, born, row, version, packed in connection.execute(query):
+                fragments = [Fragment(*fields) for fields in msgpack.unpackb(packed)]
+                found[int(id_)] = _Known(int(born), row is not None and version is not None, fragments)
+    except (sqlite3.Error, OSError, ValueError, TypeError):
+        return found  # what a torn database still told is worth something, the rest the files tell themselves
+    return found
