@@ -43,8 +43,7 @@ class Cleaner:
         """What its store lacks and would take, the most urgent first."""
         if column.session is None:
             return []
-        apart = (self._in_hand, column.queued, column.disputed)
-        return column.seat.lacking(column.number, lambda id_: any(id_ in some for some in apart))
+        return column.seat.lacking(column.number, lambda id_: id_ in self._in_hand or column.is_apart(id_))
 
     async def _repair(self, id_: int, column: Column) -> Parcel | None:
         """The block that the column lacks; None: it cannot be had now, or is not needed any more."""

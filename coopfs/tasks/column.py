@@ -12,6 +12,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 
 import trio
 
@@ -55,6 +56,7 @@ class Column:
         self.disputed: set[int] = set()  # stripes in whose place it holds something else, for all that is known now
         self.trouble: str | None = "not reached yet"  # why it is not open, in words
         self.state = ColumnState.COUNTED
+        self.resting: dict[int, float] = {}  # stripes acked and not given back -> trio time when they are sent again
         self.lost = 0  # blocks that it had acked and was found to lack, since the start
         self.changed = Signal()  # opened or closed
         self.gone = False  # it is no store of this disk any more: what it still answers is of no account
@@ -212,6 +214,17 @@ class Column:
         self.seat.disprove([stripe], self.number)
         self.happen(Event.LACKS)
         self.changed.notify()
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether what it acks is no good reason to let it count now."""
+        return bool(self.disputed or self.resting)
+
+    def is_apart(self, stripe: int) -> bool:
+        """Whether there is no use in sending a stripe just now: it is on its way, disputed, or rests."""
+        if stripe in self.queued or stripe in self.disputed:
+            return True
+        return self.resting.get(stripe, -inf) > trio.current_time()
 
     def settle_disputes(self) -> None:
         """Forget those of stripes whose rows are free: a newer block will take their place."""

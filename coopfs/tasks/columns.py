@@ -137,8 +137,9 @@ class Columns:
         self._note(column, since)
 
     def _has_caught_up(self, column: Column) -> bool:
-        """Who will not take a block stays in A, or nothing could become held that names it with m = 1."""
-        return not column.disputed and self._ledger.progress.has_caught_up(column.number)
+        """Who will not take a block stays in A, or nothing could become held that names it with m = 1; and so does who
+        takes one and does not give it back."""
+        return not column.is_doubtful and self._ledger.progress.has_caught_up(column.number)
 
     def _may_judge(self) -> bool:
         """Whether this machine is online, and has been for long enough to know."""

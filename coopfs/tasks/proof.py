@@ -4,6 +4,7 @@ from coopfs.local.log import Sealed
 from coopfs.tasks.column import Column
 from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.ledger import Ledger
+from coopfs.types import BlockStore
 
 
 async def lacks(column: Column, stripe: Sealed, fetcher: Fetcher, ledger: Ledger) -> bool:
@@ -14,6 +15,11 @@ async def lacks(column: Column, stripe: Sealed, fetcher: Fetcher, ledger: Ledger
     session = column.session
     if await fetcher.is_good(column, stripe.place, stripe.tag):
         return False
+    return stands(column, stripe, session, ledger)
+
+
+def stands(column: Column, stripe: Sealed, session: BlockStore | None, ledger: Ledger) -> bool:
+    """Whether the column's ack of this stripe is still what it was when this session was asked."""
     now = ledger.log.get(stripe.id)
     same = now is not None and now.place == stripe.place and bool(now.acks >> column.number & 1)
     return same and not column.gone and column.session is session

@@ -8,6 +8,7 @@ import trio
 import trio.testing
 
 from coopfs.app.checking import check
+from coopfs.core.columnstate import ColumnState
 from coopfs.errors import StateError, UsageError
 from coopfs.limits import MEND_INTERVAL
 from coopfs.local import scribe
@@ -300,6 +301,46 @@ def test_what_was_put_since_it_was_noted_is_not_disproved(tmp_path: Path) -> Non
         await trio.sleep(2 * MEND_INTERVAL)
         assert column.lost == 0
         assert owner.own.ledger.progress.pending == 0
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
+def test_who_acks_a_block_and_does_not_give_it_back_gets_it_ever_less_often(tmp_path: Path) -> None:
+    """Somebody reads it every few seconds. Until it was given back the partner is in A."""
+
+    async def main(owner: Owner) -> None:
+        await some_tree(owner)
+        column, store = owner.own.columns.columns[0], owner.world.sites[0].host.only_store
+        stripe = next(s for s, *_ in owner.own.log.places() if owner.own.log.is_data(s))
+        sealed = owner.own.log.get(stripe)
+        assert sealed is not None
+        row, get, put, sent = sealed.place.row, MemoryStore.get, MemoryStore.put, list[float]()
+
+        async def deny(self: MemoryStore, asked: int) -> StoredBlock | None:
+            return None if self._store is store and asked == row else await get(self, asked)
+
+        async def watch(self: MemoryStore, to: int, version: int, data: bytes) -> None:
+            if self._store is store and to == row:
+                sent.append(trio.current_time())
+            await put(self, to, version, data)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MemoryStore, "get", deny)
+            patch.setattr(MemoryStore, "put", watch)
+            with trio.move_on_after(1200):
+                while True:
+                    await owner.own._fetcher.fetch(sealed.place, sealed.tag)
+                    await trio.sleep(5)
+            assert 4 <= len(sent) <= 7, sent
+            assert sent[1] - sent[0] > 60
+            assert sent[-1] - sent[-2] > 400
+            assert (column.state, owner.own.ledger.progress.away) == (ColumnState.CATCHING_UP, 0b001)
+        with trio.fail_after(2000):
+            while column.away:
+                await trio.sleep(1)
+        await trio.sleep(SETTLED)
+        assert told(await look(owner, deep=True)) == []
+        check_ledger(owner)
 
     play(tmp_path, Geometry(2, 1), main)
 
