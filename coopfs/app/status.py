@@ -58,6 +58,7 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "fsyncs_waiting": own.held_sync.waiting,
         "not_held_bytes": own.log.bytes_after(progress.barrier),
         "below_target": progress.pending,
+        "repair_seconds_left": own.cleaner.seconds_left(own.columns.columns),
         "margin": progress.margin() if progress.barrier else None,
         "kit": _describe_kit(own),
         "replacement": _describe_replacement(own),

@@ -66,6 +66,9 @@ def waiting(disk: Json) -> str:
     what = f"{format_size(pending)} written since is not held yet" if pending else "nothing written since waits"
     missing = disk["below_target"]
     repair = f"; {missing} stripe{'s' if missing > 1 else ''} not yet on every partner" if missing else ""
+    left = disk["repair_seconds_left"]
+    if missing and left is not None:
+        repair += f", those that are reached have all in about {_duration(left)}"
     calls = disk["fsyncs_waiting"]
     who = "1 call of fsync waits" if calls == 1 else f"{calls} calls of fsync wait"
     synced = f"; [yellow]{who}[/]" if calls else ""

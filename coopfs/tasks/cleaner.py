@@ -5,9 +5,13 @@ and version, from this machine's content or from the partners' blocks, and put. 
 """
 
 import logging
+from collections import defaultdict
+from collections.abc import Iterable
 
 import trio
 
+from coopfs.core.master import PRIMARY
+from coopfs.core.pacing import Rate, seconds_left
 from coopfs.errors import ContentUnavailable
 from coopfs.limits import CLEANER_BATCH, CLEANER_INTERVAL, PUT_RUN
 from coopfs.tasks.coder import Coder
@@ -26,18 +30,33 @@ class Cleaner:
         self._coder = coder
         self._in_hand = in_hand
         self._given_up: set[int] = set()  # stripes that could not be repaired when last tried, which was said
+        self._rates: defaultdict[int, Rate] = defaultdict(Rate)  # column that counts -> blocks brought to it
 
     async def run(self, column: Column) -> None:
         """Keep one store clean for ever."""
         while True:
             worst = self._worst(column)
+            rate = self._rates[column.number] if column.place.role == PRIMARY else Rate()
+            if not worst:
+                rate.rest()
+            queued = len(column.queued)
             for start in range(0, len(worst), PUT_RUN):
                 await column.room()  # before the work: who stands still would have it done again and again
                 if column.session is None:
                     break
                 parcels = [await self._repair(id_, column) for id_ in worst[start : start + PUT_RUN]]
-                await column.send([parcel for parcel in parcels if parcel is not None])
+                sent = [parcel for parcel in parcels if parcel is not None]
+                await column.send(sent)
+                acked, queued = max(0, queued + len(sent) - len(column.queued)), len(column.queued)
+                rate.note(trio.current_time(), acked)
             await trio.sleep(CLEANER_INTERVAL)
+
+    def seconds_left(self, columns: Iterable[Column]) -> int | None:
+        """Until those of these columns that are reached have what they lack, about; None: that is not known, or
+        nothing is lacking."""
+        now, progress = trio.current_time(), self._ledger.progress
+        reached = [column.number for column in columns if column.session is not None]
+        return seconds_left([(progress.count_missing(j), self._rates[j].per_second(now)) for j in reached])
 
     def _worst(self, column: Column) -> list[int]:
         """What its store lacks and would take, the most urgent first."""

@@ -48,6 +48,7 @@ STATUS: dict[str, Any] = {
         **{"offline": False, "found": None},
         "not_held_bytes": 3 << 20,
         "below_target": 7,
+        "repair_seconds_left": 10_800,
         "margin": 1,
         "replacement": None,
         "unsent": None,

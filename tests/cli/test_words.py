@@ -22,6 +22,7 @@ DISK: dict[str, Any] = {
         "margin": 1,
         "not_held_bytes": 0,
         "below_target": 0,
+        "repair_seconds_left": None,
         "replacement": None,
         "unsent": None,
         "fsyncs_waiting": 0,
@@ -99,6 +100,8 @@ def test_what_waits() -> None:
         == "3.0 MiB written since is not held yet; 3 of 4 partners are reached; 5 stripes not yet on every partner"
     )
 
+    repaired = waiting(busy | {"repair_seconds_left": 3 * 3600})
+    assert repaired.endswith("5 stripes not yet on every partner, those that are reached have all in about 3 hours")
     assert waiting(DISK | {"fsyncs_waiting": 1}).endswith("; [yellow]1 call of fsync waits[/]")
     assert waiting(DISK | {"fsyncs_waiting": 2}).endswith("; [yellow]2 calls of fsync wait[/]")
 

@@ -30,6 +30,34 @@ def test_a_partner_that_returns_gets_what_it_lacks_and_nobody_gets_anything_twic
     play(tmp_path, Geometry(1, 2), main)
 
 
+def test_it_says_when_it_will_be_done(tmp_path: Path) -> None:
+    """What it says halfway is near the truth; before and after there is nothing to say."""
+
+    async def main(owner: Owner) -> None:
+        site, cleaner = owner.world.sites[2], owner.own.cleaner
+        await trio.sleep(SETTLED)
+        site.go(up=False)
+        for number in range(60):
+            await group_of(owner, b"%d" % number, 30_000)
+        await trio.sleep(SETTLED)
+        assert cleaner.seconds_left(owner.own.columns.columns) is None
+        owner.world.network.weather = Weather(delay=5.0)
+        site.go(up=True)
+        progress = owner.own.ledger.progress
+        total = progress.pending
+        assert total > 50
+        while progress.pending > total / 2:
+            await trio.sleep(1)
+        said, then = cleaner.seconds_left(owner.own.columns.columns), trio.current_time()
+        assert said is not None
+        while progress.pending:
+            await trio.sleep(1)
+        assert said / 4 < trio.current_time() - then < said * 4, "the last ones wait for answers"
+        assert cleaner.seconds_left(owner.own.columns.columns) is None
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
 def test_the_least_redundant_come_first(tmp_path: Path) -> None:
     """The older group lies on three columns, the younger one on two."""
 
