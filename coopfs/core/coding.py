@@ -113,9 +113,18 @@ def header_of(coded: Coded, kind: Kind, layout: Layout, end: Place, group: int) 
 
 
 def box(keys: DiskKeys, store: StorePlace, column: int, place: Place, head: Header, block: bytearray) -> bytearray:
-    """Seal the block of one column, its shard being in place. The same object."""
-    block[CLEAR:_SHARD] = head.encode()
-    seal.seal_in_place(keys.box_keys(store.store), binding(keys, store, head.layout, column, place), block)
+    """Seal the block of one column, its shard being in place. The same object.
+
+    The gist of a block is its header. The plaintext is header, shard, and zeros. The shard follows from column, layout,
+    and the k data shards; column and layout are in the binding, and the header has the data shards' tag. So two
+    plaintexts with one binding and one header are two stripes with one tag, a keyed hash of 128 bits: for any two that
+    mistakes with versions put into one place that is a chance of 2^-128, and who lacks the read key cannot look for
+    such a pair. Hashing the shards again would cost as much as encrypting them twice.
+    """
+    encoded = head.encode()
+    block[CLEAR:_SHARD] = encoded
+    bound = binding(keys, store, head.layout, column, place)
+    seal.seal_in_place(keys.box_keys(store.store), bound, block, encoded)
     return block
 
 
