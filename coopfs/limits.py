@@ -96,6 +96,7 @@ BACKGROUND_REQUESTS = 1024  # reads that may wait for partners before those of c
 KERNEL_READ_AHEAD = 512 * KIB  # bytes of one read of a file in turn, where root mounts: four times the kernel's own
 FUSE_TASKS = 2 * BACKGROUND_REQUESTS  # concurrent requests, x ~18 KB = 37 MB: as many again for all others
 MAX_FSYNCS = 512  # calls of fsync that may wait for partners: half of those tasks that reads leave to all others
+FORGET_MAX = 65_536  # names and inodes that the kernel is to forget after a repair: x ~150 bytes; others just expire
 CACHE_SECONDS = 300.0  # that the kernel may keep names and attributes: every change comes through the mount itself
 FILESYSTEM_BLOCK = 4096  # bytes: f_bsize and st_blksize; glibc emulates fallocate with one write for each
 ROOT_INO = 1  # FUSE's root inode

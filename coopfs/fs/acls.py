@@ -58,6 +58,10 @@ class Acls:
         _check_kind(node)
         self._put(node, name, None, node.mode)
 
+    def forget(self, ino: int) -> None:
+        """Look at the table when something is created in this directory next."""
+        self._defaults.pop(ino, None)
+
     def _put(self, node: Node, name: bytes, acl: Acl | None, mode: int) -> None:
         """What changes nothing does not change ctime either, as on ext4."""
         value = None if acl is None else acl.encode()

@@ -57,6 +57,10 @@ class Attributes:
             self._incapable.clear()
         self._incapable.add(ino)
 
+    def forget(self, ino: int) -> None:
+        """Look at the table when this inode is asked about next."""
+        self._incapable.discard(ino)
+
     def _state(self, node: Node) -> bytes:
         group = self._metadata.images.newest_group(node)
         return self._state_of(self._metadata.extents.stripes_of(node.ino), group).encode()

@@ -37,7 +37,7 @@ class Disk:
         self.compressor = Compressor(self.stage.unit)
         self.handles = Handles()
         self.on_change: Tell = nobody_remembers  # given what changes without the mount, for who knows how it was
-        acls = Acls(self.metadata, space)
+        acls = self._acls = Acls(self.metadata, space)
         self.tree = Tree(self.metadata, space, self.handles, acls)
         self.renaming = Renaming(self.metadata, space, self.tree)
         self.files = Files(self.metadata, self.stage, space, self.tree, acls)
@@ -45,6 +45,8 @@ class Disk:
 
     def tell(self, ino: int, name: bytes | None) -> None:
         """Something has changed that no request asked for (lostfound.Tell)."""
+        self._acls.forget(ino)
+        self.attributes.forget(ino)
         self.on_change(ino, name)
 
     def bury_orphans(self) -> None:

@@ -24,6 +24,7 @@ from coopfs.errors import MountError
 from coopfs.fs.background import allow_background
 from coopfs.fs.disk import nobody_remembers
 from coopfs.fs.handlers import Handlers
+from coopfs.fs.kernelcache import KernelCache
 from coopfs.fs.kernelmount import KernelMount
 from coopfs.fs.mounttable import device_at, mountpoints_of
 from coopfs.fs.readahead import widen_read_ahead
@@ -105,14 +106,15 @@ class Mount:
         MountError: it cannot be mounted here. Operations that nobody committed are the caller's affair.
         """
         await trio.to_thread.run_sync(check_mountpoint, self._mountpoint)
-        own = self._mount()
+        own, cache = self._mount(), KernelCache()
         device = device_at(self._mountpoint)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(pyfuse3.main, 1, FUSE_TASKS)
                 nursery.start_soon(self._until_disconnected, nursery.cancel_scope)
+                nursery.start_soon(cache.run)
                 await self._wait_for_answer()
-                self._handlers.disk.on_change = _forget
+                self._handlers.disk.on_change = cache.forget
                 if device is not None:
                     allow_background(device)
                     widen_read_ahead(device)
@@ -160,14 +162,6 @@ class Mount:
         """Unmount, and return when the session has ended. MountError: somebody uses it."""
         await trio.to_thread.run_sync(_umount, self._mountpoint, False)
         await self._ended.wait()
-
-
-def _forget(ino: int, name: bytes | None) -> None:
-    """Let the kernel ask again for the attributes of an inode, and for a name in it."""
-    with contextlib.suppress(OSError):  # it knows nothing of it
-        pyfuse3.invalidate_inode(ino, attr_only=name is not None)
-    if name is not None:
-        pyfuse3.invalidate_entry_async(ino, name, ignore_enoent=True)
 
 
 def _named(source: str) -> str:

@@ -32,8 +32,8 @@ Watch = Callable[[str, int, int], None]  # step, done, total
 
 
 class Checker:
-    """fetch: a sealed stripe from partners; in_use: whether somebody has an inode open; tell: of names that are
-    made; commit: returns when all changes are durable; wall: seconds since 1970."""
+    """fetch: a sealed stripe from partners; in_use: whether somebody has an inode open; tell: of what a
+    repair has changed; commit: returns when all changes are durable; wall: seconds since 1970."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Checker:
         database = DatabaseCheck(self._local, self._ledger, self._in_use, self._tell, self._commit)
         if not await database.structure(report, watch):
             return
-        log = LogCheck(self._keys, self._ledger.log, self._local.metadata, self._fetch)
+        log = LogCheck(self._keys, self._ledger.log, self._local.metadata, self._fetch, self._tell)
         await log.run(report, watch, repair=repair)
         await self._commit()
         await database.invariants(report, watch, repair=repair)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import trio
 
 from coopfs.core.findings import About, Bury, Finding, RemoveFile
+from coopfs.core.stale import stale_by_fix
 from coopfs.errors import NotAsked
 from coopfs.limits import CHECK_SLICE
 from coopfs.local.disk import LocalDisk
@@ -21,16 +22,22 @@ Commit = Callable[[], Awaitable[None]]
 
 
 class DatabaseCheck:
-    """in_use: whether somebody has an inode open; tell: of names that are made; commit: returns when all changes are
-    durable."""
+    """in_use: whether somebody has an inode open; tell: of what a repair has changed; commit: returns when all
+    changes are durable."""
 
     def __init__(
-        self, local: LocalDisk, ledger: Ledger, in_use: Callable[[int], bool], tell: Tell, commit: Commit
+        self,
+        local: LocalDisk,
+        ledger: Ledger,
+        in_use: Callable[[int], bool],
+        tell: Tell,
+        commit: Commit,
     ) -> None:
         self._local = local
         self._ledger = ledger
         self._in_use = in_use
         self._commit = commit
+        self._tell = tell
         self._repairs = Repairs(local.metadata, local.stage, tell)
         self._survey = Survey(local.database)
 
@@ -85,6 +92,8 @@ class DatabaseCheck:
         if repaired:
             assert finding.fix is not None
             self._repairs.apply(finding.fix)
+            for stale in stale_by_fix(finding.fix):
+                self._tell(*stale)
         report.add(finding, repaired=repaired)
 
     async def rows(self, report: Report, watch: Watch) -> None:

@@ -21,10 +21,12 @@ from coopfs.core.findings import About, Finding
 from coopfs.core.keys import DiskKeys
 from coopfs.core.records import Image, Record, decode_all, key_of
 from coopfs.core.replay import Replay
+from coopfs.core.stale import stale_by_image
 from coopfs.errors import ContentUnavailable, NotAuthentic
 from coopfs.limits import CHECK_SLICE
 from coopfs.local.comparison import Comparison, Match
 from coopfs.local.log import Log, Sealed
+from coopfs.local.lostfound import Tell
 from coopfs.local.metadata import Metadata
 from coopfs.local.retelling import Retelling
 from coopfs.local.survey import Survey
@@ -36,14 +38,20 @@ Missing = dict[tuple[Any, ...], tuple[Image, int]]  # key -> newest image that s
 
 
 class LogCheck:
-    """fetch: a sealed stripe from partners. One object for one check."""
+    """fetch: a sealed stripe from partners; tell: of what a repair has changed. One object for one check."""
 
     def __init__(
-        self, keys: DiskKeys, log: Log, metadata: Metadata, fetch: Callable[[Sealed], Awaitable[Fetched]]
+        self,
+        keys: DiskKeys,
+        log: Log,
+        metadata: Metadata,
+        fetch: Callable[[Sealed], Awaitable[Fetched]],
+        tell: Tell,
     ) -> None:
         self._keys = keys
         self._log = log
         self._fetch = fetch
+        self._tell = tell
         self._comparison = Comparison(metadata)
         self._retelling = Retelling(metadata, log)
         self._survey = Survey(metadata.database)
@@ -132,6 +140,8 @@ class LogCheck:
         if repaired:
             type_, a, *b = key_of(image)
             self._retelling.tell(type_, a, b[0] if b else 0, group)
+            for stale in stale_by_image(image):
+                self._tell(*stale)
         key = ", ".join(str(part) if isinstance(part, int) else repr(part)[1:] for part in key_of(image)[1:])
         name = type(image).__name__.lower()
         report.add(Finding(About.LOG, f"{name} {key} of group {group} {how} the database"), repaired=repaired)

@@ -1,12 +1,16 @@
-"""A partner's disk rots while all daemons run: `coopfs check` finds it and repairs it."""
+"""Damage while all daemons run: `coopfs check` finds it and repairs it."""
 
 import json
 import random
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from coopfs.core.storeformat import slots_offset
+from coopfs.local.disk import DATABASE
 from tests.e2e.commands import coopfs, well
+from tests.e2e.waiting import until
 from tests.e2e.world import BLOCK, MIB, World
 
 pytestmark = pytest.mark.slow
@@ -33,3 +37,25 @@ def test_rot_at_a_partner_is_found_and_repaired_while_the_disk_is_in_use(world: 
     assert repaired.out.count("repaired: p2") >= 1
     owner.sync(complete=True)
     assert "found nothing" in well(coopfs("check", "--deep", home=owner.home)).out
+
+
+def test_the_kernel_forgets_what_a_repair_has_changed(world: World) -> None:
+    """It may keep names and attributes for minutes, also that a name is not there."""
+    owner = world.owner("dana", data=2, redundancy=1, partners=("p1", "p2", "p3"))
+    mountpoint = owner.mount()
+    for name in ("mode", "gone"):
+        (mountpoint / name).write_bytes(b"content")
+    (mountpoint / "mode").chmod(0o600)
+    owner.sync(complete=True)
+    world.stop(owner.name)
+    database = owner.disk / DATABASE
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE inodes SET mode = mode | 7 WHERE name = CAST('mode' AS BLOB)")
+        connection.execute("DELETE FROM names WHERE name = CAST('gone' AS BLOB)")
+    world.restart(owner.name)
+    mountpoint = owner.mount()
+    assert (mountpoint / "mode").stat().st_mode & 7 == 7
+    assert not (mountpoint / "gone").exists()
+    well(coopfs("check", "--repair", home=owner.home))
+    until(lambda: (mountpoint / "mode").stat().st_mode & 7 == 0)
+    until((mountpoint / "gone").exists)

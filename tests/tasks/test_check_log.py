@@ -115,7 +115,7 @@ def test_what_was_written_from_the_log_is_told_again(tmp_path: Path, sql: str, k
         assert group == owner.own.log.newest_sealed() + 1, "nothing was told"
         await trio.sleep(SETTLED)
         own = owner.own
-        log = LogCheck(own.keys, own.log, own.local.metadata, own._fetch)
+        log = LogCheck(own.keys, own.log, own.local.metadata, own._fetch, own.disk.tell)
         records = [
             record
             for id_ in log._survey.metas(group - 1)
