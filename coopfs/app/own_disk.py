@@ -68,7 +68,7 @@ from coopfs.tasks.salvager import Salvager
 from coopfs.tasks.scrubber import Scrubber
 from coopfs.tasks.space import PartnerSpace
 from coopfs.tasks.writer import Writer
-from coopfs.types import Claim, DiskId, NodeKey, Octets, Opening, Place, StoreSpec
+from coopfs.types import Claim, DiskId, Kind, NodeKey, Octets, Opening, Place, StoreSpec
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class OwnDisk:
         self._fetcher = Fetcher(self.keys, layout, self.columns.stores)
         coder = Coder(self.keys, layout, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)
         self._writer = Writer(self.keys, layout, self.ledger, coder, self.columns.stores, self.committer.commit)
-        self.cleaner = Cleaner(self.ledger, coder, self._writer.in_hand)
+        self.cleaner = Cleaner(self.ledger, coder, self._writer.in_hand, self._pass_by)
         self._reclaimer = Reclaimer(self.local.metadata, self.committer.hurry)
         self._retirer = Retirer(self.ledger, self.local.metadata, self.space, self.committer.hurry)
         content = RemoteContent(self.log, self._fetcher, self.local.stage, nursery)
@@ -189,6 +189,15 @@ class OwnDisk:
         if stripe.end is None:
             self.log.set_named_end(stripe.id, fetched.header.end)
         return fetched
+
+    def _pass_by(self, stripe: Sealed) -> None:
+        """A stripe cannot be read now. If it is lost for good, nobody waits for it, and if it is one of the log, that
+        goes on without it."""
+        if not self.ready.is_set() or self.columns.blocks_left(stripe) >= self.ledger.layout.k:
+            return
+        self.ledger.progress.give_up(stripe.id)
+        if stripe.kind != Kind.DATA:
+            self._retirer.pass_by(stripe.place.version)
 
     def _forget_content(self, stripes: Sequence[int]) -> None:
         self._nursery.start_soon(self._remove_content, list(stripes))

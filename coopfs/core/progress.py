@@ -28,6 +28,7 @@ class Progress:
         self._groups: Counter[int] = Counter()  # born -> stripes pending
         self._oldest_groups: list[int] = []  # a heap of these groups, and of some that are complete
         self._unsafe: defaultdict[int, set[int]] = defaultdict(set)  # born -> ids that are not safe
+        self._hopeless: set[int] = set()  # of which fewer than k blocks are anywhere, and no content
 
     # --- what happened --------------------------------------------------------------------------------------------
 
@@ -45,6 +46,7 @@ class Progress:
         pending = self._pending.get(id_)
         if pending is None or pending.acks >> column & 1:
             return None
+        self._hopeless.discard(id_)
         pending = self._put(Pending(id_, pending.born, pending.died, pending.acks | 1 << column))
         if pending.acks.bit_count() >= self.quorum.n:
             self._forget(pending)
@@ -61,6 +63,11 @@ class Progress:
         pending = self._pending.get(id_)
         if pending is not None:
             self._pending.put(replace(pending, died=group))
+
+    def give_up(self, id_: int) -> None:
+        """A pending stripe cannot be had any more: no column need wait for its block, until one has it after all."""
+        if id_ in self._pending:
+            self._hopeless.add(id_)
 
     def release(self, id_: int) -> None:
         """The row of a dead stripe was given back: nobody needs its blocks any more."""
@@ -134,8 +141,9 @@ class Progress:
         return [acks for acks in self._pending.masks() if not acks >> column & 1]
 
     def has_caught_up(self, column: int) -> bool:
-        """The column has acked every live stripe up to the barrier."""
-        return not any(map(self._is_named, self.missing(column)))
+        """The column has acked every live stripe up to the barrier that can be had. Were it to wait for the others, A
+        would never end, and nothing would be held that goes on without them."""
+        return not any(self._is_named(p) and p.id not in self._hopeless for p in self.missing(column))
 
     def margin(self) -> int:
         """Further losses that the held state survives now."""
@@ -200,6 +208,7 @@ class Progress:
 
     def _forget(self, pending: Pending) -> None:
         self._pending.remove(pending.id)
+        self._hopeless.discard(pending.id)
         self._groups[pending.born] -= 1
         oldest = self._oldest_groups
         while oldest and not self._groups[oldest[0]]:

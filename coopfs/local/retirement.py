@@ -14,6 +14,7 @@ from coopfs.limits import ROOT_INO
 from coopfs.local.log import Key, Log
 from coopfs.local.metadata import Metadata
 from coopfs.local.retelling import Retelling
+from coopfs.types import Kind
 
 
 class Retirement:
@@ -26,6 +27,11 @@ class Retirement:
         self._head: tuple[int, int] | None = None  # (stripe id, group) under way
         self._keys: list[Key] = []
         self._done = 0
+
+    def heads_up_to(self, version: int) -> int:
+        """Meta stripes that are not retired, and whose version is not above this."""
+        query = f"SELECT count(*) FROM stripes WHERE kind != {Kind.DATA:d} AND died IS NULL AND version <= ?"
+        return int(self._metadata.database.read(query, (version,)).fetchone()[0])
 
     def step(self, limit: int) -> bool:
         """Mark up to `limit` keys of the head. True: it is retired with that."""

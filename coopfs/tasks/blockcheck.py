@@ -8,12 +8,15 @@ from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice, takewhile
 
 import trio
 
+from coopfs.core.columnstate import GONE_FOR_GOOD
 from coopfs.core.findings import About, Finding
 from coopfs.errors import PeerError
-from coopfs.limits import CHECK_SLICE, FINDINGS_MAX
+from coopfs.limits import CHECK_SLICE, FINDINGS_MAX, LOST_AT_ONCE
 from coopfs.local.disk import LocalDisk
 from coopfs.local.log import Sealed
 from coopfs.local.paths import files_in, path_of
@@ -91,26 +94,41 @@ class BlockCheck:
 
     # --- what follows ---------------------------------------------------------------------------------------------
 
-    async def lost(self, report: Report) -> None:
-        """Of the stripes met damaged those that cannot be had any more, and whose content they are."""
-        for id_, bad in sorted(self.bad.items()):
+    async def lost(self, report: Report, *, repair: bool) -> None:
+        """Of the stripes met damaged, and of those known to lack blocks, the ones that cannot be had any more, and
+        whose content they are. The log can do without its own."""
+        k = self._ledger.layout.k
+        for id_ in sorted(self.bad.keys() | self._few()):
             await trio.lowlevel.checkpoint()
             stripe = self._ledger.log.get(id_)
             if stripe is None or stripe.died is not None:
                 continue
-            blocks = (stripe.acks & ~bad).bit_count()
-            if blocks < self._ledger.layout.k and not self._is_here(stripe):
-                self._give_up(stripe, blocks, report)
+            blocks = self._columns.blocks_left(replace(stripe, acks=stripe.acks & ~self.bad[id_]))
+            if blocks < k and not self._is_here(stripe):
+                self._give_up(stripe, blocks, report, repair=repair)
+
+    def _few(self) -> set[int]:
+        """The stripes of which less than k blocks were acked, or are on their way; none while a partner that may have
+        more was not reached, as after a takeover nothing else tells what it has. At most LOST_AT_ONCE."""
+        columns = self._columns.columns
+        gone = sum(column.state in GONE_FOR_GOOD for column in columns)
+        if sum(column.session is not None for column in columns) < len(columns) - gone:
+            return set()
+        pending = self._ledger.progress.all_pending()  # the least redundant first
+        few = takewhile(lambda stripe: stripe.acks.bit_count() < self._ledger.layout.k + gone, pending)
+        return {stripe.id for stripe in islice(few, LOST_AT_ONCE)}
 
     def _is_here(self, stripe: Sealed) -> bool:
         if stripe.kind == Kind.DATA:
             return self._stage.contents.size(stripe.id) >= stripe.length
         return self._ledger.log.meta_payload(stripe.id) is not None
 
-    def _give_up(self, stripe: Sealed, blocks: int, report: Report) -> None:
+    def _give_up(self, stripe: Sealed, blocks: int, report: Report, *, repair: bool) -> None:
         have = f"stripe {stripe.id} has {blocks} of the {self._ledger.layout.k} blocks needed, and is not here"
         if stripe.kind != Kind.DATA:
-            report.add(Finding(About.LOG, f"{have}: nothing could be restored from the log"), repaired=False)
+            report.add(
+                Finding(About.LOG, f"{have}: until the log goes on without it nothing can be restored"), repaired=repair
+            )
             return
         for ino in files_in(self._metadata, stripe.id):
             path = path_of(self._metadata, ino)

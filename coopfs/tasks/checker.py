@@ -91,5 +91,5 @@ class Checker:
         if deep:
             every = DeepCheck(self._columns, self._ledger, self._survey, self._fetcher, self._mark, blocks.bad)
             await every.run(report, watch, repair=repair)
-        await blocks.lost(report)
+        await blocks.lost(report, repair=repair)
         await self._commit()

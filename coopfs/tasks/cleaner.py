@@ -6,7 +6,7 @@ and version, from this machine's content or from the partners' blocks, and put. 
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import trio
 
@@ -14,6 +14,7 @@ from coopfs.core.master import PRIMARY
 from coopfs.core.pacing import Rate, seconds_left
 from coopfs.errors import ContentUnavailable
 from coopfs.limits import CLEANER_BATCH, CLEANER_INTERVAL, PUT_RUN
+from coopfs.local.log import Sealed
 from coopfs.tasks.coder import Coder
 from coopfs.tasks.column import Column
 from coopfs.tasks.ledger import Ledger
@@ -23,12 +24,16 @@ logger = logging.getLogger(__name__)
 
 
 class Cleaner:
-    """in_hand: the stripes that the writer is sending just now; they are not missing, only on their way."""
+    """in_hand: the stripes that the writer is sending just now; they are not missing, only on their way. on_unreadable:
+    told which stripes cannot be had now."""
 
-    def __init__(self, ledger: Ledger, coder: Coder, in_hand: set[int]) -> None:
+    def __init__(
+        self, ledger: Ledger, coder: Coder, in_hand: set[int], on_unreadable: Callable[[Sealed], None]
+    ) -> None:
         self._ledger = ledger
         self._coder = coder
         self._in_hand = in_hand
+        self._on_unreadable = on_unreadable
         self._given_up: set[int] = set()  # stripes that could not be repaired when last tried, which was said
         self._rates: defaultdict[int, Rate] = defaultdict(Rate)  # column that counts -> blocks brought to it
 
@@ -75,6 +80,7 @@ class Cleaner:
             if id_ not in self._given_up and len(self._given_up) < CLEANER_BATCH:
                 self._given_up.add(id_)
                 logger.warning("stripe %d cannot be repaired now: %s", id_, missing)
+            self._on_unreadable(stripe)
             return None
         self._given_up.discard(id_)
         ((box,),) = await self._coder.boxes(((stripe, head, coded),), ((column.number, column.place),))

@@ -14,6 +14,7 @@ import trio
 from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
 from coopfs.core.master import INCOMING, LayoutPlaces, StorePlace
 from coopfs.limits import AWAY_AFTER, AWAY_CHECK, GRACE_PERIOD
+from coopfs.local.log import Sealed
 from coopfs.tasks.column import Column
 from coopfs.tasks.comparing import slices
 from coopfs.tasks.ledger import Ledger
@@ -45,6 +46,11 @@ class Columns:
     def disputed(self) -> frozenset[int]:
         """The stripes that some store will not take, since it holds something else in their place."""
         return frozenset().union(*(column.disputed for column in self.stores))
+
+    def blocks_left(self, stripe: Sealed) -> int:
+        """Blocks of it that may still be had: acked, and not by a store that is never looked at again."""
+        gone = sum(1 << column.number for column in self.columns if column.state in GONE_FOR_GOOD)
+        return (stripe.acks & ~gone).bit_count()
 
     @property
     def incoming(self) -> Column | None:

@@ -27,20 +27,35 @@ class Retirer:
         self._space = space
         self._hurry = hurry
         self._retirement = Retirement(metadata, ledger.log)
+        self._broken = 0  # version of the newest meta stripe that nobody can read any more
 
     async def run(self) -> None:
         """Retire heads for ever, whenever a group was sealed or held. StateError: the database failed."""
         while True:
             before = self._ledger.progress.sealed, self._ledger.progress.barrier
-            await self.retire(heads_to_retire(self._space.usage(), self._ledger.log.live_metas()))
+            too_long = heads_to_retire(self._space.usage(), self._ledger.log.live_metas())
+            await self.retire(max(too_long, self._up_to_broken()))
             await self._ledger.changed.wait_until(partial(self._moved_on, before))
 
+    def pass_by(self, version: int) -> None:
+        """A meta stripe is lost, and with it whatever is older, as the log is a chain; the database still knows what
+        they told. All of them are retired, in one go if there is room: then the chain begins after them."""
+        self._broken = max(self._broken, version)
+        self._ledger.changed.notify()
+
+    def _up_to_broken(self) -> int:
+        return self._retirement.heads_up_to(self._broken) if self._broken else 0
+
     def _moved_on(self, before: tuple[int, int]) -> bool:
-        return before != (self._ledger.progress.sealed, self._ledger.progress.barrier)
+        now = self._ledger.progress.sealed, self._ledger.progress.barrier
+        return before != now or (self._up_to_broken() > 0 and self._has_room())
 
     async def retire(self, heads: int) -> None:
         """Retire so many heads, as far as there is room."""
-        while heads and self._space.rows_to_clean_with() > 1 and self._ledger.log.oldest_meta() is not None:
+        while heads and self._has_room() and self._ledger.log.oldest_meta() is not None:
             heads -= self._retirement.step(RETIRE_SLICE)
             self._hurry()
             await trio.lowlevel.checkpoint()
+
+    def _has_room(self) -> bool:
+        return self._space.rows_to_clean_with() > 1

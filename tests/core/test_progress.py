@@ -175,3 +175,22 @@ def _one_event(random: Random, progress: Progress, model: Model) -> None:
             if model.stripes[id_].born < group and model.barrier < group and id_ % 10:
                 model.stripes[id_].died = group
                 progress.die(id_, group)
+
+
+def test_no_column_waits_for_what_cannot_be_had() -> None:
+    """Two of three lose a block of 2+1: they catch up without it, unless it turns up again."""
+    progress = Progress(Quorum(2, 1), 0, 0)
+    for id_ in (1, 2):
+        progress.add(id_, 1, None, 0b111)
+    progress.seal_group(1)
+    assert progress.advance() == 1
+    for column in (0, 1):
+        progress.retract(1, column)
+    assert not progress.has_caught_up(0)
+    progress.give_up(1)
+    assert progress.has_caught_up(0)
+    assert progress.margin() < 0, "what is held is told as it is"
+    progress.die(1, 2)
+    assert progress.has_caught_up(0)
+    progress.ack(1, 1)
+    assert not progress.has_caught_up(0), "now it can be had"
