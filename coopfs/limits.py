@@ -83,6 +83,8 @@ MAX_UNCOMMITTED_IMAGES = 16_384  # changed keys that force a commit before its t
 CACHED_NAMES = 16_384  # names kept in memory, absent ones too: x ~300 bytes = 5 MB, and 9 MB if all are of 255 bytes
 CACHED_ENTRIES = 4096  # answers to stat kept as the kernel takes them: x ~400 bytes = 2 MB, a large directory
 STRIPE_IDS = 16  # stripe ids taken at once: ids may have gaps, and a row is written for each taking
+KEPT_PAGE = 128  # names of a directory kept from one part of its listing to the next: x ~250 bytes = 32 KB, and
+KEPT_PAGES = 64  # of so many directories: 2 MB, and 5 MB if all are of 255 bytes
 LISTING_PAGE = 256  # names read at once by who walks the tree, and may wait between two pages
 EXTENTS_AT_ONCE = 1024  # extents that one operation drops: 2 ms; a file of more is dropped in slices of so many
 MAX_GRAVES = 65_536  # files that wait to be dropped in slices: x ~100 bytes; with more, a delete waits for its own

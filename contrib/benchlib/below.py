@@ -17,7 +17,6 @@ import stat
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 from coopfs.core.geometry import shard_capacity
@@ -93,9 +92,8 @@ def _look_up(disk: Disk, files: int) -> None:
 
 def _list(disk: Disk) -> None:
     for _, _, directory in disk.metadata.names.page(ROOT_INO, 0, sys.maxsize):
-        with closing(disk.metadata.names.listing(directory, 0)) as listing:
-            for _, _, ino in listing:
-                disk.metadata.nodes.get(ino)
+        for _, _, ino in disk.metadata.names.listing(directory, 0):
+            disk.metadata.nodes.get(ino)
 
 
 def _write_sparse(disk: Disk, writes: int) -> Handle:

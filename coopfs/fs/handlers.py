@@ -7,7 +7,6 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
-from contextlib import closing
 
 import pyfuse3
 import trio
@@ -239,10 +238,9 @@ class Handlers(pyfuse3.Operations):
             if start_id < position and not pyfuse3.readdir_reply(token, name, self._entry(node), position):
                 return
         entry, node_of = self._entry, self.disk.metadata.nodes.get
-        with closing(self.disk.metadata.names.listing(directory.ino, max(start_id - DOTDOT, 0))) as listing:
-            for cookie, name, ino in listing:  # a reply holds about 25: no more are read than it takes
-                if not pyfuse3.readdir_reply(token, name, entry(node_of(ino)), cookie + DOTDOT):
-                    return
+        for cookie, name, ino in self.disk.metadata.names.listing(directory.ino, max(start_id - DOTDOT, 0)):
+            if not pyfuse3.readdir_reply(token, name, entry(node_of(ino)), cookie + DOTDOT):
+                return  # a reply holds about 25
 
     @reads
     async def fsyncdir(self, fh: int, datasync: bool) -> None:

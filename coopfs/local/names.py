@@ -1,13 +1,33 @@
 """The names table and the xattrs table: thin, and telling `Images` what changed."""
 
-from collections.abc import Generator
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator
+from math import inf
+from typing import NamedTuple
 
-from coopfs.limits import CACHED_NAMES
+from coopfs.limits import CACHED_NAMES, KEPT_PAGE, KEPT_PAGES
 from coopfs.local.database import Database
 from coopfs.local.images import Images
 from coopfs.local.totals import Totals
 
 Entry = tuple[int, bytes, int]  # cookie, name, ino
+
+
+class _Page(NamedTuple):
+    """The first entries with cookie > after: KEPT_PAGE of them, or all."""
+
+    after: int
+    entries: list[Entry]
+
+    @property
+    def end(self) -> float:
+        """The cookie up to which it tells all."""
+        return self.entries[-1][0] if len(self.entries) == KEPT_PAGE else inf
+
+
+def _cookie(entry: Entry) -> int:
+    return entry[0]
 
 
 class Names:
@@ -20,6 +40,7 @@ class Names:
         # What was asked for or changed last, absent names too: the kernel looks a name up before it creates it, or
         # removes it, and each of these asks again.
         self._known: dict[tuple[int, bytes], int | None] = {}
+        self._pages: OrderedDict[int, _Page] = OrderedDict()  # directory -> where its last listing is
 
     def find(self, parent: int, name: bytes) -> int | None:
         """The inode of this name."""
@@ -37,9 +58,15 @@ class Names:
             self._known.clear()
         self._known[key] = ino
 
+    def _change(self, parent: int, name: bytes, ino: int | None) -> None:
+        """What a name means has changed in the table."""
+        self._pages.pop(parent, None)
+        self._note((parent, name), ino)
+
     def forget_known(self) -> None:
         """Ask the table again."""
         self._known.clear()
+        self._pages.clear()
 
     def add(self, parent: int, name: bytes, ino: int) -> None:
         self._db.write(
@@ -47,12 +74,12 @@ class Names:
             (parent, name, ino, self._images.group),
         )
         self._totals.name(name, 1)
-        self._note((parent, name), ino)
+        self._change(parent, name, ino)
 
     def remove(self, parent: int, name: bytes) -> None:
         self._db.write("DELETE FROM names WHERE parent = ? AND name = ?", (parent, name))
         self._totals.name(name, -1)
-        self._note((parent, name), None)
+        self._change(parent, name, None)
 
     def move(self, parent: int, name: bytes, new_parent: int, new_name: bytes) -> None:
         """Rename onto a free name; the entry keeps its cookie, so that no listing shows it twice."""
@@ -62,8 +89,9 @@ class Names:
         )
         self._totals.name(name, -1)
         self._totals.name(new_name, 1)
+        self._pages.pop(new_parent, None)
         self._known.pop((new_parent, new_name), None)
-        self._note((parent, name), None)
+        self._change(parent, name, None)
 
     def point(self, parent: int, name: bytes, ino: int) -> None:
         """Let an existing name mean another inode."""
@@ -71,7 +99,7 @@ class Names:
             "UPDATE names SET ino = ?, changed = ? WHERE parent = ? AND name = ?",
             (ino, self._images.group, parent, name),
         )
-        self._note((parent, name), ino)
+        self._change(parent, name, ino)
 
     def restore(self, parent: int, name: bytes, ino: int, group: int) -> None:
         """Write a row anew as `group` told it; sums are put right by who counts them."""
@@ -80,7 +108,7 @@ class Names:
             " ON CONFLICT (parent, name) DO UPDATE SET ino = excluded.ino, changed = excluded.changed",
             (parent, name, ino, group),
         )
-        self._note((parent, name), ino)
+        self._change(parent, name, ino)
 
     def changed_link(self, parent: int, name: bytes) -> None:
         """A name that is or was not the first one of its inode came or went, or is to be told again."""
@@ -90,15 +118,21 @@ class Names:
     def empty(self, parent: int) -> bool:
         return self._db.read("SELECT 1 FROM names WHERE parent = ? LIMIT 1", (parent,)).fetchone() is None
 
-    def listing(self, parent: int, after: int) -> Generator[Entry, None, None]:
-        """The entries with cookie > after, by cookie. Close it before anything else happens (contextlib.closing): an
-        unfinished statement would hold its read transaction over the next checkpoint."""
-        query = "SELECT cookie, name, ino FROM names WHERE parent = ? AND cookie > ? ORDER BY cookie"
-        rows = self._db.read(query, (parent, after))
-        try:
-            yield from rows
-        finally:
-            rows.close()
+    def listing(self, parent: int, after: int) -> Iterator[Entry]:
+        """The entries with cookie > after, by cookie; nothing may change meanwhile. Whoever lists a directory asks for
+        some 25 at a time, and often comes back: a page is kept until a name of the directory changes."""
+        while True:
+            page = self._pages.get(parent)
+            if page is None or not page.after <= after < page.end:
+                page = _Page(after, self.page(parent, after, KEPT_PAGE))
+                self._pages[parent] = page
+                if len(self._pages) > KEPT_PAGES:
+                    self._pages.popitem(last=False)
+            first = bisect_right(page.entries, after, key=_cookie) if after > page.after else 0
+            yield from page.entries[first:]
+            if len(page.entries) < KEPT_PAGE:
+                return
+            after = page.entries[-1][0]
 
     def page(self, parent: int, after: int, limit: int) -> list[Entry]:
         """At most `limit` entries with cookie > after, by cookie."""

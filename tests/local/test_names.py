@@ -2,7 +2,6 @@
 
 import itertools
 import random
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -53,6 +52,33 @@ def test_lookups_tell_what_the_table_says(
             assert metadata.names.find(parent, name) == in_table(metadata, parent, name)
 
 
+@pytest.mark.parametrize("kept", [1, 3, 16, 128])
+@pytest.mark.parametrize("seed", range(3))
+def test_listings_tell_what_the_table_says(
+    metadata: Metadata, seed: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for a few at a time, from anywhere, by several in turn, while names come, go and move."""
+    monkeypatch.setattr(names, "KEPT_PAGE", kept)
+    monkeypatch.setattr(names, "KEPT_PAGES", 1 + seed)
+    chance = random.Random(seed)
+    for ino in range(10, 310):
+        change(metadata, chance, ino)
+        for parent in PARENTS:
+            after = chance.choice([0, 0, *(cookie for cookie, _, _ in metadata.names.page(parent, 0, 100))])
+            count = chance.randrange(10)
+            told = list(itertools.islice(metadata.names.listing(parent, after), count))
+            assert told == metadata.names.page(parent, after, count)
+
+
+def test_a_listing_is_not_read_again_until_a_name_changes(metadata: Metadata) -> None:
+    for ino in range(10, 40):
+        metadata.names.add(1, b"f%d" % ino, ino)
+    told = list(metadata.names.listing(1, 0))
+    metadata.database.close()
+    assert list(metadata.names.listing(1, 0)) == told
+    assert list(metadata.names.listing(1, told[7][0])) == told[8:]
+
+
 def test_a_name_that_was_asked_for_is_not_read_again(metadata: Metadata) -> None:
     metadata.names.add(1, b"there", 7)
     asked = [metadata.names.find(1, b"there"), metadata.names.find(1, b"absent")]
@@ -66,10 +92,10 @@ def test_a_listing_that_ends_early_holds_nothing(tmp_path: Path) -> None:
         disk.metadata.names.add(1, b"f%d" % ino, ino)
     disk.metadata.put(disk.metadata.nodes.get(1))
     commit(disk)
-    with closing(disk.metadata.names.listing(1, 0)) as listing:
-        first = list(itertools.islice(listing, 5))
-    with closing(disk.metadata.names.listing(1, first[-1][0])) as listing:
-        assert [name for _, name, _ in [*first, *listing]] == [b"f%d" % ino for ino in range(10, 40)]
+    listing = disk.metadata.names.listing(1, 0)
+    first = list(itertools.islice(listing, 5))
+    rest = disk.metadata.names.listing(1, first[-1][0])
+    assert [name for _, name, _ in [*first, *rest]] == [b"f%d" % ino for ino in range(10, 40)]
     before = disk.database.wal_bytes()
     disk.database.checkpoint()
     disk.metadata.put(disk.metadata.nodes.get(1))
