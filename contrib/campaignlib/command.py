@@ -17,9 +17,9 @@ from campaignlib import coverage
 from campaignlib.crashes import crashes
 from campaignlib.full import full
 from campaignlib.losses import losses
-from campaignlib.record import Record
+from campaignlib.record import RECORD, Record
 from campaignlib.shrink import parse, shrink, write
-from campaignlib.subject import Line, Subject, run
+from campaignlib.subject import Line, Subject, decode_line, run
 from coopfs.cli import progress
 from coopfs.cli.run import run as run_command
 
@@ -69,15 +69,16 @@ campaign.add_command(losses)
 @click.option("--geometry", "geometries", multiple=True, type=GeometryType(), help="Instead of seven; may be repeated.")
 @click.option("--beyond", is_flag=True, help="Lose more at the end than is promised to survive.")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default="one a core", metavar="N", type=click.IntRange(1))
-@click.option("--record", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="To go on from later.")
+@RECORD
 def lives(lives: int, first: int, geometries: tuple[str, ...], beyond: bool, jobs: int, record: Path | None) -> int:
     """Live so many lives, print the lines of those that break a promise, and what was met in all."""
     ending = "beyond" if beyond else "promised"
     seeds = itertools.count(first)
     every = (Subject(seed, geometry, ending) for seed in seeds for geometry in geometries or GEOMETRIES)
     wanted = list(itertools.islice(every, lives))
-    with Record(record) as kept, progress.show() as watch:
-        left = [subject for subject in wanted if subject not in kept.done]
+    with Record(record, decode_line) as kept, progress.show() as watch:
+        done = {line.subject for line in kept.lines}
+        left = [subject for subject in wanted if subject not in done]
         began = time.monotonic()
         for number, line in enumerate(_lived(left, jobs), 1):
             kept.add(line)

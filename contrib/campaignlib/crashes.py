@@ -4,11 +4,14 @@
 2. each round, files and one burden more work until a random moment, at which the owner is killed;
 3. `mount.coopfs` must have the mount ready within READY, with nobody's help;
 4. all that was promised is there, by the burdens' own checks, and daemons have not complained.
+
+A campaign that was stopped goes on where its record ends, with a new disk and other moments.
 """
 
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -16,6 +19,7 @@ import click
 from suitelib.shell import Failed
 
 from campaignlib.burdens import BURDENS, Burden
+from campaignlib.record import RECORD, Record
 from campaignlib.stage import DIRECTORY, stage
 from coopfs.cli import progress
 from coopfs.cli.client import Watch
@@ -30,6 +34,15 @@ READY = 10.0  # seconds from the helper's start until the mount answers
 LONGEST = 4.0  # seconds of one round's load
 
 
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """What worked meanwhile; seconds until the mount was ready again; broken: "" if all went well."""
+
+    burdens: Sequence[str]
+    ready: float
+    broken: str
+
+
 class Crashes:
     """One owner, killed again and again."""
 
@@ -37,11 +50,9 @@ class Crashes:
         self._owner = owner
         self._burdens = burdens
         self._random = random
-        self.met: Counter[str] = Counter()
-        self.slowest = 0.0  # seconds until the mount was ready
 
-    def round(self) -> None:
-        """Failed, AssertionError: something that was promised is not so."""
+    def round(self) -> Kill:
+        """Load, a kill, and what it came to."""
         others = sorted(self._burdens.keys() - {"files"})
         names = [*(["files"] if "files" in self._burdens else []), *self._random.sample(others, min(1, len(others)))]
         for name in names:
@@ -51,53 +62,66 @@ class Crashes:
         for name in names:
             self._burdens[name].end()
         began = time.monotonic()
-        well(mount_coopfs(self._owner.home, self._owner.mount_point))
-        self.slowest = max(self.slowest, time.monotonic() - began)
-        for name in names:
-            self._burdens[name].check()
-            self.met[name] += 1
-        complaints = self._owner.world.complaints()
-        if complaints:
-            raise Failed("\n".join(complaints))
+        try:
+            well(mount_coopfs(self._owner.home, self._owner.mount_point))
+            ready = time.monotonic() - began
+            for name in names:
+                self._burdens[name].check()
+            broken = "\n".join(self._owner.world.complaints())
+        except (Failed, AssertionError, CoopfsError) as wrong:
+            ready, broken = time.monotonic() - began, str(wrong) or repr(wrong)
+        return Kill(names, ready, broken)
 
 
 @click.command()
 @click.option("--rounds", default=100, show_default=True, metavar="N", type=click.IntRange(1), help="Crashes.")
 @click.option("--seed", default=1, show_default=True, metavar="N", help="Of what works when, and of the moments.")
 @click.option("--burden", "names", multiple=True, type=click.Choice(list(BURDENS)), help="Instead of all; repeated.")
+@RECORD
 @DIRECTORY
-def crashes(rounds: int, seed: int, names: tuple[str, ...], parent: Path) -> int:
+def crashes(rounds: int, seed: int, names: tuple[str, ...], record: Path | None, parent: Path) -> int:
     """Kill a real daemon at random moments under load: nothing that was synced is lost, and no step is manual.
 
     The moments are those of this machine, so that another run with the same seed is not the same. Needs root.
     """
-    chosen = names or tuple(BURDENS)
-    with progress.show() as watch, stage(parent) as (world, beside):
-        found = _live(world, beside, chosen, Random(seed), rounds, watch)
-    works, broken = found
-    burdens = ", ".join(f"{count} {name}" for name, count in sorted(works.met.items()))
-    print(f"{sum(works.met.values())} checks after {rounds} kills: {burdens}")
-    print(f"the mount was ready after {works.slowest:.1f} s at the most (at most {READY:.0f})")
-    print(f"broken: {broken}" if broken else "nothing that was synced is lost")
-    return 1 if broken or works.slowest > READY else 0
+    with Record(record, lambda fields: Kill(**fields)) as kept, progress.show() as watch:
+        random = Random(f"{seed} {len(kept.lines)}")
+        if len(kept.lines) < rounds:
+            with stage(parent) as (world, beside):
+                _live(world, beside, names or tuple(BURDENS), random, rounds, kept, watch)
+    slowest = max(kill.ready for kill in kept.lines)
+    met = Counter(name for kill in kept.lines for name in kill.burdens if not kill.broken)
+    burdens = ", ".join(f"{count} {name}" for name, count in sorted(met.items()))
+    print(f"{sum(met.values())} checks after {len(kept.lines)} kills: {burdens}")
+    print(f"the mount was ready after {slowest:.1f} s at the most (at most {READY:.0f})")
+    broken = [f"at kill {number}: {kill.broken}" for number, kill in enumerate(kept.lines, 1) if kill.broken]
+    print("\n".join(f"broken {words}" for words in broken) if broken else "nothing that was synced is lost")
+    return 1 if broken or slowest > READY else 0
 
 
 def _live(
-    world: World, beside: Path, chosen: Sequence[str], random: Random, rounds: int, watch: Watch
-) -> tuple[Crashes, str | None]:
-    """What was met, and what is broken, in words."""
+    world: World,
+    beside: Path,
+    chosen: Sequence[str],
+    random: Random,
+    rounds: int,
+    kept: Record[Kill],
+    watch: Watch,
+) -> None:
+    """Until so many rounds are recorded, or one is broken."""
     world.start(*PARTNERS)
     owner = world.owner("owner", data=2, redundancy=1, partners=PARTNERS, size=SHARE)
     top = owner.mount()
     burdens: dict[str, Burden] = {}
-    works, number = Crashes(owner, burdens, random), 0
-    try:
-        for name in chosen:
-            watch(f"setting up {name}", 0, 0)
+    for name in chosen:
+        watch(f"setting up {name}", 0, 0)
+        try:
             burdens[name] = BURDENS[name](top, beside, random)
-        for number in range(rounds):
-            watch("killing", number, rounds)
-            works.round()
-    except (Failed, AssertionError, CoopfsError) as wrong:
-        return works, f"at kill {number + 1}: {wrong}"
-    return works, None
+        except Failed as wrong:
+            raise click.ClickException(f"{name} cannot be set up: {wrong}") from None
+    works = Crashes(owner, burdens, random)
+    while len(kept.lines) < rounds:
+        watch("killing", len(kept.lines), rounds)
+        kept.add(works.round())
+        if kept.lines[-1].broken:
+            break

@@ -4,9 +4,10 @@ import logging
 import re
 import warnings
 from collections.abc import Set
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from tests.sim.life import Ending, live
 from tests.sim.restores import Restores
@@ -63,8 +64,10 @@ class Line:
         """What was broken, without the figures of this life."""
         return re.sub(r"\[.*?\]|0x[0-9a-f]+|\d+", "#", self.broken)[:60]
 
-    def as_json(self) -> dict[str, object]:
-        return asdict(self)
+
+def decode_line(fields: dict[str, Any]) -> Line:
+    """TypeError, KeyError: it is something else."""
+    return Line(**(fields | {"subject": Subject(**fields["subject"])}))
 
 
 def run(subject: Subject, without: Set[int] = frozenset()) -> Line:

@@ -1,5 +1,6 @@
 """The campaigns of contrib/campaign that need real daemons, cut short."""
 
+import json
 import re
 import subprocess
 import sys
@@ -16,18 +17,29 @@ def campaign(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, CAMPAIGN, *arguments], capture_output=True, text=True, check=False)
 
 
-def test_crashes_under_load(tmp_path: Path) -> None:
-    done = campaign("crashes", "--rounds", "2", "--burden", "files", "--burden", "sqlite", "--dir", str(tmp_path))
+def test_crashes_under_load_go_on_and_are_counted_together(tmp_path: Path) -> None:
+    record, room = tmp_path / "record", tmp_path / "room"
+    room.mkdir()
+    few = ["crashes", "--burden", "files", "--burden", "sqlite", "--dir", str(room), "--record", str(record)]
+    done = campaign(*few, "--rounds", "1")
+    assert "2 checks after 1 kills: 1 files, 1 sqlite" in done.stdout, done.stdout + done.stderr
+    first = record.read_text()
+    done = campaign(*few, "--rounds", "2")
     assert "4 checks after 2 kills: 2 files, 2 sqlite" in done.stdout, done.stdout + done.stderr
     assert "nothing that was synced is lost" in done.stdout
-    assert not list(tmp_path.iterdir())
+    assert not list(room.iterdir())
+    assert record.read_text().startswith(first)
+
+    record.write_text(first + json.dumps(json.loads(first) | {"broken": "a file is gone"}) + "\n")
+    done = campaign(*few, "--rounds", "2")
+    assert done.returncode == 1
+    assert "broken at kill 2: a file is gone" in done.stdout
 
 
 def test_losses_and_takeovers(tmp_path: Path) -> None:
     done = campaign("losses", "--rounds", "1", "--dir", str(tmp_path))
-    assert re.search(
-        "1 losses and takeovers: 1 with (one partner|two partners), 2 history, 2 sqlite, 2 git", done.stdout
-    ), done
+    assert re.search("1 losses and takeovers: (1 with one partner, 0|0 with one partner, 1) with two\n", done.stdout)
+    assert "6 checks: 2 history, 2 git, 2 sqlite" in done.stdout, done
     assert done.returncode == 0
     assert not list(tmp_path.iterdir())
 
@@ -37,6 +49,7 @@ def test_losses_and_takeovers(tmp_path: Path) -> None:
     [
         (("crashes", "--burden", "frob"), "'frob' is not one of"),
         (("crashes", "--rounds", "0"), "0 is not in the range"),
+        (("losses", "--record", __file__), "is not the record of such a campaign"),
         (("losses", "--rounds", "many"), "'many' is not a valid"),
     ],
 )

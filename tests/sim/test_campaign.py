@@ -59,7 +59,7 @@ def test_full_disks_are_travelled_and_told() -> None:
         (["lives", "--geometry", "0+1"], "0+1 is not a geometry such as 2+1"),
         (["replay", "1", "1+1", "--without", "3-x"], "3-x are not steps such as 0-3,7"),
         (["lives", "--record", "/dev/null/record"], "Not a directory"),
-        (["lives", "--record", __file__], "is not the record of a campaign"),
+        (["lives", "--record", __file__], "is not the record of such a campaign"),
     ],
 )
 def test_what_cannot_be_lived_is_one_line(arguments: list[str], complaint: str) -> None:
