@@ -233,6 +233,11 @@ class Days:
         if self.random.random() < 0.5:
             await self._export_kit()
 
+    def _kit_is_spent(self) -> bool:
+        """Whether too few of those that the kit names have the newest master block (R14)."""
+        own = self.owner.own
+        return len(own.keeper.holders().intersection(self.world.kit)) <= own.ledger.progress.quorum.f
+
     async def _export_kit(self) -> None:
         own = self.owner.own
         self.world.kit = tuple(store.node for column in own.places.columns for store in column if store.role != VAULT)
@@ -292,7 +297,7 @@ class Days:
             await self._give(incoming[0])
         elif (vanished := self.world.vanished()) and not places.spares:
             await self._give(vanished[0].number)
-        if places.spares:
+        if places.spares or self._kit_is_spent():
             await self._export_kit()  # as status asks for
         if self.world.scrub:
             self._rot()

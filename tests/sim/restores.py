@@ -29,6 +29,8 @@ class Restores:
         """What is complete survives any m; with a_min answers nobody is asked."""
         quorum = self.world.geometry.quorum
         lost = set(self.random.sample(range(quorum.n), quorum.m))
+        if not self._kit_names_one(set(range(quorum.n)) - lost):
+            return
         found = await self.restore(owner, set(range(quorum.n)) - lost)
         newest = owner.history.newest_held
         if isinstance(found, Refused) or found.group < newest:
@@ -125,9 +127,11 @@ class Restores:
         lost = {*chosen, *(column for column in sorted(gone | self.world.damaged) if self.random.random() < 0.7)}
         lost |= vanished
         self.world.note(f"lost {sorted(lost)}")
-        if not any(self.world.sites[j].host.key in self.world.kit for j in set(range(quorum.n)) - lost):
-            return None  # the kit names nobody who is left
-        return lost
+        return lost if self._kit_names_one(set(range(quorum.n)) - lost) else None
+
+    def _kit_names_one(self, left: Collection[int]) -> bool:
+        """Of those that are left: with a kit that was made before partners were replaced nothing is promised else."""
+        return any(self.world.sites[column].host.key in self.world.kit for column in left)
 
     def _liars(self, lost: set[int]) -> set[int]:
         """Who is lost may answer all the same, and claim blocks that it has let go."""
