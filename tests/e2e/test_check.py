@@ -59,3 +59,7 @@ def test_the_kernel_forgets_what_a_repair_has_changed(world: World) -> None:
     well(coopfs("check", "--repair", home=owner.home))
     until(lambda: (mountpoint / "mode").stat().st_mode & 7 == 0)
     until((mountpoint / "gone").exists)
+
+    until(lambda: owner.status()["scrub"]["done"] >= 3)  # the first block of each partner is due at once
+    assert owner.status()["scrub"]["days"] == 90
+    assert "scrub: this pass over the partners' blocks has done" in well(coopfs("status", home=owner.home)).out
