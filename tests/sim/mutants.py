@@ -1,23 +1,33 @@
 """One rule broken at a time: what the simulator must notice."""
 
 import contextlib
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import trio
 
+from coopfs.core import seal, space
+from coopfs.core.coding import Coded
+from coopfs.core.header import Header
 from coopfs.core.master import Floor, LayoutPlaces
 from coopfs.core.newest import Answers
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum, Reach
-from coopfs.core.records import Tombstone, Type, encode
+from coopfs.core.records import Image, Record, Tombstone, Truncate, Type, encode
+from coopfs.core.replay import Replay
+from coopfs.core.seal import Binding, BoxKeys
+from coopfs.core.space import Usage
 from coopfs.local.database import Database
+from coopfs.local.hosted import hosteddisk
 from coopfs.local.hosted.storefile import StoreFile
-from coopfs.local.log import Key, Log
+from coopfs.local.log import Key, Log, Sealed
 from coopfs.tasks import takeover
 from coopfs.tasks.claiming import Claiming
+from coopfs.tasks.coder import Coder
 from coopfs.tasks.column import Column
 from coopfs.tasks.committer import Committer
 from coopfs.tasks.incoming import Incoming
@@ -28,10 +38,75 @@ from coopfs.tasks.reader import Reader
 from coopfs.tasks.recovery import Recovery, readers_of
 from coopfs.tasks.rehold import Rehold
 from coopfs.tasks.replacing import Replacing
+from coopfs.tasks.rivals import Rivals
 from coopfs.tasks.writer import Writer
 from coopfs.types import Claim, DiskId, NodeKey, Place
+from tests import memory
 
 Mutant = Callable[[], contextlib.AbstractContextManager[object]]
+
+
+def nonces_are_drawn() -> Any:
+    """R1: same content, same bytes."""
+    seal_in_place, count = seal.seal_in_place, itertools.count()
+
+    def mutant(keys: BoxKeys, binding: Binding, box: bytearray) -> None:
+        seal_in_place(replace(keys, nonce=next(count).to_bytes(32, "big")), binding, box)
+
+    return patch.object(seal, "seal_in_place", mutant)
+
+
+def repair_writes_a_header_of_its_own() -> Any:
+    """R2: fixed at sealing, and copied."""
+    code_again = Coder.code_again
+
+    async def mutant(self: Coder, stripe: Sealed) -> tuple[Coded, Header]:
+        coded, head = await code_again(self, stripe)
+        return coded, replace(head, end=self._log.end)
+
+    return patch.object(Coder, "code_again", mutant)
+
+
+def truncates_act_on_their_own_group_too() -> Any:
+    """R4: on images of older groups only."""
+    group = Replay.group
+
+    def mutant(self: Replay, records: Iterable[Record]) -> Iterator[Image]:
+        told = list(records)
+        for record in told:
+            if isinstance(record, Truncate):
+                self._least[record.ino] = min(record.size, self._least.get(record.ino, record.size))
+        return group(self, told)
+
+    return patch.object(Replay, "group", mutant)
+
+
+def a_home_believes_that_it_knows_the_newest_version() -> Any:
+    """R6, R12: recognised before the first put."""
+
+    async def nothing(*_: object) -> None:
+        return
+
+    return patch.object(Rivals, "compare", nothing)
+
+
+def writers_get_what_is_kept_for_who_frees() -> Any:
+    """R9: every row that is free."""
+
+    def mutant(usage: Usage) -> int:
+        return (usage.total - usage.data_rows - usage.log_rows) * space.stripe_payload(usage.layout)
+
+    return patch.object(space, "budget", mutant)
+
+
+@contextlib.contextmanager
+def partners_fence_nobody() -> Iterator[None]:
+    """R12: the claim is compared when a store is opened, and when a put commits."""
+    with contextlib.ExitStack() as patches:
+        for host in (memory, hosteddisk):
+            patches.enter_context(patch.object(host, "check_claim", lambda *_: True))
+            patches.enter_context(patch.object(host, "check_writer", lambda *_: None))
+        yield
 
 
 @contextlib.contextmanager
@@ -236,6 +311,12 @@ def a_new_store_counts_before_anybody_knows_of_it() -> Iterator[None]:
 
 
 MUTANTS: list[Mutant] = [
+    nonces_are_drawn,
+    repair_writes_a_header_of_its_own,
+    truncates_act_on_their_own_group_too,
+    a_home_believes_that_it_knows_the_newest_version,
+    writers_get_what_is_kept_for_who_frees,
+    partners_fence_nobody,
     a_rebuilt_column_counts_before_it_is_complete,
     a_new_store_counts_before_anybody_knows_of_it,
     a_takeover_writes_before_all_is_held_again,

@@ -1,0 +1,73 @@
+"""Homes that must not write any more: one that is set back, and one that was taken over (R6, R12)."""
+
+import contextlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from unittest.mock import patch
+
+import trio
+
+from coopfs.errors import PeerError
+from coopfs.types import Write
+from tests.sim.network import SimStore
+from tests.sim.owner import Owner
+from tests.sim.takeover import Found, take_over
+from tests.sim.trace import Violation
+from tests.sim.world import Geometry
+from tests.tasks.homes import SETTLED, group_of, play, running
+
+
+def set_back(geometry: Geometry, directory: Path) -> Violation | None:
+    """The image of a home's disk is restored, while its partners have what it wrote since: it must send nothing, and
+    say why. The promise that was broken."""
+    sent: list[Write] = []
+    said: list[BaseException] = []
+    put_many = SimStore.put_many
+
+    async def watched(self: SimStore, writes: Sequence[Write]) -> Sequence[PeerError | None]:
+        sent.extend(writes)
+        return await put_many(self, writes)
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        before = directory / "before"
+        shutil.copytree(owner.platter.directory, before)
+        await group_of(owner, b"b")
+        await trio.sleep(SETTLED)
+        await owner.burn()
+        owner.platter.directory = before
+        owner.history.durable = 0
+        sent.clear()
+        try:
+            async with running(owner):
+                await group_of(owner, b"c")
+                await trio.sleep(SETTLED)
+        except* Violation as told:
+            said.append(told)
+
+    with patch.object(SimStore, "put_many", watched):
+        play(directory, geometry, main)
+    if sent:
+        return Violation(f"R6: a home that was set back sends {len(sent)} blocks before it is noticed")
+    return None if said else Violation("R6: a home that was set back does not say so")
+
+
+def go_on(geometry: Geometry, directory: Path) -> Violation | None:
+    """A home goes on writing while another one takes the disk over: nothing of that may become held. The promise that
+    was broken."""
+    held: list[int] = []
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        assert isinstance(await take_over(owner.world, directory / "other"), Found)
+        group = await group_of(owner, b"b")
+        await trio.sleep(SETTLED)
+        if owner.own.ledger.progress.barrier >= group:
+            held.append(group)
+
+    with contextlib.suppress(ExceptionGroup):  # the fence ends it, and says so
+        play(directory, geometry, main)
+    return Violation(f"R12: group {held[0]} of a home that was taken over is held") if held else None
