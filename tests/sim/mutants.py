@@ -19,7 +19,7 @@ from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum, Reach
 from coopfs.core.records import Image, Record, Tombstone, Truncate, Type, encode
 from coopfs.core.replay import Replay
-from coopfs.core.seal import Binding, BoxKeys
+from coopfs.core.seal import BoxKeys
 from coopfs.core.space import Usage
 from coopfs.local.database import Database
 from coopfs.local.hosted import hosteddisk
@@ -50,8 +50,8 @@ def nonces_are_drawn() -> Any:
     """R1: same content, same bytes."""
     seal_in_place, count = seal.seal_in_place, itertools.count()
 
-    def mutant(keys: BoxKeys, binding: Binding, box: bytearray) -> None:
-        seal_in_place(replace(keys, nonce=next(count).to_bytes(32, "big")), binding, box)
+    def mutant(keys: BoxKeys, *what: Any) -> None:
+        seal_in_place(replace(keys, nonce=next(count).to_bytes(32, "big")), *what)
 
     return patch.object(seal, "seal_in_place", mutant)
 
