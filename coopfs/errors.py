@@ -73,6 +73,10 @@ class OutOfSpace(CoopfsError):
     exit_code = 10
 
 
+class NoDescriptors(CoopfsError):
+    """No file descriptor is left, for this process or on this machine; becomes ENFILE at the mount."""
+
+
 class ContentUnavailable(CoopfsError):
     """Fewer than k authentic blocks of a stripe can be had now; becomes EIO after the documented timeout."""
 

@@ -93,6 +93,7 @@ SCRIBE_PIECE = 256 * KIB  # bytes of one piece that is worth a hop to a thread: 
 SCRIBE_BYTES = 8 * MIB  # bytes on their way into stage files: beyond them the loop copies itself
 SPARE_FILES = 4  # empty stage files made ahead: 6 MB of a stream
 GROUPS_AHEAD = 16  # groups that the stage may be ahead of the database after a crash: UNSYNCED_MAX twice is 4 of them
+DESCRIPTOR_PATIENCE = 60.0  # seconds that a sync or a read waits where no descriptor is left
 STAGE_DESCRIPTORS = 64  # stage files kept open for reading
 BACKGROUND_REQUESTS = 1024  # reads that may wait for partners before those of content that is here wait behind them
 KERNEL_READ_AHEAD = 512 * KIB  # bytes of one read of a file in turn, where root mounts: four times the kernel's own

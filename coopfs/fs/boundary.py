@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pyfuse3 import FUSEError
 
-from coopfs.errors import ContentGone, ContentUnavailable, CoopfsError, OutOfSpace
+from coopfs.errors import ContentGone, ContentUnavailable, CoopfsError, NoDescriptors, OutOfSpace
 from coopfs.fs.disk import Disk
 from coopfs.fs.posix import PosixError
 from coopfs.local.database import SqliteError, damage_of
@@ -67,6 +67,9 @@ def _expected(problem: Exception) -> int | None:
             return int(problem.errno)
         case OutOfSpace():
             return errno.ENOSPC
+        case NoDescriptors():
+            log.error("%s", problem)
+            return errno.ENFILE
         case ContentGone():
             log.warning("%s", problem)
             return errno.ESTALE

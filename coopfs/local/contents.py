@@ -10,6 +10,7 @@ at its length; so a file that was there when the process started is not read bef
 """
 
 import errno
+import io
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -19,7 +20,9 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from coopfs.errors import NoDescriptors
 from coopfs.limits import STAGE_DESCRIPTORS
+from coopfs.local.descriptors import open_now, open_patiently
 
 FETCHED = ".fetched"
 PART = ".part"
@@ -109,7 +112,7 @@ class Contents:
     def wait_into(self, stripe: int, at: int, view: memoryview) -> Local:
         """Fill the view, READ or ABSENT; waits for the disk: for a thread. The thread needs a descriptor of its own."""
         try:
-            with open(self.path(stripe), "rb", buffering=0) as file:
+            with self._open_file(stripe) as file:
                 if stripe in self._unproved and not self._prove(stripe, file.readall()):
                     return Local.ABSENT
                 return fill(file.fileno(), at, view, 0)
@@ -119,7 +122,8 @@ class Contents:
     def whole(self, stripe: int, length: int) -> bytes | None:
         """The first `length` bytes of a stripe, None if they are not here. Waits for the disk; safe in a thread."""
         try:
-            data = self.path(stripe).read_bytes()
+            with self._open_file(stripe) as file:
+                data = file.readall()
         except FileNotFoundError:
             return None
         if len(data) < length or (stripe in self._unproved and not self._prove(stripe, data)):
@@ -130,7 +134,7 @@ class Contents:
         """Fill the views with a stripe's content, one after the other; False: it is not here. Waits for the disk; safe
         in a thread."""
         try:
-            with open(self.path(stripe), "rb", buffering=0) as file:
+            with self._open_file(stripe) as file:
                 if stripe in self._unproved and not self._prove(stripe, file.readall()):
                     return False
                 at = 0
@@ -145,6 +149,9 @@ class Contents:
         except FileNotFoundError:
             return False
 
+    def _open_file(self, stripe: int) -> io.FileIO:
+        return io.FileIO(open_patiently(self.path(stripe), os.O_RDONLY))
+
     def _prove(self, stripe: int, data: bytes) -> bool:
         if len(data) < HASH or blake3(memoryview(data)[:-HASH]).digest() != data[-HASH:]:
             return False
@@ -158,11 +165,22 @@ class Contents:
             return descriptor
         suffix = FETCHED if stripe in self._fetched else ""
         try:
-            descriptor = os.open(f"{self.directory}/{stripe}{suffix}", os.O_RDWR)  # a Path costs more than the open
+            descriptor = open_now(f"{self.directory}/{stripe}{suffix}", os.O_RDWR)  # a Path costs more than the open
         except FileNotFoundError:
             return None
+        except NoDescriptors:
+            if not self.spare_descriptor():
+                raise
+            return self._descriptor(stripe)
         self.keep_open(stripe, descriptor)
         return descriptor
+
+    def spare_descriptor(self) -> bool:
+        """Close one that is kept for reading: none is left. False: there is none to spare either."""
+        if not self._open:
+            return False
+        os.close(self._open.popitem(last=False)[1])
+        return True
 
     def keep_open(self, stripe: int, descriptor: int) -> None:
         """Read this stripe through that descriptor from now on."""
@@ -245,7 +263,7 @@ def sync_files(paths: Sequence[Path]) -> list[Path]:
     missing = []
     for path in paths:
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = open_patiently(path, os.O_RDONLY)
         except FileNotFoundError:
             missing.append(path)
             continue

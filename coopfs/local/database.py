@@ -160,9 +160,9 @@ class Database:
 
         Waits for the disk: call it in a thread, one at a time. The long part holds no lock that the loop could want.
         """
-        if self._checkpointer is None:
-            self._checkpointer = _connect(self.path)
-            self._checkpointer.execute("PRAGMA busy_timeout = 0")
+        if self._checkpointer is None and not self._open_checkpointer():
+            return
+        assert self._checkpointer is not None
         try:
             self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if not self._begun:
@@ -171,6 +171,17 @@ class Database:
             if full.sqlite_errorcode & PRIMARY != sqlite3.SQLITE_FULL:
                 raise StateError(f"the disk's database {self.path} failed ({full})") from full
         self._ballast.hold_on()
+
+    def _open_checkpointer(self) -> bool:
+        """False: it cannot be opened now, as where no descriptor is left; then the log grows a little longer."""
+        try:
+            self._checkpointer = _connect(self.path)
+        except sqlite3.OperationalError as failed:
+            if failed.sqlite_errorcode & PRIMARY != sqlite3.SQLITE_CANTOPEN:
+                raise
+            return False
+        self._checkpointer.execute("PRAGMA busy_timeout = 0")
+        return True
 
     def fact(self, key: str, default: Any = None) -> Any:
         """A fact of the disk: an integer, a text or bytes."""

@@ -36,8 +36,12 @@ class Scribe:
         if len(content) < SCRIBE_PIECE or self._given_bytes - self._begun_bytes > SCRIBE_BYTES:
             write_all(descriptor, content, at)
             return
+        try:
+            own = os.dup(descriptor)  # the stage may close its own before the thread gets there
+        except OSError:  # no descriptor is left
+            write_all(descriptor, content, at)
+            return
         self._given_bytes += len(content)
-        own = os.dup(descriptor)  # the stage may close its own before the thread gets there
         self.do(partial(self._copy, own, content, at))
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)

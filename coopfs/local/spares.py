@@ -7,7 +7,9 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from coopfs.errors import NoDescriptors
 from coopfs.limits import SPARE_FILES
+from coopfs.local.descriptors import open_now
 from coopfs.local.scribe import Scribe
 
 
@@ -26,7 +28,7 @@ class Spares:
         self._ids: set[int] = set()  # of all that were ordered and not opened
 
     def open(self) -> tuple[int, int]:
-        """A new stripe's id and the descriptor of its empty file. OSError."""
+        """A new stripe's id and the descriptor of its empty file. OSError, NoDescriptors."""
         try:
             found = self._ready.popleft()
             self._ids.discard(found[0])
@@ -44,10 +46,10 @@ class Spares:
         return stripe in self._ids
 
     def _create(self, stripe: int) -> tuple[int, int]:
-        return stripe, os.open(f"{self._directory}/{stripe}", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        return stripe, open_now(f"{self._directory}/{stripe}", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
 
     def _make(self, stripe: int) -> None:
-        with suppress(OSError):  # whoever opens a file meets it too, and says so
+        with suppress(OSError, NoDescriptors):  # whoever opens a file meets it too, and says so
             self._ready.append(self._create(stripe))
         self._answered += 1
 

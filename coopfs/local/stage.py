@@ -16,7 +16,7 @@ from coopfs.core.cache import Cache, charge_of
 from coopfs.core.records import Extent
 from coopfs.core.stripe import Fragment, Packer
 from coopfs.core.units import PLAIN, Portion, is_won, split
-from coopfs.errors import OutOfSpace, StateError
+from coopfs.errors import NoDescriptors, OutOfSpace, StateError
 from coopfs.limits import (
     GROUP_BYTES,
     GROUPS_AHEAD,
@@ -208,7 +208,7 @@ class Stage:
         if not self.make_room(charge_of(self.capacity)):
             raise OutOfSpace(f"the cache is full of content that is not safe elsewhere: {self._directory}")
         self._make_local_room()
-        stripe, descriptor = self._spares.open()
+        stripe, descriptor = self._open_file()
         try:
             os.posix_fallocate(descriptor, 0, self.capacity)
         except OSError as full:
@@ -222,6 +222,14 @@ class Stage:
         self._entries_changed = True
         self._filling = Filling(stripe, self._stripes.group, descriptor, self._packer(), self.capacity)
         return self._filling
+
+    def _open_file(self) -> tuple[int, int]:
+        while True:
+            try:
+                return self._spares.open()
+            except NoDescriptors:
+                if not self.contents.spare_descriptor():
+                    raise
 
     @property
     def filling(self) -> int | None:
