@@ -1,4 +1,5 @@
-"""Homes that must not write any more: one that is set back, and one that was taken over (R6, R12)."""
+"""Homes that must not write any more, one that is set back and one that was taken over (R6, R12); and one that must
+not write yet (R13)."""
 
 import contextlib
 import shutil
@@ -8,13 +9,16 @@ from unittest.mock import patch
 
 import trio
 
+from coopfs.core.master import Floor
 from coopfs.errors import PeerError
-from coopfs.types import Write
+from coopfs.tasks.recovery import Recovery, State
+from coopfs.types import Write, epoch_of
 from tests.sim.network import SimStore
 from tests.sim.owner import Owner
+from tests.sim.platter import Platter
 from tests.sim.takeover import Found, take_over
 from tests.sim.trace import Violation
-from tests.sim.world import Geometry
+from tests.sim.world import EPOCH, Geometry
 from tests.tasks.homes import SETTLED, group_of, play, running
 
 
@@ -71,3 +75,68 @@ def go_on(geometry: Geometry, directory: Path) -> Violation | None:
     with contextlib.suppress(ExceptionGroup):  # the fence ends it, and says so
         play(directory, geometry, main)
     return Violation(f"R12: group {held[0]} of a home that was taken over is held") if held else None
+
+
+def hold_meanwhile(geometry: Geometry, directory: Path) -> Violation | None:
+    """A home goes on writing when another one has chosen the state that it takes over: nothing newer may become held.
+    The promise that was broken."""
+    broken: list[Violation] = []
+    find = Recovery.find
+
+    async def main(owner: Owner) -> None:
+        async def choose(self: Recovery, floor: Floor) -> State:
+            chosen = await find(self, floor)
+            await group_of(owner, b"b")
+            await trio.sleep(SETTLED)
+            return chosen
+
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        with patch.object(Recovery, "find", choose):
+            found = await take_over(owner.world, directory / "other")
+        assert isinstance(found, Found)
+        group = owner.history.newest_held
+        if group > found.taken.state.group:
+            broken.append(Violation(f"R13: group {found.taken.state.group} is taken over, and {group} is held"))
+
+    with contextlib.suppress(ExceptionGroup):  # the fence ends it, and says so
+        play(directory, geometry, main)
+    return broken[0] if broken else None
+
+
+def begin(geometry: Geometry, directory: Path) -> Violation | None:
+    """Another machine takes over at a state that too few partners have; most are away then: it must not send anything
+    of its own until that state is held. The promise that was broken. geometry: m >= 2, as otherwise who is away then
+    does not count, and the state is held without (R7)."""
+    early: list[Write] = []
+    put_many = SimStore.put_many
+
+    async def watched(self: SimStore, writes: Sequence[Write]) -> Sequence[PeerError | None]:
+        early.extend(write for write in writes if epoch_of(write.version) > EPOCH)
+        return await put_many(self, writes)
+
+    async def main(owner: Owner) -> None:
+        sites, k = owner.world.sites, geometry.k
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        for site in sites[k:]:
+            site.go(up=False)
+        await group_of(owner, b"b")
+        await trio.sleep(SETTLED)
+        await owner.burn()
+        for site in sites[k:]:
+            site.go(up=True)
+        found = await take_over(owner.world, directory / "other")
+        assert isinstance(found, Found)
+        for site in sites[k:]:
+            site.go(up=False)
+        before = owner.history.up_to(found.taken.state.group)
+        other = Owner(owner.world, Platter(found.taken.directory), before, owner.content())
+        with other.platter.watching(), trio.move_on_after(SETTLED):
+            async with running(other):
+                await group_of(other, b"c")
+                await trio.sleep_forever()
+
+    with patch.object(SimStore, "put_many", watched):
+        play(directory, geometry, main)
+    return Violation(f"R13: {len(early)} blocks are sent before all is held again") if early else None

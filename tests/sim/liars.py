@@ -1,0 +1,61 @@
+"""Partners that claim what they have let go, and others that never had it (R11)."""
+
+from pathlib import Path
+
+import trio
+
+from coopfs.types import Kind, StoredBlock
+from tests.sim.network import Weather
+from tests.sim.owner import Owner
+from tests.sim.restore import Refused, restore
+from tests.sim.trace import Violation
+from tests.sim.world import Geometry, World
+from tests.tasks.homes import SETTLED, group_of, play
+
+
+def claim(geometry: Geometry, directory: Path) -> Violation | None:
+    """Too few have the content of the newest group, and f partners more claim it: a restore finds the one before. The
+    promise that was broken."""
+    return _newest(geometry, directory, geometry.quorum.f)
+
+
+def lack(geometry: Geometry, directory: Path) -> Violation | None:
+    """Too few have the content of the newest group, and nobody claims more. The promise that was broken."""
+    return _newest(geometry, directory, 0)
+
+
+def _newest(geometry: Geometry, directory: Path, liars: int) -> Violation | None:
+    broken: list[Violation] = []
+
+    async def main(owner: Owner) -> None:
+        group = await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        await group_of(owner, b"b")
+        await trio.sleep(SETTLED)
+        newest = max((version, row) for id_, row, version, _ in owner.own.log.places() if _is_content(owner, id_))
+        await owner.burn()
+        _let_go(owner.world, newest[1], geometry.k - 1, liars)
+        try:
+            found = await restore(owner.world, owner.world.way(Weather()), directory / "view")
+            if isinstance(found, Refused) or found.group < group:
+                broken.append(Violation(f"P2: group {group} was held, and there is {found}"))
+        except* Violation as told:
+            broken.append(Violation(str(told.exceptions[0])))
+
+    play(directory, geometry, main)
+    return broken[0] if broken else None
+
+
+def _is_content(owner: Owner, stripe: int) -> bool:
+    query = "SELECT kind FROM stripes WHERE id = ?"
+    return bool(owner.own.local.database.read(query, (stripe,)).fetchone() == (Kind.DATA,))
+
+
+def _let_go(world: World, row: int, keep: int, liars: int) -> None:
+    """The first `keep` columns have the block of this row still, and so many more say so."""
+    for column, site in enumerate(world.sites):
+        blocks = site.host.only_store.blocks
+        if keep <= column < keep + liars:
+            blocks[row] = StoredBlock(blocks[row].version, b"gone")
+        elif column >= keep:
+            del blocks[row]
