@@ -8,6 +8,7 @@ from coopfs.types import Kind, StoredBlock
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
 from tests.sim.restore import Refused, restore
+from tests.sim.restores import brief
 from tests.sim.trace import Violation
 from tests.sim.world import Geometry, World
 from tests.tasks.homes import SETTLED, group_of, play
@@ -38,7 +39,7 @@ def _newest(geometry: Geometry, directory: Path, liars: int) -> Violation | None
         try:
             found = await restore(owner.world, owner.world.way(Weather()), directory / "view")
             if isinstance(found, Refused) or found.group < group:
-                broken.append(Violation(f"P2: group {group} was held, and there is {found}"))
+                broken.append(Violation(f"P2: group {group} was held, and there is {brief(found)}"))
         except* Violation as told:
             broken.append(Violation(str(told.exceptions[0])))
 
