@@ -1,8 +1,8 @@
 """Rates that change with the hour of the week: what a limit in coopfs.toml means at a moment.
 
 A schedule is a list of entries `(when, rate)`; the first whose `when` holds gives the rate, and if none does there is
-no limit. `when` is days, hours, or both: "mon-fri 08:00-18:00", "sat,sun", "22:00-06:00". Hours that pass midnight
-belong to the day on which they begin.
+no limit. `when` is days, hours, or both: "mon-fri 08:00-18:00", "mon-fri 08-18", "sat,sun", "22:00-06:00". Hours that
+pass midnight belong to the day on which they begin.
 
 All is said in wall clock time. An hour that a clock skips in spring is skipped, one that it repeats in autumn holds
 twice: a schedule is about when people need their line.
@@ -16,7 +16,7 @@ from coopfs.errors import UsageError
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_RANGE = re.compile(r"([a-z]{3})(?:-([a-z]{3}))?")
-_HOURS = re.compile(r"([0-9]{2}):([0-5][0-9])-([0-9]{2}):([0-5][0-9])")
+_HOURS = re.compile(r"([0-9]{2})(?::([0-5][0-9]))?-([0-9]{2})(?::([0-5][0-9]))?")
 _DAY = 24 * 60  # minutes
 
 Span = tuple[int, int]  # minutes of a day, the end excluded; an end at or before the start is on the next day
@@ -83,6 +83,25 @@ def parse_when(text: str) -> Window:
     return Window(days, hours)
 
 
+def format_when(window: Window) -> str:
+    """One text for each window: days in order, three or more in a row as a range; hours to the minute."""
+    hours = ",".join(
+        f"{start // 60:02}:{start % 60:02}-{end // 60:02}:{end % 60:02}" for start, end in sorted(set(window.hours))
+    )
+    if window.days == ALWAYS.days:
+        return hours
+    runs: list[list[int]] = []
+    for day in sorted(window.days):
+        if runs and runs[-1][-1] == day - 1:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    names = [
+        f"{_DAYS[run[0]]}-{_DAYS[run[-1]]}" if len(run) > 2 else ",".join(_DAYS[day] for day in run) for run in runs
+    ]
+    return f"{','.join(names)} {hours}"
+
+
 def _days(part: str, text: str) -> frozenset[int]:
     days: set[int] = set()
     for each in part.split(","):
@@ -101,8 +120,8 @@ def _hours(part: str, text: str) -> tuple[Span, ...]:
         match = _HOURS.fullmatch(each)
         if match is None:
             raise _wrong(text)
-        start = int(match[1]) * 60 + int(match[2])
-        end = int(match[3]) * 60 + int(match[4])
+        start = int(match[1]) * 60 + int(match[2] or 0)
+        end = int(match[3]) * 60 + int(match[4] or 0)
         if start >= _DAY or end > _DAY or start == end:
             raise _wrong(text)
         spans.append((start, end))
