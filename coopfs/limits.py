@@ -150,6 +150,13 @@ GRACE_PERIOD = 14 * 86400  # seconds unreachable after which a column is lost by
 FLOOR_INTERVAL = 86400  # seconds by which the floor may lag behind what is held: one 2 KiB put per partner and day
 FLOOR_CHECK = 60.0  # seconds between looks whether it does
 
+# --- what an owner may hope for (plan) ----------------------------------------------------------------------------
+DEFAULT_TARGET = 99.9  # per cent of the moments at which a restore works at once: 8 partners, as 4+4, reach it
+DEFAULT_PARTNER_UP = 0.9  # of the time: what the paper's figures assume of a machine on the Internet
+DEFAULT_LOST = 0.1  # of the partners in a year: disks fail at 1 to 5 %, and people move on
+DEFAULT_REPAIR_DAYS = 21.0  # the grace period, and a week to find a partner and to fill its store
+PLAN_PARTNERS = 20  # that one owner may be able to find
+
 # --- space (R9) ---------------------------------------------------------------------------------------------------
 IMAGE_BYTES = 256  # bytes charged for one image not yet sealed: an inode with name and extent is ~110, plus tombstone
 INODE_BYTES = 60  # bytes of an inode's image without its name, target and extent: 52 with a small number

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from coopfs import __version__
-from coopfs.cli import check, demo, disk, kit, node, partner, restore, takeover
+from coopfs.cli import check, demo, disk, kit, node, partner, plan, restore, takeover
 from coopfs.cli.params import PATH, Family
 from coopfs.cli.run import EXIT_CODES, run
 
@@ -36,6 +36,7 @@ for command in (
     node.serve,
     node.stop,
     partner.partner,
+    plan.plan,
     disk.format_disk,
     disk.mount,
     disk.umount,

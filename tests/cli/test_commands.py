@@ -442,3 +442,30 @@ def test_the_mount_helper_refuses_unknown_options_unless_sloppy(tmp_path: Path, 
     run(cli, "coopfs", ["init", "--home", str(tmp_path)])
     assert run(mount_coopfs, "mount.coopfs", [str(tmp_path), "/mnt", "-o", "frob"]) == 2
     assert run(mount_coopfs, "mount.coopfs", [str(tmp_path), "/mnt", "-f", "-s", "-o", "frob"]) == 0
+
+
+def test_plan_prints_what_reaches_the_target(capsys: Captured) -> None:
+    assert run(cli, "coopfs", ["plan", "--target", "99.99", "--partner", "0.90"]) == 0
+    first = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(" 6"))
+    assert first.split() == ["6", "6", "12", "99.9950", "%", "2.00", "bytes", "5", "losses", "over", "99.99999999", "%"]
+
+
+def test_plan_answers_programs(capsys: Captured) -> None:
+    assert run(cli, "coopfs", ["plan", "--target", "99.99", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["nearest"] is None
+    assert [(choice["k"], choice["m"]) for choice in answer["choices"]][:2] == [(6, 6), (7, 6)]
+    assert answer["choices"][0]["overhead"] == 2.0
+
+
+def test_plan_says_when_nothing_reaches_the_target(capsys: Captured) -> None:
+    assert run(cli, "coopfs", ["plan", "--partners", "4"]) == 0
+    shown = capsys.readouterr().out
+    assert "2  2  4          99.63 %" in shown
+    assert "That is the nearest to 99.9 % that up to 4 partners come" in shown
+
+
+@pytest.mark.parametrize("wrong", [["--target", "100"], ["--partner", "1.5"], ["--partners", "1"], ["--repair", "0"]])
+def test_plan_refuses_what_cannot_be(wrong: list[str], capsys: Captured) -> None:
+    assert run(cli, "coopfs", ["plan", *wrong]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

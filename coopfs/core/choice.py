@@ -1,0 +1,86 @@
+"""Choosing k and m: which splits of partners into data and redundancy reach what the owner wants."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from coopfs.core.quorum import Quorum
+from coopfs.core.reliability import mixed_failure, yearly_loss
+from coopfs.limits import MAX_COLUMNS
+
+ROUNDING = 1e-9  # of a probability: 1 - 0.9999 is not 0.1^4 in binary, and is meant to be
+
+
+@dataclass(frozen=True, slots=True)
+class Hopes:
+    """What is assumed. lost: the probability that a partner is lost for good within a year; repair: days until its
+    column is filled again."""
+
+    lost: float
+    repair: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """k and m, and what they give. failure: the probability that a restore at a random moment finds fewer than k
+    partners; unsure: that it finds too few to be sure, without asking, that it shows the newest state (design R11);
+    loss: that a year loses content that only partners have.
+
+    Being sure needs max(k, m) partners if m >= 2: redundancy above k helps who is ready to be asked, and nobody else.
+    """
+
+    k: int
+    m: int
+    failure: float
+    unsure: float
+    loss: float
+
+    @property
+    def n(self) -> int:
+        return self.k + self.m
+
+    @property
+    def overhead(self) -> float:
+        """Bytes at partners for each byte of content, and bytes given to them in exchange."""
+        return self.n / self.k
+
+    def reaches(self, target: float) -> bool:
+        """Whether a restore works, and is sure, with this probability at least."""
+        return self.unsure <= (1.0 - target) * (1.0 + ROUNDING)
+
+
+def weigh(k: int, ups: Sequence[float], hopes: Hopes) -> Choice:
+    """k of these partners as data; ups: for each the probability that it is up."""
+    n = len(ups)
+    sure = max(k, n - k - Quorum(k, n - k).f_min + 1)
+    return Choice(
+        k, n - k, mixed_failure(k, ups), mixed_failure(sure, ups), yearly_loss(k, n, hopes.lost, hopes.repair)
+    )
+
+
+def choices(target: float, up: float, most: int, hopes: Hopes) -> Iterator[Choice]:
+    """By ascending n the splits of at most `most` partners that reach the target with less overhead than those of
+    fewer partners; each partner is up with probability `up`."""
+    assert most <= MAX_COLUMNS
+    least = float("inf")
+    for n in range(2, most + 1):
+        best = _thriftiest(target, [up] * n, hopes)
+        if best is not None and best.overhead < least:
+            least = best.overhead
+            yield best
+
+
+def split(target: float, ups: Sequence[float], hopes: Hopes) -> Choice:
+    """The best use of just these partners, two at least: the least overhead that reaches the target, or if none does
+    the split that comes nearest to it."""
+    return _thriftiest(target, ups, hopes) or min(_all(ups, hopes), key=lambda choice: (choice.unsure, choice.failure))
+
+
+def _thriftiest(target: float, ups: Sequence[float], hopes: Hopes) -> Choice | None:
+    """The largest k that reaches the target, with redundancy."""
+    return next((choice for choice in _all(ups, hopes) if choice.reaches(target)), None)
+
+
+def _all(ups: Sequence[float], hopes: Hopes) -> Iterator[Choice]:
+    """All splits with redundancy, by descending k."""
+    assert len(ups) >= 2
+    return (weigh(k, ups, hopes) for k in range(len(ups) - 1, 0, -1))
