@@ -136,6 +136,19 @@ class Fenced(Refused):
         self.claimer = claimer
 
 
+class ClockApart(Refused):
+    """Two machines do not agree what time it is: an announcement is from hours ago, or from the future."""
+
+
+class Replayed(Refused):
+    """An announcement that is older than one already known of the same node: sent again by somebody, or its clock was
+    put back."""
+
+
+class TwinIdentity(Refused):
+    """Two running machines announce themselves with one node key: one of them is a copy."""
+
+
 class NotAuthentic(PeerError):
     """A block, master block or claim does not verify under this disk's keys; it counts as missing."""
 

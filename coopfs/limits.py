@@ -144,6 +144,13 @@ IDLE_STORES = 64  # store files kept open that no session uses: a descriptor and
 INVITATION_LIFETIME = 14 * 86400  # seconds an invitation may be answered, and holds its space: a code travels by mail
 CARVE_STEP = 64 * MIB  # bytes that leave a reservation before a store has them: what another program could snatch
 
+# --- matching (2.1) -----------------------------------------------------------------------------------------------
+MAX_ANNOUNCEMENT = 4 * KIB  # bytes signed by a node: 8 addresses of 255 letters and its texts are below 3 KiB
+MAX_SITE = 64  # letters of a site or of an operating system's name
+MAX_WANTED = 256  # partners that a node may want or have: four disks of 62 columns
+FORMER_INCARNATIONS = 4  # remembered of a member, to tell a copy of it from a restart: 64 bytes
+MATCH_SKEW = 900  # seconds that an announcement's time may be off: clocks without NTP drift by minutes in a year
+
 # --- quorum (R7) --------------------------------------------------------------------------------------------------
 AWAY_AFTER = 12 * 3600.0  # seconds unreachable before a column is away
 GRACE_PERIOD = 14 * 86400  # seconds unreachable after which a column is lost by itself: a holiday, not a house move
