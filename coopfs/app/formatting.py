@@ -118,6 +118,12 @@ def draft(home: Home, node: NodeKey, places: LayoutPlaces) -> Path:
     return forming
 
 
+def begun(home: Home, node: NodeKey) -> LayoutPlaces | None:
+    """What an earlier try that was cut short was for. StateError: damaged."""
+    forming = home.disks / FORMING
+    return read_forming(forming, node).block.layouts[0] if forming.exists() else None
+
+
 def _nodes(places: LayoutPlaces) -> list[NodeKey]:
     return [store.node for column in places.columns for store in column]
 

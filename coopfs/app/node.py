@@ -12,13 +12,14 @@ import random
 import secrets
 import signal
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import trio
 
 from coopfs import config
-from coopfs.app import changing, formatting, kits, status
+from coopfs.app import changing, formatting, kits, splitting, status
 from coopfs.app.checking import check
 from coopfs.app.control import Watch, serve_control
 from coopfs.app.inspecting import inspect
@@ -29,6 +30,7 @@ from coopfs.app.rates import Rates
 from coopfs.app.requests import FOREVER, Arguments
 from coopfs.app.takeover import TAKING_OVER
 from coopfs.core import invitation
+from coopfs.core.choice import Choice
 from coopfs.core.identity import Identity
 from coopfs.core.invitation import Invitation
 from coopfs.core.kit import to_text
@@ -36,7 +38,13 @@ from coopfs.core.wire.node_requests import Hello
 from coopfs.core.wire.session import Standing
 from coopfs.errors import MountError, StateError, UsageError
 from coopfs.fs.mounting import clear_dead
-from coopfs.limits import DEFAULT_BLOCK_SIZE, LAST_SEEN_INTERVAL, PROTOCOL_VERSION
+from coopfs.limits import (
+    DEFAULT_BLOCK_SIZE,
+    DEFAULT_PARTNER_UP,
+    DEFAULT_TARGET,
+    LAST_SEEN_INTERVAL,
+    PROTOCOL_VERSION,
+)
 from coopfs.local import partners
 from coopfs.local.database import SqliteError, damage_of
 from coopfs.local.disk import DATABASE
@@ -220,16 +228,40 @@ class Node:
     async def call_format(self, arguments: Arguments, watch: Watch) -> Any:
         if self.own is not None or self.damage is not None:
             raise UsageError("this node has a disk already: one home has one")
-        data, redundancy = arguments["data"], arguments["redundancy"]
-        if redundancy == 0 and not arguments["no_redundancy"]:
-            raise UsageError("without redundancy the loss of any partner loses the disk: say --no-redundancy if so")
-        layout = Layout(1, data, redundancy, arguments["block_size"] or DEFAULT_BLOCK_SIZE)
-        chosen = formatting.choose(partners.all_partners(self._database), arguments["partners"], layout.n)
+        layout, chosen, choice = self._layout_of(arguments)
         places = formatting.plan(layout, chosen)
         directory = await trio.to_thread.run_sync(formatting.draft, self._home, self.identity.key, places)
         finished = await formatting.form(self._home, directory, self.identity.key, self._network, watch)
         self._run_disk(finished)
-        return {"disk": finished.name, "rows": places.rows}
+        return {
+            **{"disk": finished.name, "rows": places.rows, "data": layout.k, "redundancy": layout.m},
+            "choice": None if choice is None else asdict(choice),
+        }
+
+    def _layout_of(self, arguments: Arguments) -> tuple[Layout, list[PartnerEntry], Choice | None]:
+        """The layout asked for, and who holds it; with what was weighed, if k and m were left to this node."""
+        data, redundancy, size = arguments["data"], arguments["redundancy"], arguments["block_size"]
+        entries, names = partners.all_partners(self._database), arguments["partners"]
+        if data is not None and redundancy is not None:
+            if arguments["target"] is not None:
+                raise UsageError("--target chooses k and m: leave out --data and --redundancy")
+            if redundancy == 0 and not arguments["no_redundancy"]:
+                raise UsageError("without redundancy the loss of any partner loses the disk: say --no-redundancy if so")
+            layout = Layout(1, data, redundancy, size or DEFAULT_BLOCK_SIZE)
+            return layout, formatting.choose(entries, names, layout.n), None
+        if data is not None or redundancy is not None:
+            raise UsageError("--data and --redundancy go together; without them both are chosen for you")
+        begun = formatting.begun(self._home, self.identity.key)
+        if begun is not None:
+            chosen, choice = splitting.as_begun(entries, begun, self._up)
+            return replace(begun.layout, block_size=size or begun.layout.block_size), chosen, choice
+        target = (arguments["target"] or DEFAULT_TARGET) / 100.0
+        chosen, choice = splitting.for_partners(entries, names, target, self._up)
+        return Layout(1, choice.k, choice.m, size or DEFAULT_BLOCK_SIZE), chosen, choice
+
+    def _up(self, entry: PartnerEntry) -> float:
+        """The share of the time that a partner is expected to be up."""
+        return DEFAULT_PARTNER_UP
 
     async def call_mount(self, arguments: Arguments, watch: Watch) -> Any:
         await self._disk().mount(self._home.path, Path(arguments["mountpoint"]), arguments["options"], watch)

@@ -33,6 +33,12 @@ def _whole(low: int, high: int) -> Callable[[Any], int]:
     return check
 
 
+def _percent(value: Any) -> float:
+    if type(value) not in (int, float) or not 0.0 < value < 100.0:
+        raise UsageError("must be a number between 0 and 100")
+    return float(value)
+
+
 def _truth(value: Any) -> bool:
     if type(value) is not bool:
         raise UsageError("must be true or false")
@@ -70,8 +76,9 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
     "partner_lose": {"partner": Shape(_text)},
     "partner_replace": {"partner": Shape(_text), "by": Shape(_text)},
     "format": {
-        "data": Shape(_whole(1, MAX_COLUMNS)),
-        "redundancy": Shape(_whole(0, MAX_COLUMNS)),
+        "data": Shape(_whole(1, MAX_COLUMNS), absent=True),
+        "redundancy": Shape(_whole(0, MAX_COLUMNS), absent=True),
+        "target": Shape(_percent, absent=True),
         "block_size": Shape(_whole(1, MAX_BLOCK_SIZE), absent=True),
         "partners": Shape(_texts, absent=True),
         "no_redundancy": Shape(_truth),

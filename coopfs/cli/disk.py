@@ -9,29 +9,45 @@ import click
 from coopfs.cli import client, progress
 from coopfs.cli.mount_options import parse_options
 from coopfs.cli.params import PATH, SIZE, home_option
+from coopfs.cli.plan import SURE
+from coopfs.cli.planwords import chosen
+from coopfs.limits import DEFAULT_TARGET
 
 WATCH_INTERVAL = 2.0  # seconds between two looks of `status --watch`
 
 
 @click.command("format")
-@click.option("--data", type=click.IntRange(1, 61), required=True, metavar="K", help="Partners needed to restore.")
-@click.option("--redundancy", type=click.IntRange(0, 61), required=True, metavar="M", help="Partners more than that.")
+@click.option("--data", type=click.IntRange(1, 61), metavar="K", help="Partners needed to restore.")
+@click.option("--redundancy", type=click.IntRange(0, 61), metavar="M", help="Partners more than that.")
+@click.option(
+    "--target",
+    type=SURE,
+    metavar="PERCENT",
+    help=f"Without K and M: how often a restore should work at once [default: {DEFAULT_TARGET}].",
+)
 @click.option("--block-size", type=SIZE, help="Bytes of one partner's part of a stripe, 4K to 1M [default: 256K].")
 @click.option(
     "--partner",
     "partners",
     multiple=True,
     metavar="NAME",
-    help="Use this partner; repeat it K+M times, if there are more.",
+    help="Use this partner; repeat it for each, if there are more than are to be used.",
 )
 @click.option("--no-redundancy", is_flag=True, help="Allow M = 0: the loss of any one partner loses the disk.")
 @home_option
 def format_disk(
-    home: Path, data: int, redundancy: int, block_size: int | None, partners: tuple[str, ...], no_redundancy: bool
+    home: Path,
+    data: int | None,
+    redundancy: int | None,
+    target: float | None,
+    block_size: int | None,
+    partners: tuple[str, ...],
+    no_redundancy: bool,
 ) -> None:
     """Make this node's disk on K+M partners.
 
-    Any K of them restore it.
+    Any K of them restore it. Without K and M, all partners or those named are used, split so that a restore works
+    with the probability wanted and as little as possible is stored for that, as `coopfs plan` tells.
 
     With --redundancy 2 or more, what is held survives the loss of M-1 partners besides this machine, what is complete
     that of M.
@@ -39,13 +55,16 @@ def format_disk(
     arguments = {
         "data": data,
         "redundancy": redundancy,
+        "target": target,
         "block_size": block_size,
         "partners": list(partners) or None,
         "no_redundancy": no_redundancy,
     }
     with progress.show() as watch:
-        client.call(home, "format", arguments, watch=watch)
-    click.echo(f"formatted {data}+{redundancy}")
+        made = client.call(home, "format", arguments, watch=watch)
+    click.echo(f"formatted {made['data']}+{made['redundancy']}")
+    if made["choice"] is not None:
+        click.echo(chosen(made["choice"], DEFAULT_TARGET if target is None else target))
     click.echo(f"next: export the kit and keep it somewhere else: coopfs --home {home} kit export FILE")
 
 

@@ -150,7 +150,7 @@ def test_an_interrupt_is_130() -> None:
         (["status", "--jsno"], "coopfs: No such option"),
         (["partner", "invite", "--size", "lots"], "coopfs: Invalid value for '--size': 'lots' is not a size"),
         (["format", "--data", "0", "--redundancy", "1"], "coopfs: Invalid value for '--data'"),
-        (["format"], "coopfs: Missing option '--data'"),
+        (["format", "--target", "100"], "coopfs: Invalid value for '--target'"),
         (["demo", "--keep"], "coopfs: --keep and --stop need --dir D"),
         (["demo", "--keep", "--stop", "--dir", "x"], "coopfs: --keep and --stop exclude each other"),
         (["demo", "/nonexistent"], "coopfs: /nonexistent is not a directory"),
@@ -217,25 +217,46 @@ def test_init_makes_a_home_once(tmp_path: Path, capsys: Captured) -> None:
         (["sync", "/mnt/a", "--complete"], {"call": "sync", "args": {"path": "/mnt/a", "complete": True}}),
         (["mount", "/mnt", "-o", "ro"], {"call": "mount", "args": {"mountpoint": "/mnt", "options": ["ro"]}}),
         (["umount"], {"call": "umount", "args": {}}),
-        (
-            ["format", "--data", "2", "--redundancy", "1", "--block-size", "64K", "--partner", "b", "--partner", "c"],
-            {
-                "call": "format",
-                "args": {
-                    "data": 2,
-                    "redundancy": 1,
-                    "block_size": 65536,
-                    "partners": ["b", "c"],
-                    "no_redundancy": False,
-                },
-            },
-        ),
     ],
 )
 def test_commands_ask_the_daemon(tmp_path: Path, arguments: list[str], request_sent: dict[str, Any]) -> None:
     with answering(tmp_path, [progress("work", 1, 1), result()]) as requests:
         assert run(cli, "coopfs", ["--home", str(tmp_path), *arguments]) == 0
     assert requests == [request_sent]
+
+
+def test_format_asks_for_what_is_said(tmp_path: Path, capsys: Captured) -> None:
+    said = ["--data", "2", "--redundancy", "1", "--block-size", "64K", "--partner", "b", "--partner", "c"]
+    with answering(tmp_path, [progress("work", 1, 1), result(data=2, redundancy=1, choice=None)]) as requests:
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "format", *said]) == 0
+    asked = {"data": 2, "redundancy": 1, "target": None, "block_size": 65536, "partners": ["b", "c"]}
+    assert requests == [{"call": "format", "args": {**asked, "no_redundancy": False}}]
+    assert capsys.readouterr().out.splitlines()[0] == "formatted 2+1"
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (
+            [],
+            "of the splits of 8 partners this stores the least that reaches 99.9 %: a restore works at a random moment",
+        ),
+        (
+            ["--target", "99.99"],
+            "8 partners do not reach 99.99 %; this split comes nearest: a restore works at a random",
+        ),
+    ],
+)
+def test_format_tells_what_it_has_chosen(tmp_path: Path, target: list[str], words: str, capsys: Captured) -> None:
+    choice = {"k": 4, "m": 4, "failure": 0.00043, "unsure": 0.00043, "loss": 1e-9}
+    with answering(tmp_path, [result(data=4, redundancy=4, choice=choice)]) as requests:
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "format", *target]) == 0
+    args = requests[0]["args"]
+    assert (args["data"], args["redundancy"], args["target"]) == (None, None, float(target[1]) if target else None)
+    first, why, _ = capsys.readouterr().out.splitlines()
+    assert first == "formatted 4+4"
+    assert why.startswith(words)
+    assert "moment with 99.957 %, each byte takes 2.00 at partners" in why
 
 
 @pytest.mark.parametrize(("repaired", "code"), [(True, 0), (False, 13)])
