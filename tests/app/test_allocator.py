@@ -41,7 +41,7 @@ def test_threads_share_two_arenas() -> None:
     assert arenas("bound_arenas()") <= 2 < arenas("")
 
 
-# What eight stripes take, freed and taken again; then how many pages the kernel had to give for that.
+# What two stripes take, freed and taken again; then how many pages the kernel had to give for that.
 RUNS = """
 import ctypes, resource
 from coopfs.app.allocator import bound_arenas
@@ -49,7 +49,7 @@ if not hasattr(ctypes.CDLL(None), "malloc_info"):
     raise SystemExit(77)
 {call}
 for number in range(20):
-    run = [bytearray(1 << 18) for _ in range(64)]
+    run = [bytearray(1 << 18) for _ in range(16)]
     if not number:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     del run
@@ -65,5 +65,5 @@ def pages(call: str) -> int:
     return int(done.stdout)
 
 
-def test_the_memory_of_a_run_is_kept_for_the_next_one() -> None:
-    assert pages("bound_arenas()") < 4096 < pages("")  # 4096 pages: one run
+def test_the_memory_of_a_stripe_is_kept_for_the_next_one() -> None:
+    assert pages("bound_arenas()") < 1024 < pages("")  # 1024 pages: two stripes
