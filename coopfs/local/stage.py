@@ -105,9 +105,9 @@ class Stage:
             return self.contents.cut(stripe, size, length)
         if charge_of(size) == charge_of(length):
             return size
-        fragments = self._stripes.fragments(stripe)
-        right = length + index_size(len(fragments))
+        right = length + index_size(self._stripes.count_fragments(stripe))
         if charge_of(size) > charge_of(right):
+            fragments = self._stripes.fragments(stripe)
             end_file(self.contents.path(stripe), stripe, self._stripes.born(stripe), length, fragments)
             self._unsynced.add(stripe)
         return min(size, right)

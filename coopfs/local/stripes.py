@@ -14,6 +14,8 @@ from coopfs.local.images import Images
 from coopfs.local.totals import Totals
 from coopfs.types import Kind
 
+_HEAD = 5  # bytes that tell the length of a msgpack array, at most
+
 
 class Stripes:
     """Rows of data stripes, and the bytes that came to life or died since the last commit."""
@@ -100,6 +102,16 @@ class Stripes:
         """What a data stripe holds, in content order, as of the last commit."""
         row = self._db.read("SELECT list FROM fragments WHERE stripe = ?", (stripe,)).fetchone()
         return [] if row is None else [Fragment(*fields) for fields in msgpack.unpackb(row[0])]
+
+    def count_fragments(self, stripe: int) -> int:
+        """How many there are of them. A cache of 10 GB has millions, which a start must not read: a list begins with
+        its length."""
+        row = self._db.read("SELECT substr(list, 1, ?) FROM fragments WHERE stripe = ?", (_HEAD, stripe)).fetchone()
+        if row is None:
+            return 0
+        head = msgpack.Unpacker()
+        head.feed(row[0])
+        return int(head.read_array_header())
 
     def length(self, stripe: int) -> int | None:
         """Content bytes of a stripe; None: there is no such stripe."""

@@ -77,6 +77,23 @@ def test_consecutive_writes_of_a_file_are_one_fragment(local: LocalDisk) -> None
     local.close()
 
 
+@pytest.mark.parametrize("files", [0, 1, 15, 16, 300])
+def test_a_start_reads_of_each_list_of_fragments_only_how_long_it_is(
+    local: LocalDisk, tmp_path: Path, files: int
+) -> None:
+    for ino in range(2, 2 + files):
+        local.stage.append(ino, 0, plain(b"x"), 1, b"")
+    local.stage.close_stripe()
+    held = [local.metadata.stripes.count_fragments(stripe) for stripe, _ in local.metadata.stripes.unsealed()]
+    assert sum(held) == files
+    before = {path.name: path.stat().st_size for path in (tmp_path / "stage").iterdir()}
+    local.database.write("UPDATE fragments SET list = substr(list, 1, 5)")
+    local.database.commit()
+    local.close()
+    LocalDisk(tmp_path, ticking()).close()
+    assert {path.name: path.stat().st_size for path in (tmp_path / "stage").iterdir()} == before
+
+
 def test_a_closed_stripe_takes_no_more_room_than_its_content(local: LocalDisk, tmp_path: Path) -> None:
     local.stage.append(2, 0, plain(b"x" * 100), 1, b"a")
     assert (tmp_path / "stage" / "1").stat().st_size == local.stage.capacity
