@@ -150,6 +150,21 @@ MAX_SITE = 64  # letters of a site or of an operating system's name
 MAX_WANTED = 256  # partners that a node may want or have: four disks of 62 columns
 FORMER_INCARNATIONS = 4  # remembered of a member, to tell a copy of it from a restart: 64 bytes
 MATCH_SKEW = 900  # seconds that an announcement's time may be off: clocks without NTP drift by minutes in a year
+MATCH_EXPIRY = 2 * MATCH_SKEW  # seconds that an entry lives: three announcements, and as long as one may be replayed
+MATCH_BODY = 64 * KIB  # bytes of one question to a matching server: 512 node keys and an announcement are 40 KiB
+MATCH_READ_TIMEOUT = 10.0  # seconds in which a question must come: 64 KiB at 50 kbit/s
+MATCH_CANDIDATES = 16  # of one answer: 90 KB of base64 at the most, and more than most nodes have partners
+MATCH_POOL = 128  # members of a level among which these are chosen: 1 ms of work, and spread enough
+MATCH_MEMBERS = 2_000_000  # of one server: x ~700 bytes = 1.4 GB with its indexes
+MATCH_RATE = 1.0  # questions a second from one subnet, and of one node: a town behind one address still announces
+MATCH_BURST = 60  # of them at once
+MATCH_BUCKETS = 131_072  # subnets and nodes whose questions are counted: x ~200 bytes = 26 MB
+MATCH_CONNECTIONS = 8  # to PostgreSQL, of one server: its queries take below 1 ms, so 8 are 8,000 a second
+MATCH_LOCK = 5.0  # seconds that a transaction waits for another one, and for PostgreSQL to answer
+MATCH_EXPIRE_INTERVAL = 60.0  # seconds between looks for entries that have ended
+MATCH_RECENT = 50  # matches kept for the status page: a screen or two
+MATCH_LISTED = 50  # members on the status page, likewise of all that are counted
+MATCH_OVERVIEW = 15  # seconds that a count of all is shown: 10^6 members take about one second
 
 # --- quorum (R7) --------------------------------------------------------------------------------------------------
 AWAY_AFTER = 12 * 3600.0  # seconds unreachable before a column is away

@@ -33,7 +33,8 @@ ALLOWED = {
     "tasks": TASKS,
     "app": APP | {"control"},
     "control": APP,
-    "cli": APP | {"app", "demo"},
+    "match": CORE | {"net"},
+    "cli": APP | {"app", "demo", "match"},
     "demo": APP | {"app", "cli"},
     "__main__": {"cli"},
 }

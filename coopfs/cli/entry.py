@@ -1,7 +1,7 @@
 """The calls into `coopfs.app`, imported when needed: help and control calls stay quick, and the seam lies in one
 place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from coopfs.core.kit import Kit
 
 if TYPE_CHECKING:
     from coopfs.app.dialogue import Dialogue
+    from coopfs.match.settings import Settings
 
 Ask = Callable[[str], bool]  # a question to the user; False also where there is nobody to ask
 Say = Callable[[str], None]  # one line for the user
@@ -49,3 +50,16 @@ def take_over(home: Path, kit: Kit, chosen: Config, talk: "Dialogue") -> None:
     from coopfs.app import take_over as run
 
     run(home, kit, chosen, talk)
+
+
+def match_serve(settings: "Settings", say: Say) -> None:
+    """Run a matching server until it is told to stop."""
+    import trio
+
+    from coopfs.match.serve import run_server
+
+    def ready(addresses: Sequence[str]) -> None:
+        for address in addresses:
+            say(f"the matching server serves at {address}")
+
+    trio.run(run_server, settings, ready)

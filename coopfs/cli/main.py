@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from coopfs import __version__
-from coopfs.cli import check, demo, disk, kit, node, partner, plan, restore, takeover
+from coopfs.cli import check, demo, disk, kit, match, node, partner, plan, restore, takeover
 from coopfs.cli.params import PATH, Family
 from coopfs.cli.run import EXIT_CODES, run
 
@@ -47,6 +47,7 @@ for command in (
     kit.kit,
     restore.restore,
     takeover.takeover,
+    match.match,
     demo.demo,
 ):
     cli.add_command(command)

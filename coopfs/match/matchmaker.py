@@ -1,0 +1,103 @@
+"""What the server does with a question, whatever way it came."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from blake3 import blake3
+
+from coopfs.core import agreement
+from coopfs.core.announcement import Announcement, check_time, verify
+from coopfs.core.levels import storage_level
+from coopfs.core.matching import Spot, choose, near, spot_of, subnet_of
+from coopfs.errors import Refused, UsageError
+from coopfs.match.rates import Rates
+from coopfs.match.register import Heard, Register
+from coopfs.types import NodeKey
+
+
+class TooOften(Refused):
+    """wait: seconds until a question is welcome again."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(f"too many questions from here: ask again in {wait:.0f} s")
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """signed: the seeker's announcement; count: how many candidates; partners: node keys of those it has, which are
+    not proposed; refused: those it does not want."""
+
+    signed: bytes
+    count: int
+    partners: tuple[NodeKey, ...]
+    refused: tuple[NodeKey, ...]
+
+
+class Matchmaker:
+    """clock: seconds since 1970; lot: random numbers 0..1; together: members at one site or in one subnet are proposed
+    to each other, for tests."""
+
+    def __init__(
+        self, register: Register, rates: Rates, clock: Callable[[], float], lot: Callable[[], float], *, together: bool
+    ) -> None:
+        self.register = register
+        self.clock = clock
+        self._rates = rates
+        self._lot = lot
+        self._together = together
+
+    async def announce(self, signed: bytes, observed: str) -> None:
+        """Remember who announces itself from IP address `observed`. Refused: TooOften, ClockApart, Replayed,
+        TwinIdentity, or no room; ProtocolError, NotAuthentic."""
+        await self._heard(signed, observed)
+
+    async def _heard(self, signed: bytes, observed: str) -> Heard:
+        self.admit(observed)
+        announcement = verify(signed)
+        if wait := self._rates.take(announcement.node):
+            raise TooOften(wait)
+        now = int(self.clock())
+        check_time(announcement, now)
+        heard = Heard(announcement, signed, spot_of(announcement, observed), now, self._lot())
+        await self.register.announce(heard)
+        return heard
+
+    async def search(self, search: Search, observed: str) -> Sequence[bytes]:
+        """Announcements of candidates, the best first; the seeker is announced by asking. Errors as `announce`."""
+        heard = await self._heard(search.signed, observed)
+        said = heard.announcement
+        if said.needs == 0:
+            return ()
+        crowd = await self._crowd(said, heard.now)
+        unwanted = {said.node, *search.partners, *search.refused}
+        candidates = [spot for spot in crowd if spot.node not in unwanted and self._may_meet(spot, heard.spot)]
+        partners = await self.register.spots(search.partners)
+        chosen = choose(candidates, partners, search.count, self._lot)
+        return await self.register.announcements([spot.node for spot in chosen])
+
+    async def _crowd(self, said: Announcement, now: int) -> Sequence[Spot]:
+        return await self.register.lacking(said.storage, str(said.uptime), self._lot(), now)
+
+    def _may_meet(self, one: Spot, two: Spot) -> bool:
+        return self._together or not near(one, two)
+
+    async def note_match(self, text: bytes, signatures: tuple[bytes, bytes], observed: str) -> None:
+        """An agreement that came of a search, by the signatures of its inviter and its acceptor. ProtocolError,
+        NotAuthentic; Refused: not of two members."""
+        self.admit(observed)
+        made = agreement.decode(text)
+        agreement.verify(made, made.inviter, signatures[0])
+        agreement.verify(made, made.acceptor, signatures[1])
+        try:
+            level = storage_level(made.inviter_gives)
+        except UsageError as little:
+            raise Refused(str(little)) from None
+        digest = blake3(text).digest(length=16)
+        await self.register.note_match(digest, level, (made.inviter, made.acceptor), int(self.clock()))
+
+    def admit(self, observed: str) -> None:
+        """TooOften: from its subnet have come too many questions."""
+        if wait := self._rates.take(subnet_of(ip_address(observed))):
+            raise TooOften(wait)
