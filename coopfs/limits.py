@@ -233,6 +233,7 @@ MIN_ROWS = 2 * MIN_RESERVE_ROWS  # rows of the smallest disk: as many again as t
 PROTOCOL_VERSION = 0  # the only one spoken; 0 until the formats are frozen as 1
 PROGRESS_INTERVAL = 0.2  # seconds between two progress lines of one call: as often as an eye can use
 GRANT_PATIENCE = 10.0  # seconds that a read-only kit waits for the partners that are up to know its reader
+FAREWELL_PATIENCE = 20.0  # seconds that ending an agreement waits for those that are up to know: a dial and an answer
 RATE_CHECK = 10.0  # seconds after which who waits for a rate looks whether another one holds by now
 PARTNER_PATIENCE = 30.0  # seconds that limits hold up a partner's request: half of its REQUEST_TIMEOUT
 MILESTONES = 256  # moments at which a group became held: 4 KiB in the database, written with each

@@ -246,4 +246,8 @@ class Partner(Protocol):
 
     async def renew(self, renewal: Renewal) -> None:
         """Know the agreement again, with its space reserved anew, or as before. NotAuthentic; Refused: there is another
-        one, or no room."""
+        one, or it is over, or no room."""
+
+    async def leave(self, text: bytes) -> None:
+        """The agreement with this text (core/agreement) is over: what is stored for the asking node goes, and what it
+        holds counts no more. Return when that is on stable storage; also where there is no such agreement."""

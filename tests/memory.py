@@ -90,6 +90,8 @@ class MemoryHost:
         self._disks: dict[tuple[NodeKey, DiskId], _Disk] = {}
         self.grants: dict[tuple[NodeKey, StoreId], Grant] = {}
         self._invitations: dict[bytes, _Invitation] = {}
+        self._texts: dict[NodeKey, bytes] = {}
+        self._over: set[tuple[NodeKey, bytes]] = set()
 
     @property
     def only_store(self) -> StoreContent:
@@ -138,6 +140,7 @@ class MemoryHost:
         if peer in self.given:
             raise Refused("these two nodes have an agreement already")
         self.given[peer] = invitation.given
+        self._texts[peer] = agreement.encode()
         invitation.used_by, invitation.text = peer, agreement.encode()
         invitation.signature = agreements.sign(self._seed, agreement)
         return invitation.signature
@@ -149,8 +152,20 @@ class MemoryHost:
         agreements.verify(agreement, peer, renewal.mine)
         agreements.verify(agreement, self.key, renewal.yours)
         given = agreement.inviter_gives if agreement.inviter == self.key else agreement.acceptor_gives
+        if (peer, renewal.text) in self._over and peer not in self.given:
+            raise Refused("this agreement is over")
         if self.given.setdefault(peer, given) != given:
             raise Refused("these two nodes have another agreement")
+        self._texts[peer] = renewal.text
+
+    def leave(self, peer: NodeKey, text: bytes) -> None:
+        if self._texts.get(peer) != text:
+            return
+        del self._texts[peer], self.given[peer]
+        self._over.add((peer, text))
+        self.stores = {id_: store for id_, store in self.stores.items() if store.peer != peer}
+        self._disks = {key: disk for key, disk in self._disks.items() if key[0] != peer}
+        self.grants = {key: grant for key, grant in self.grants.items() if key[1] in self.stores}
 
     def forget(self) -> None:
         """All that is stored here is lost, and who claimed it; agreements are not."""
@@ -259,6 +274,10 @@ class MemoryPartner:
         await self._host.answer()
         self._host.renew(self._peer, renewal)
 
+    async def leave(self, text: bytes) -> None:
+        await self._host.answer()
+        self._host.leave(self._peer, text)
+
     async def _admit(self) -> None:
         await self._host.answer()
         if self._peer not in self._host.given:
@@ -316,6 +335,8 @@ class MemoryStore:
         await self._answer()
         if self._claim is None:
             raise Refused("this store was opened for reading")
+        if self._store.peer not in self._host.given:
+            raise NoAgreement("the agreement is over")
         check_put(self._store.rows, self._store.block_size, row, version, len(data))
         check_writer(self._disk.claim, self._claim)
         if accepts(self._store.blocks.get(row), row, version, data):

@@ -84,6 +84,10 @@ def propose(invitation: Invitation, seed: bytes, *, name: str = "owner", start: 
     return Proposal(invitation.token, invitation.taken, invitation.given, name, ADDRESSES, start, signature)
 
 
+async def nobody_minds(peer: NodeKey) -> None:
+    """Who leaves holds nothing of this node."""
+
+
 @asynccontextmanager
 async def memory(directory: Path) -> AsyncIterator[Site]:
     host, clock = MemoryHost(HOST_SEED), Clock()
@@ -108,7 +112,7 @@ async def disk(directory: Path) -> AsyncIterator[Site]:
     home, clock = Home(directory / "home"), Clock()
     home.create(HOST_SEED)
     database = NodeDatabase(home.node_database)
-    hosting = Hosting(home, database, clock, lambda entry: None)
+    hosting = Hosting(home, database, clock, lambda entry: None, nobody_minds)
     tokens = _tokens()
 
     async def invite(size: int) -> Invitation:

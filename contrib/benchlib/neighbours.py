@@ -17,6 +17,10 @@ from coopfs.types import NodeKey, Partner, Proposal
 OWNER = bytes(31) + b"o"  # the owner's seed
 
 
+async def _nobody_minds(peer: NodeKey) -> None:
+    """Nobody leaves."""
+
+
 class Neighbours:
     """So many hosts, below a directory (tasks.network.Network)."""
 
@@ -26,7 +30,7 @@ class Neighbours:
 
     def open(self) -> None:
         for home in self.homes:
-            hosting = Hosting(home, NodeDatabase(home.node_database), time.time, lambda entry: None)
+            hosting = Hosting(home, NodeDatabase(home.node_database), time.time, lambda entry: None, _nobody_minds)
             self.hosts[Identity.from_seed(home.read_seed()).key] = hosting
 
     async def create(self, size: int) -> list[PartnerEntry]:

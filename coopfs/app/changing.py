@@ -3,20 +3,24 @@
 from collections.abc import Sequence
 
 from coopfs.app.own_disk import OwnDisk
-from coopfs.core.columnstate import Event
+from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
 from coopfs.core.master import StorePlace
 from coopfs.core.storeformat import store_size
 from coopfs.errors import UsageError
 from coopfs.local.partners import PartnerEntry
 from coopfs.sizes import format_size
 from coopfs.tasks.column import Column
+from coopfs.types import NodeKey
 
 
-def find(entries: Sequence[PartnerEntry], name: str) -> PartnerEntry:
-    """The partner of this name. UsageError: there is none."""
+def find(entries: Sequence[PartnerEntry], name: str, own: OwnDisk | None = None) -> PartnerEntry:
+    """The partner of this name, or who holds a column of the disk and is none any more. UsageError: there is none."""
     for entry in entries:
         if entry.name == name:
             return entry
+    for place in () if own is None else own.places.primaries:
+        if place.name == name:
+            return PartnerEntry(name, place.node, place.addresses, 0, 0)
     raise UsageError(f"no partner is called {name!r}: see `coopfs partner list`")
 
 
@@ -36,12 +40,25 @@ async def lose(own: OwnDisk, entry: PartnerEntry) -> None:
     await own.committer.commit()
 
 
+async def part(own: OwnDisk, node: NodeKey) -> None:
+    """The agreement with this node is over: what it holds of the disk is gone or about to go, and counts no more, and
+    nothing more is given to it. StateError."""
+    incoming = own.columns.incoming
+    if incoming is not None and incoming.place.node == node:
+        await own.replacing.give_up()
+    for column in own.columns.columns:
+        if column.place.node == node and column.state is not ColumnState.LOST:
+            own.columns.happen(column, Event.LOST)
+            await own.committer.commit()
+
+
 async def give(own: OwnDisk, old: PartnerEntry, new: PartnerEntry) -> None:
     """Begin to give the column of `old` to `new`; nothing, if that was begun before. UsageError, StateError."""
     column, incoming = column_of(own, old), own.columns.incoming
     if incoming is not None and (incoming.number, incoming.place.node) == (column.number, new.key):
         return
-    if any(store.node == new.key for stores in own.places.columns for store in stores):
+    taken = [store.node for j, stores in enumerate(own.places.columns) for store in stores if j != column.number]
+    if new.key in taken or (column.place.node == new.key and column.state not in GONE_FOR_GOOD):
         raise UsageError(f"{new.name} holds a column of this disk already")
     check_size(own, new.name, new.taken)
     at = StorePlace(column.place.store, new.key, new.key, new.name, new.addresses)

@@ -19,20 +19,20 @@ from typing import Any
 import trio
 
 from coopfs import config
-from coopfs.app import changing, formatting, kits, splitting, status
+from coopfs.app import changing, formatting, kits, leaving, splitting, status
 from coopfs.app.checking import check
 from coopfs.app.control import Watch, serve_control
 from coopfs.app.inspecting import inspect
+from coopfs.app.leaving import Farewells
 from coopfs.app.mount_settings import MountSettings
 from coopfs.app.notify import READY, STOPPING, notify
 from coopfs.app.own_disk import OwnDisk
+from coopfs.app.partner_calls import PartnerCalls
 from coopfs.app.rates import Rates
 from coopfs.app.requests import FOREVER, Arguments
 from coopfs.app.takeover import TAKING_OVER
-from coopfs.core import invitation
 from coopfs.core.choice import Choice
 from coopfs.core.identity import Identity
-from coopfs.core.invitation import Invitation
 from coopfs.core.kit import to_text
 from coopfs.core.wire.node_requests import Hello
 from coopfs.core.wire.session import Standing
@@ -45,7 +45,7 @@ from coopfs.limits import (
     LAST_SEEN_INTERVAL,
     PROTOCOL_VERSION,
 )
-from coopfs.local import partners
+from coopfs.local import departure, partners
 from coopfs.local.database import SqliteError, damage_of
 from coopfs.local.disk import DATABASE
 from coopfs.local.home import Home
@@ -55,7 +55,7 @@ from coopfs.local.partners import PartnerEntry
 from coopfs.local.unsent import DAMAGED, damaged
 from coopfs.net.addresses import own_addresses
 from coopfs.net.channel import LocalNode
-from coopfs.net.dialer import Contact, visit
+from coopfs.net.dialer import Contact
 from coopfs.net.roster import Roster
 from coopfs.net.tcp import dial_tcp, listen_tcp
 from coopfs.net.wrappers import LimitedPartner
@@ -68,30 +68,32 @@ DAY = 86400  # seconds
 
 
 class Node:
-    """The daemon's state; its methods named `call_*` are the calls of the control socket."""
+    """The daemon's state; its methods named `call_*` and those of `partners` are the calls of the control socket."""
 
     def __init__(self, home: Home, settings: config.Config, database: NodeDatabase, nursery: trio.Nursery) -> None:
-        self._home = home
-        self._settings = settings
-        self._database = database
+        self.home = home
+        self.settings = settings
+        self.database = database
         self._nursery = nursery
         seed = home.read_seed()
         self._seed = seed
         self.identity = Identity.from_seed(seed)
         self.addresses: tuple[str, ...] = settings.advertise
-        self.hosting = Hosting(home, database, time.time, self._know)
+        self.hosting = Hosting(home, database, time.time, self.know, self._part)
         hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=True)
         self.local = LocalNode(self.identity, hello, secrets.token_bytes)
         self.roster = Roster(self.local, self._standing, self._serve_peer, dial_tcp, random.random)
+        self.farewells = Farewells(self.hosting, self.roster)
+        self.partners = PartnerCalls(self)
         self._rates = Rates(settings, time.time)
         self._network = RosterNetwork(self.roster, self._rates.own(), self._renewal)
         self.own: OwnDisk | None = None
         self.damage: str | None = None  # why the own disk, which is there, cannot be opened
         self.stopping = trio.Event()
-        self._proposed: set[NodeKey] = set()  # inviters whose answer is awaited: they may call before it is saved
+        self.proposed: set[NodeKey] = set()  # inviters whose answer is awaited: they may call before it is saved
 
     def _standing(self, key: NodeKey) -> Standing:
-        if key in self._proposed or self.hosting.has_agreement(key):
+        if key in self.proposed or key in self.farewells.owed or self.hosting.has_agreement(key):
             return Standing.PARTNER
         return Standing.READER if self.hosting.admits_reader(key) else Standing.STRANGER
 
@@ -101,22 +103,29 @@ class Node:
         return host if toll is None else LimitedPartner(host, toll)
 
     def _renewal(self, key: NodeKey) -> Renewal | None:
-        return self.hosting.renewal(key, self._settings.name, self.addresses)
+        return self.hosting.renewal(key, self.settings.name, self.addresses)
 
-    def _know(self, entry: PartnerEntry) -> None:
+    def know(self, entry: PartnerEntry) -> None:
         self.roster.add(Contact(entry.key, entry.addresses))
+
+    async def _part(self, key: NodeKey) -> None:
+        """Somebody has said that the agreement is over."""
+        logger.info("partner %s has left: nothing is stored there or here any more", key.hex()[:16])
+        self.roster.remove(key)
+        if self.own is not None:
+            await changing.part(self.own, key)
 
     # --- running --------------------------------------------------------------------------------------------------
 
     def open_disk(self) -> None:
         """Open this node's disk, if it has one, and run it. If it is lost or damaged its calls say so; partners are
         served all the same, since their backups do not depend on it."""
-        for entry in partners.all_partners(self._database):
-            self._know(entry)
+        for entry in partners.all_partners(self.database):
+            self.know(entry)
         directories = [
-            d for d in self._home.disks.iterdir() if not d.name.startswith((formatting.FORMING, TAKING_OVER, DAMAGED))
+            d for d in self.home.disks.iterdir() if not d.name.startswith((formatting.FORMING, TAKING_OVER, DAMAGED))
         ]
-        if not directories and damaged(self._home.disks):
+        if not directories and damaged(self.home.disks):
             self.damage = "a takeover of this home was cut short: run it again"
         if directories:
             try:
@@ -126,7 +135,7 @@ class Node:
                 logger.error("%s", damage)
 
     def _run_disk(self, directory: Path) -> None:
-        settings = MountSettings(self._settings.cache, self._settings.compress, self._settings.fsync)
+        settings = MountSettings(self.settings.cache, self.settings.compress, self.settings.fsync)
         try:
             self.own = OwnDisk(
                 directory,
@@ -135,23 +144,24 @@ class Node:
                 self._nursery,
                 time.time,
                 settings,
-                scrub=self._settings.scrub_days * DAY,
+                scrub=self.settings.scrub_days * DAY,
             )
         except SqliteError as torn:
             raise damage_of(directory / DATABASE, torn) from None
         self.own.local.database.hold_room()
         self._nursery.start_soon(self.own.run)
+        self._nursery.start_soon(leaving.note_parted, self.own, self.hosting)
 
     async def note_who_is_up(self) -> None:
         """Remember when partners were last seen, for status."""
         while True:
             now = int(time.time())
-            for entry in partners.all_partners(self._database):
+            for entry in partners.all_partners(self.database):
                 if self.roster.live(entry.key) is not None:
-                    partners.saw(self._database, entry.key, now)
+                    partners.saw(self.database, entry.key, now)
             await trio.sleep(LAST_SEEN_INTERVAL)
 
-    def _disk(self) -> OwnDisk:
+    def disk(self) -> OwnDisk:
         if self.damage is not None:
             raise StateError(self.damage)
         if self.own is None:
@@ -161,77 +171,27 @@ class Node:
     # --- the calls ------------------------------------------------------------------------------------------------
 
     async def call_status(self, arguments: Arguments, watch: Watch) -> Any:
-        entries = partners.all_partners(self._database)
+        entries = partners.all_partners(self.database)
         names = {bytes(entry.key): entry.name for entry in entries}
         return {
             "node": {
-                "name": self._settings.name,
+                "name": self.settings.name,
                 "key": self.identity.key.hex(),
                 "listen": list(self.addresses),
                 "trouble": self.damage or self.hosting.failure,
             },
-            "disk": None if self.own is None else status.describe_disk(self.own),
-            "partners": [status.describe_partner(entry, self.roster) for entry in entries],
+            "disk": None if self.own is None else status.describe_disk(self.own, self.hosting.parted()),
+            "partners": self.partners.describe(),
             "hosted": status.describe_hosted(self.hosting, names),
         }
-
-    async def call_partner_list(self, arguments: Arguments, watch: Watch) -> Any:
-        entries = partners.all_partners(self._database)
-        return {"partners": [status.describe_partner(entry, self.roster) for entry in entries]}
-
-    async def call_partner_invite(self, arguments: Arguments, watch: Watch) -> Any:
-        token = secrets.token_bytes(invitation.TOKEN)
-        made = await self.hosting.invite(
-            arguments["size"], int(time.time()), token, self._settings.name, self.addresses
-        )
-        return {"code": made.encode()}
-
-    async def call_partner_accept(self, arguments: Arguments, watch: Watch) -> Any:
-        return {"name": (await self._accept(invitation.decode(arguments["code"]))).name}
-
-    async def _accept(self, code: Invitation) -> PartnerEntry:
-        if code.inviter == self.identity.key:
-            raise UsageError("this code is this node's own invitation: another node must accept it")
-        proposal = await self.hosting.reserve(code, self._settings.name, self.addresses, int(time.time()))
-        self._proposed.add(code.inviter)
-        try:
-            contact = Contact(code.inviter, code.addresses)
-            answer = self.hosting.partner(code.inviter)
-            signature = await visit(self.local, dial_tcp, contact, answer, lambda partner: partner.agree(proposal))
-        except BaseException:
-            with trio.CancelScope(shield=True):
-                await self.hosting.release(code)
-            raise
-        else:
-            entry = await self.hosting.record(code, proposal, signature)
-        finally:
-            self._proposed.discard(code.inviter)
-        self._know(entry)
-        return entry
-
-    async def call_partner_lose(self, arguments: Arguments, watch: Watch) -> Any:
-        entry = changing.find(partners.all_partners(self._database), arguments["partner"])
-        await changing.lose(self._disk(), entry)
-
-    async def call_partner_replace(self, arguments: Arguments, watch: Watch) -> Any:
-        own, entries = self._disk(), partners.all_partners(self._database)
-        old = changing.find(entries, arguments["partner"])
-        changing.column_of(own, old)
-        new = next((entry for entry in entries if entry.name == arguments["by"]), None)
-        if new is None:
-            code = invitation.decode(arguments["by"])
-            changing.check_size(own, code.name, code.given)
-            new = next((entry for entry in entries if entry.key == code.inviter), None) or await self._accept(code)
-        await changing.give(own, old, new)
-        return {"name": new.name}
 
     async def call_format(self, arguments: Arguments, watch: Watch) -> Any:
         if self.own is not None or self.damage is not None:
             raise UsageError("this node has a disk already: one home has one")
         layout, chosen, choice = self._layout_of(arguments)
         places = formatting.plan(layout, chosen)
-        directory = await trio.to_thread.run_sync(formatting.draft, self._home, self.identity.key, places)
-        finished = await formatting.form(self._home, directory, self.identity.key, self._network, watch)
+        directory = await trio.to_thread.run_sync(formatting.draft, self.home, self.identity.key, places)
+        finished = await formatting.form(self.home, directory, self.identity.key, self._network, watch)
         self._run_disk(finished)
         return {
             **{"disk": finished.name, "rows": places.rows, "data": layout.k, "redundancy": layout.m},
@@ -241,7 +201,7 @@ class Node:
     def _layout_of(self, arguments: Arguments) -> tuple[Layout, list[PartnerEntry], Choice | None]:
         """The layout asked for, and who holds it; with what was weighed, if k and m were left to this node."""
         data, redundancy, size = arguments["data"], arguments["redundancy"], arguments["block_size"]
-        entries, names = partners.all_partners(self._database), arguments["partners"]
+        entries, names = partners.all_partners(self.database), arguments["partners"]
         if data is not None and redundancy is not None:
             if arguments["target"] is not None:
                 raise UsageError("--target chooses k and m: leave out --data and --redundancy")
@@ -251,7 +211,7 @@ class Node:
             return layout, formatting.choose(entries, names, layout.n), None
         if data is not None or redundancy is not None:
             raise UsageError("--data and --redundancy go together; without them both are chosen for you")
-        begun = formatting.begun(self._home, self.identity.key)
+        begun = formatting.begun(self.home, self.identity.key)
         if begun is not None:
             chosen, choice = splitting.as_begun(entries, begun, self._up)
             return replace(begun.layout, block_size=size or begun.layout.block_size), chosen, choice
@@ -264,37 +224,37 @@ class Node:
         return DEFAULT_PARTNER_UP
 
     async def call_mount(self, arguments: Arguments, watch: Watch) -> Any:
-        await self._disk().mount(self._home.path, Path(arguments["mountpoint"]), arguments["options"], watch)
+        await self.disk().mount(self.home.path, Path(arguments["mountpoint"]), arguments["options"], watch)
 
     async def call_umount(self, arguments: Arguments, watch: Watch) -> Any:
-        await self._disk().unmount()
+        await self.disk().unmount()
 
     async def call_sync(self, arguments: Arguments, watch: Watch) -> Any:
         path = arguments["path"]
-        await self._disk().sync(None if path is None else Path(path), arguments["complete"], watch)
+        await self.disk().sync(None if path is None else Path(path), arguments["complete"], watch)
 
     async def call_log(self, arguments: Arguments, watch: Watch) -> Any:
-        return await inspect(self._disk(), Path(arguments["path"]), watch)
+        return await inspect(self.disk(), Path(arguments["path"]), watch)
 
     async def call_check(self, arguments: Arguments, watch: Watch) -> Any:
-        return await check(self._disk(), watch, **arguments)
+        return await check(self.disk(), watch, **arguments)
 
     async def call_kit_export(self, arguments: Arguments, watch: Watch) -> Any:
-        own = self._disk()
-        entries = partners.all_partners(self._database)
+        own = self.disk()
+        entries = partners.all_partners(self.database)
         known = {entry.key: entry.addresses for entry in entries}
         day = time.strftime("%Y-%m-%d")
         if arguments["read_only"]:
             until = arguments["until"] or FOREVER
-            made, told = await kits.read_only(own, self._settings.name, known, until)
+            made, told = await kits.read_only(own, self.settings.name, known, until)
             return {"text": to_text(made, day), "told": told, "partners": own.ledger.layout.n}
-        return {"text": to_text(await kits.whole(own, self._settings.name, self._seed, entries), day)}
+        return {"text": to_text(await kits.whole(own, self.settings.name, self._seed, entries), day)}
 
     async def call_kit_readers(self, arguments: Arguments, watch: Watch) -> Any:
-        return {"readers": kits.describe_readers(self._disk())}
+        return {"readers": kits.describe_readers(self.disk())}
 
     async def call_kit_revoke(self, arguments: Arguments, watch: Watch) -> Any:
-        return await kits.revoke(self._disk(), arguments["reader"])
+        return await kits.revoke(self.disk(), arguments["reader"])
 
     async def call_stop(self, arguments: Arguments, watch: Watch) -> Any:
         self.stopping.set()
@@ -316,7 +276,8 @@ class Node:
 
     def calls(self) -> dict[str, Any]:
         """Call name -> method."""
-        return {name.removeprefix("call_"): getattr(self, name) for name in dir(self) if name.startswith("call_")}
+        found = [(name, getattr(of, name)) for of in (self, self.partners) for name in dir(of)]
+        return {name.removeprefix("call_"): call for name, call in found if name.startswith("call_")}
 
 
 async def run_node(path: Path) -> None:
@@ -333,7 +294,10 @@ async def run_node(path: Path) -> None:
             await nursery.start(node.roster.run)
             nursery.start_soon(trio.serve_listeners, node.roster.accept, listeners)
             await trio.to_thread.run_sync(_clear_dead_mounts, path)
+            await leaving.finish(home, node.hosting, list(partners.all_partners(database)))
+            node.farewells.look()
             node.open_disk()
+            nursery.start_soon(node.farewells.run)
             nursery.start_soon(node.note_who_is_up)
             await nursery.start(serve_control, home.control_socket, node.calls())
             logger.info("node %s (%s) serves at %s", settings.name, node.identity.key.hex()[:16], node.addresses)
@@ -345,6 +309,7 @@ async def run_node(path: Path) -> None:
         node.hosting.close()
         if node.own is not None:
             node.own.close()
+        departure.remove(home)
         database.close()
 
 

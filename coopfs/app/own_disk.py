@@ -230,13 +230,14 @@ class OwnDisk:
             first = first_of(group)
             if isinstance(first, StaleHome):
                 stalefile.write(path.parent, str(first))
-            self._give_up(str(first))
+            self.give_up(str(first))
         except* SqliteError as group:
             torn = first_of(group)
             assert isinstance(torn, SqliteError)
-            self._give_up(str(damage_of(path, torn)))
+            self.give_up(str(damage_of(path, torn)))
 
-    def _give_up(self, trouble: str) -> None:
+    def give_up(self, trouble: str) -> None:
+        """Nothing is written or sent any more; `trouble` says why."""
         self.trouble = trouble
         self.space.stop()
         self.committer.give_up(StateError(trouble))

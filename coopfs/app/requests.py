@@ -74,6 +74,8 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
     "partner_invite": {"size": Shape(_whole(1, MAX_GIVEN))},
     "partner_accept": {"code": Shape(_text)},
     "partner_lose": {"partner": Shape(_text)},
+    "partner_end": {"partner": Shape(_text), "yes": Shape(_truth)},
+    "leave": {"yes": Shape(_truth)},
     "partner_replace": {"partner": Shape(_text), "by": Shape(_text)},
     "format": {
         "data": Shape(_whole(1, MAX_COLUMNS), absent=True),

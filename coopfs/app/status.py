@@ -1,6 +1,6 @@
 """What `coopfs status` shows: one answer of plain values, for people and for programs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,15 +10,18 @@ from coopfs.app.own_disk import OwnDisk
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.space import reserve_rows, stripe_payload
 from coopfs.local.groups import State
+from coopfs.local.hosted.endings import Ending
 from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.partners import PartnerEntry
 from coopfs.net.roster import Roster
 from coopfs.tasks.column import Column
 from coopfs.tasks.incoming import Incoming
+from coopfs.types import NodeKey
 
 
-def describe_disk(own: OwnDisk) -> dict[str, Any]:
-    """The own disk: sizes in bytes, times as text, groups and stripes as counts."""
+def describe_disk(own: OwnDisk, parted: Set[NodeKey] = frozenset()) -> dict[str, Any]:
+    """The own disk: sizes in bytes, times as text, groups and stripes as counts. parted: nodes with which there was an
+    agreement, and is none."""
     ledger, progress = own.ledger, own.ledger.progress
     layout = ledger.layout
     complete = progress.complete()
@@ -66,7 +69,7 @@ def describe_disk(own: OwnDisk) -> dict[str, Any]:
         "trouble": own.trouble,
         "offline": own.columns.offline,
         "found": _describe_found(own),
-        "columns": [_describe_column(column, own, damage) for column in own.columns.columns],
+        "columns": [_describe_column(column, own, damage, parted) for column in own.columns.columns],
     }
 
 
@@ -146,7 +149,7 @@ def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:
     }
 
 
-def _describe_column(column: Column, own: OwnDisk, damage: Mapping[str, int]) -> dict[str, Any]:
+def _describe_column(column: Column, own: OwnDisk, damage: Mapping[str, int], parted: Set[NodeKey]) -> dict[str, Any]:
     missing = own.ledger.progress.count_missing(column.number)
     return {
         "column": column.number,
@@ -156,7 +159,7 @@ def _describe_column(column: Column, own: OwnDisk, damage: Mapping[str, int]) ->
         "lost": column.lost,
         "damaged": damage.get(column.place.name, 0),
         "disputed": len(column.disputed),
-        "trouble": column.trouble,
+        "trouble": "the agreement with it is over" if column.place.node in parted else column.trouble,
     }
 
 
@@ -185,7 +188,14 @@ def describe_partner(entry: PartnerEntry, roster: Roster) -> dict[str, Any]:
         "given": entry.given,
         "taken": entry.taken,
         "last_seen": None if entry.last_seen is None else date(entry.last_seen),
+        "ended": False,
     }
+
+
+def describe_ending(ending: Ending, roster: Roster) -> dict[str, Any]:
+    """Who was a partner and does not know yet that the agreement is over: as a partner that gives nothing."""
+    entry = PartnerEntry(ending.name, ending.peer, ending.addresses, 0, 0)
+    return {**describe_partner(entry, roster), "ended": True}
 
 
 def describe_hosted(hosting: Hosting, names: dict[bytes, str]) -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ for command in (
     node.serve,
     node.stop,
     partner.partner,
+    partner.leave,
     plan.plan,
     disk.format_disk,
     disk.mount,

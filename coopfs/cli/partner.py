@@ -1,4 +1,4 @@
-"""partner invite, accept, lose, replace, list: who swaps space with this node."""
+"""partner invite, accept, lose, replace, end, list, and leave: who swaps space with this node."""
 
 import json
 from pathlib import Path
@@ -57,6 +57,41 @@ def replace(home: Path, old: str, code: tuple[str, ...]) -> None:
     """
     answer = client.call(home, "partner_replace", {"partner": old, "by": " ".join(code)})
     click.echo(f"{answer['name']} gets the column of {old}; coopfs status tells how far that is")
+
+
+YES = click.option("--yes", is_flag=True, help="Do it although something is lost by it.")
+
+
+@partner.command()
+@click.argument("name")
+@YES
+@home_option
+def end(home: Path, name: str, yes: bool) -> None:
+    """End the agreement with partner NAME, and tell it.
+
+    What each stores with the other is deleted, and counts no more. What that costs is said first, and done with --yes.
+    """
+    untold = client.call(home, "partner_end", {"partner": name, "yes": yes})["untold"]
+    _tell([each for each in untold if each == name], f"the agreement with {name} is over, and it knows")
+
+
+@click.command()
+@YES
+@home_option
+def leave(home: Path, yes: bool) -> None:
+    """End all agreements, tell all partners, and give this node's disk up.
+
+    Partners can repair at once what this node held for them. This node's disk is deleted, here and there: copy what you
+    want to keep, and unmount it. What it costs is said first, and done with --yes.
+    """
+    untold = client.call(home, "leave", {"yes": yes})["untold"]
+    _tell(untold, "all partners know that this node has left; the daemon is not needed any more: coopfs stop")
+
+
+def _tell(untold: list[str], done: str) -> None:
+    if untold:
+        done = f"not told yet: {', '.join(untold)}; it is done as soon as they are reached while the daemon runs"
+    click.echo(done)
 
 
 @partner.command("list")

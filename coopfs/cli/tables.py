@@ -136,7 +136,7 @@ def _partners(partners: Sequence[Json]) -> Table:
             format_size(partner["given"]),
             format_size(partner["taken"]),
             "now" if partner["up"] else escape(partner["last_seen"] or "never"),
-            escape(partner["trouble"] or ""),
+            escape("over: told when it is reached" if partner["ended"] else partner["trouble"] or ""),
         )
     return table
 

@@ -15,7 +15,7 @@ from coopfs.errors import CoopfsError, HomeError, StateError
 from coopfs.limits import NODE_CHECKPOINT, NODE_ROOM
 from coopfs.local.ballast import Ballast, ballast_of
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 
@@ -87,6 +87,7 @@ def _schema() -> str:
         block_size INTEGER NOT NULL
     ) STRICT;
     {_GRANTS}
+    {_ENDINGS}
     """
 
 
@@ -99,6 +100,16 @@ _GRANTS = """
         disk BLOB NOT NULL,                 -- disk id, 16 bytes
         until INTEGER NOT NULL,
         PRIMARY KEY (store, reader)
+    ) STRICT;
+"""
+_ENDINGS = """
+    -- The last agreement with each node that ended: whom to tell, and what cannot be renewed.
+    CREATE TABLE endings (
+        peer BLOB PRIMARY KEY,              -- node key
+        name TEXT NOT NULL,
+        addresses TEXT NOT NULL,            -- JSON list of "HOST:PORT"
+        text BLOB NOT NULL,                 -- of the agreement
+        told INTEGER NOT NULL               -- 1: the other side knows
     ) STRICT;
 """
 
@@ -162,8 +173,9 @@ class NodeDatabase:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
             connection.executescript(f"BEGIN; {_schema()} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        elif version == 1:
-            connection.executescript(f"BEGIN; {_GRANTS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif 1 <= version < SCHEMA_VERSION:
+            added = "".join((_GRANTS, _ENDINGS)[version - 1 :])
+            connection.executescript(f"BEGIN; {added} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version != SCHEMA_VERSION:
             raise HomeError(
                 f"{self._path} was made by another version of coopfs (format {version}, not {SCHEMA_VERSION})"

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
 from coopfs.core.wire.messages import Request
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, PutMaster, Renew
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, Leave, PutMaster, Renew
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import PeerError, ProtocolError
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
@@ -120,3 +120,6 @@ class RemotePartner:
 
     async def renew(self, renewal: Renewal) -> None:
         await _request(self._link, Renew(renewal), Done)
+
+    async def leave(self, text: bytes) -> None:
+        await _request(self._link, Leave(text), Done)

@@ -11,7 +11,7 @@ import trio
 
 from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
 from coopfs.core.wire.messages import Request
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, PutMaster, Renew
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, Leave, PutMaster, Renew
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import CoopfsError, Refused
 from coopfs.limits import GOODBYE_TIMEOUT, MAX_STORES_PER_SESSION
@@ -48,6 +48,9 @@ class Server:
                 return Agreed(await self._partner.agree(proposal))
             case Renew(renewal):
                 await self._partner.renew(renewal)
+                return Done()
+            case Leave(text):
+                await self._partner.leave(text)
                 return Done()
             case Close() | Inventory():
                 return await self._use(request)

@@ -133,3 +133,6 @@ class LimitedPartner:
 
     async def renew(self, renewal: Renewal) -> None:
         await self._partner.renew(renewal)
+
+    async def leave(self, text: bytes) -> None:
+        await self._partner.leave(text)

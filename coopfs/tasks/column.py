@@ -73,6 +73,10 @@ class Column:
         """Whether it is in A: its acks do not count."""
         return self.state is not ColumnState.COUNTED
 
+    @property
+    def _is_looked_at(self) -> bool:
+        return not self.gone and self.state not in GONE_FOR_GOOD
+
     def happen(self, event: Event) -> None:
         """Change the state as the table says."""
         before, self.state = self.state, after(self.state, event)
@@ -83,9 +87,9 @@ class Column:
         """Keep the column open for ever, unless it is lost. StateError: this home must not write any more."""
         pause = RECONNECT_MIN
         while True:
-            await self.changed.wait_until(lambda: self.state not in GONE_FOR_GOOD)
+            await self.changed.wait_until(lambda: self._is_looked_at)
             partner = await self._network.reach(self.place.node)
-            if self.state in GONE_FOR_GOOD:
+            if not self._is_looked_at:
                 continue
             began = trio.current_time()
             try:

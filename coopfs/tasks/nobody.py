@@ -31,3 +31,6 @@ class Nobody:
 
     async def renew(self, renewal: Renewal) -> None:
         raise Refused(_REFUSAL)
+
+    async def leave(self, text: bytes) -> None:
+        raise Refused(_REFUSAL)

@@ -66,6 +66,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "mount": {"mountpoint": "/mnt", "options": []},
     "log": {"path": "/mnt"},
     "sync": {"path": None, "complete": False},
+    "partner_end": {"partner": "bob", "yes": False},
+    "leave": {"yes": False},
     "check": {"deep": False, "repair": False, "anew": False},
     "kit_export": {"read_only": True, "until": None},
     "kit_revoke": {"reader": "ab"},

@@ -24,7 +24,7 @@ async def chosen(directory: Path, count: int, **said: object) -> tuple[Layout, l
     """What a node with so many partners makes of a format; whether it chose by itself. UsageError."""
     why: UsageError | None = None
     async with node(directory) as (one, _):
-        with one._database.transaction() as connection:
+        with one.database.transaction() as connection:
             for entry in entries(count):
                 partners.insert(connection, entry)
         try:
@@ -73,15 +73,15 @@ async def test_what_cannot_be_is_refused(tmp_path: Path, count: int, said: dict[
 
 async def test_a_format_that_was_cut_short_goes_on_as_it_began(tmp_path: Path) -> None:
     async with node(tmp_path) as (one, _):
-        with one._database.transaction() as connection:
+        with one.database.transaction() as connection:
             known = [partners.insert(connection, entry) for entry in entries(4)]
         begun = formatting.plan(Layout(1, 1, 2, 1 << 17), known[:3])
-        formatting.draft(one._home, one.identity.key, begun)
+        formatting.draft(one.home, one.identity.key, begun)
         layout, with_whom, choice = one._layout_of(check_arguments("format", {"no_redundancy": False}))
         assert (layout, with_whom) == (begun.layout, known[:3])
         assert choice is not None
         assert (choice.k, choice.m) == (1, 2)
-        with one._database.transaction() as connection:
+        with one.database.transaction() as connection:
             connection.execute("DELETE FROM partners WHERE name = 'p1'")
         with pytest.raises(UsageError, match="p1, with whom a format was begun, is no partner any more"):
             one._layout_of(check_arguments("format", {"no_redundancy": False}))

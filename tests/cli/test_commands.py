@@ -70,6 +70,7 @@ STATUS: dict[str, Any] = {
             "taken": 1 << 30,
             "last_seen": None,
             "trouble": "refused",
+            "ended": False,
         }
     ],
     "hosted": [{"partner": "bob", "disk": "01" * 16, "store": "23" * 16, "rows": 4000, "used": 17}],

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coopfs.core.wire.message_types import MessageType
-from coopfs.core.wire.node_requests import Agree, GetMasters, Goodbye, GrantReading, Hello, Ping
+from coopfs.core.wire.node_requests import Agree, GetMasters, Goodbye, GrantReading, Hello, Leave, Ping
 from coopfs.core.wire.session import ALLOWED, Session, Standing, negotiate
 from coopfs.core.wire.store_requests import Get, Open, Put
 from coopfs.errors import ProtocolError
@@ -78,7 +78,7 @@ def test_both_sides_come_to_the_same_result(one: Hello, two: Hello) -> None:
 
 def test_a_stranger_may_only_agree() -> None:
     session = Session(0, Standing.STRANGER, hello())
-    for request in (Agree(PROPOSAL), Ping(), Goodbye("")):
+    for request in (Agree(PROPOSAL), Leave(bytes(113)), Ping(), Goodbye("")):
         assert session.refusal(request) is None
     for forbidden in (Open(Opening(DISK, STORE)), Get(1, 1), GetMasters(DISK)):
         assert "no agreement" in str(session.refusal(forbidden))

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from coopfs.core.claims import sign_claim
 from coopfs.core.identity import Identity
 from coopfs.core.invitation import Invitation, decode
 from coopfs.core.storeformat import store_size
-from coopfs.errors import Fenced, HomeError, NotAuthentic, Refused, UsageError
+from coopfs.errors import Fenced, HomeError, NoAgreement, NotAuthentic, Refused, UsageError
 from coopfs.local import partners
 from coopfs.local.home import Home
 from coopfs.local.hosted.hosting import Hosting
@@ -37,6 +37,7 @@ class Node:
     seed: bytes
     clock: Clock = field(default_factory=Clock)
     agreed: list[PartnerEntry] = field(default_factory=list)
+    left: list[NodeKey] = field(default_factory=list)
 
     @property
     def home(self) -> Home:
@@ -49,10 +50,13 @@ class Node:
     @contextmanager
     def running(self) -> Iterator[Hosting]:
         database = NodeDatabase(self.home.node_database)
-        hosting = Hosting(self.home, database, self.clock, self.agreed.append)
+        hosting = Hosting(self.home, database, self.clock, self.agreed.append, self._note_left)
         yield hosting
         hosting.close()
         database.close()
+
+    async def _note_left(self, peer: NodeKey) -> None:
+        self.left.append(peer)
 
     def known(self) -> list[PartnerEntry]:
         database = NodeDatabase(self.home.node_database)
@@ -335,3 +339,51 @@ async def test_rot_in_a_store_is_no_failure_of_the_host(host: Node, owner: Owner
         flip(host.home.hosted / STORE.hex(), 4096 + 4096)
         assert await store.get(0) is None
         assert hosting.failure is None
+
+
+# --- agreements that are over -------------------------------------------------------------------------------------
+
+
+async def test_who_is_left_takes_no_space_and_must_be_told_also_after_a_restart(host: Node, owner: Owner) -> None:
+    with host.running() as hosting:
+        await admit(hosting, owner)
+        store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
+        await hosting.part(owner.key)
+        with pytest.raises(NoAgreement):
+            await store.put(3, V1, b"block")
+        await store.close()
+    assert host.allocated() == 0
+    with host.running() as hosting:
+        (ending,) = hosting.owed()
+        assert (ending.peer, ending.addresses, hosting.parted()) == (owner.key, ADDRESSES, {owner.key})
+        await hosting.part(owner.key)
+        await hosting.note_told(ending)
+        assert hosting.owed() == []
+        assert host.known() == []
+
+
+async def test_a_crash_while_stores_are_removed_is_made_good_at_the_next_start(host: Node, owner: Owner) -> None:
+    with host.running() as hosting:
+        await admit(hosting, owner)
+        store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
+        await store.close()
+        hosting._agreements.part(owner.key)
+    assert host.allocated() > SIZE
+    with host.running() as hosting:
+        assert list(hosting.hosted()) == []
+    assert host.allocated() == 0
+
+
+async def test_an_owner_that_leaves_is_heard_again_when_its_answer_was_lost(host: Node, owner: Owner) -> None:
+    with host.running() as hosting:
+        await admit(hosting, owner)
+        shown = hosting.renewal(owner.key, "host", ADDRESSES)
+        assert shown is not None
+        await hosting.partner(b"q" * 32).leave(shown.text)
+        assert host.left == []
+        await hosting.partner(owner.key).leave(shown.text)
+        await hosting.partner(owner.key).leave(shown.text)
+        assert host.left == [owner.key, owner.key]
+        assert (hosting.owed(), hosting.parted()) == ([], {owner.key})
+        with pytest.raises(Refused, match="over"):
+            await hosting.partner(owner.key).renew(replace(shown, mine=shown.yours, yours=shown.mine))

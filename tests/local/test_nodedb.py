@@ -9,7 +9,7 @@ import pytest
 
 from coopfs.errors import HomeError, StateError, UsageError
 from coopfs.local import partners
-from coopfs.local.hosted import hostrecords
+from coopfs.local.hosted import endings, hostrecords
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
 from coopfs.types import NodeKey
@@ -86,14 +86,18 @@ def test_a_directory_that_is_missing_is_a_home_error(tmp_path: Path) -> None:
         NodeDatabase(tmp_path / "missing" / "node.sqlite")
 
 
-def test_a_database_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_database_of_a_version_before_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     path = tmp_path / "node.sqlite"
     database = NodeDatabase(path)
     add(database, ANNA)
     database.close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript("DROP TABLE grants; PRAGMA user_version = 1;")
+        for table in ("grants", "endings")[version - 1 :]:
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute(f"PRAGMA user_version = {version}")
     database = NodeDatabase(path)
     assert partners.all_partners(database) == [ANNA]
     assert hostrecords.grants(database) == []
+    assert endings.owed(database) == []
     database.close()

@@ -575,3 +575,44 @@ async def test_an_agreement_that_somebody_did_not_sign_is_none(site: Site, owner
         await (await site.partner(b"q" * 32)).renew(good)
     with pytest.raises(NoAgreement):
         await partner.claim(owner.claim(1))
+
+
+# --- an agreement that is over ------------------------------------------------------------------------------------
+
+
+async def test_nothing_is_left_when_an_agreement_is_over_and_it_stays_over(site: Site, owner: Owner) -> None:
+    partner = await site.partner(owner.seed)
+    shown = renewal(site, owner)
+    await partner.renew(shown)
+    store = await partner.open(writing(owner))
+    await store.put(3, V1, b"block")
+    await partner.leave(shown.text)
+    with pytest.raises(NoAgreement):
+        await store.put(4, V1, b"block")
+    await store.close()
+    again = await site.partner(owner.seed)
+    await again.leave(shown.text)
+    with pytest.raises(NoAgreement):
+        await again.claim(owner.claim(2))
+    with pytest.raises(Refused, match="over"):
+        await again.renew(shown)
+    anew = await site.admit(owner.seed, 2 * GIVEN)
+    assert list(await anew.masters(owner.disk)) == []
+    with pytest.raises(StoreGone):
+        await anew.open(replace(writing(owner), create=None))
+    await anew.leave(shown.text)
+    await anew.open(writing(owner))
+
+
+async def test_who_leaves_takes_nothing_of_others_away(site: Site, owner: Owner) -> None:
+    store = await new_store(site, owner)
+    await store.put(3, V1, b"block")
+    text = Agreement(site.key, owner.key, GIVEN, GIVEN, NOON).encode()
+    stranger = await site.partner(b"q" * 32)
+    await stranger.leave(text)
+    other = await site.admit(b"r" * 32, GIVEN)
+    await other.leave(text)
+    partner = await site.partner(owner.seed)
+    await partner.leave(text[:-1] + b"\1")
+    assert await store.get(3) == StoredBlock(V1, b"block")
+    await partner.claim(owner.claim(1))

@@ -184,6 +184,9 @@ class SimPartner:
     async def renew(self, renewal: Renewal) -> None:
         await self._call(lambda: self._partner.renew(renewal))
 
+    async def leave(self, text: bytes) -> None:
+        await self._call(lambda: self._partner.leave(text))
+
 
 class SimStore:
     """types.BlockStore over one link."""

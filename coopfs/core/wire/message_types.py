@@ -37,6 +37,7 @@ class MessageType(IntEnum):
     PING = 19
     GOODBYE = 20
     RENEW = 21
+    LEAVE = 22
 
 
 Wire = tuple[dict[str, Any], Octets]  # map, body

@@ -12,6 +12,7 @@ from coopfs.core.wire.node_requests import (
     Goodbye,
     GrantReading,
     Hello,
+    Leave,
     Ping,
     PutMaster,
     Renew,
@@ -20,7 +21,7 @@ from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import CoopfsError, PeerError, ProtocolError
 
 StoreRequest = Close | Put | Get | Inventory
-NodeRequest = ClaimEpoch | GetMasters | PutMaster | GrantReading | Agree | Renew
+NodeRequest = ClaimEpoch | GetMasters | PutMaster | GrantReading | Agree | Renew | Leave
 Request = Hello | Open | StoreRequest | NodeRequest | Ping | Goodbye
 
 REQUESTS: dict[int, type[Request]] = {
@@ -36,6 +37,7 @@ REQUESTS: dict[int, type[Request]] = {
     MessageType.GRANT: GrantReading,
     MessageType.AGREE: Agree,
     MessageType.RENEW: Renew,
+    MessageType.LEAVE: Leave,
     MessageType.PING: Ping,
     MessageType.GOODBYE: Goodbye,
 }
@@ -52,6 +54,7 @@ ANSWERS: dict[int, type[Answer]] = {
     MessageType.GRANT: Done,
     MessageType.AGREE: Agreed,
     MessageType.RENEW: Done,
+    MessageType.LEAVE: Done,
     MessageType.PING: Done,
 }
 

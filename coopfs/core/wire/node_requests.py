@@ -179,6 +179,22 @@ class Renew:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """Partner.leave: from who has no agreement it changes nothing. text: of the agreement, 113 bytes."""
+
+    TYPE: ClassVar = MessageType.LEAVE
+    text: bytes
+
+    def wire(self) -> Wire:
+        return {"text": self.text}, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: Octets) -> Self:
+        bounded(body, 0)
+        return cls(fields.octets("text", AGREEMENT_SIZE))
+
+
+@dataclass(frozen=True, slots=True)
 class GrantReading:
     """Partner.grant."""
 

@@ -1,6 +1,7 @@
 """A session, pure: what two nodes make of each other's HELLO, and which messages may follow (design R16).
 
-    HELLO settled -> a standing: PARTNER (everything), READER (nothing that changes the other side), STRANGER (agreeing)
+    HELLO settled -> a standing: PARTNER (everything), READER (nothing that changes the other side),
+                        STRANGER (agreeing, leaving)
 
 Both sides compute the same from the same two HELLOs, so no answer is needed. Whom the key makes a reader or a stranger
 finds out by being refused.
@@ -33,7 +34,7 @@ _READING = _CARE | {
     MessageType.MASTER_GET,
 }
 _WRITING = frozenset({MessageType.PUT, MessageType.CLAIM, MessageType.MASTER_PUT, MessageType.GRANT})
-_AGREEING = frozenset({MessageType.AGREE, MessageType.RENEW})
+_AGREEING = frozenset({MessageType.AGREE, MessageType.RENEW, MessageType.LEAVE})
 
 ALLOWED: dict[Standing, frozenset[MessageType]] = {
     Standing.PARTNER: _READING | _WRITING | _AGREEING,

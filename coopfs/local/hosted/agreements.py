@@ -3,6 +3,7 @@
 The inviter:  invite (reserve, save, show the code) ... agree (check, save both signatures, answer).
 The acceptor: reserve (reserve, save what it will propose) ... dial and ask to agree ... record (save both
 signatures), or release.
+Either side, later: part (save that it is over) ... tell the other side, which hears it (hear).
 
 Either may crash anywhere: the same acceptor with the same code proposes the same again and is answered the same again.
 """
@@ -19,6 +20,7 @@ from coopfs.core.invitation import TOKEN, Invitation, check_contact, check_propo
 from coopfs.errors import HomeError, Refused, UsageError
 from coopfs.local import partners
 from coopfs.local.diskerrors import disk_errors
+from coopfs.local.hosted import endings
 from coopfs.local.hosted.reservation import PEER_PREFIX, TOKEN_PREFIX, peer_file, reserve, token_file
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
@@ -152,7 +154,7 @@ class Agreements:
         """Know an agreement again that both had signed, as after a takeover. Its space is reserved anew; what lay there
         is gone. The partner, or None: it was known.
 
-        Refused: it is of other nodes, or there is another one between these two. NotAuthentic, ProtocolError.
+        Refused: it is of other nodes, or over, or there is another one between these two. NotAuthentic, ProtocolError.
         """
         agreement = texts.decode(renewal.text)
         if {agreement.inviter, agreement.acceptor} != {self.key, peer} or self.key == peer:
@@ -165,6 +167,9 @@ class Agreements:
         if peer in self._given:
             self._check_same(peer, renewal)
             return None
+        with self._database.reading() as connection:
+            if endings.is_over(connection, peer, renewal.text):
+                raise Refused("this agreement is over")
         reserve(peer_file(self._directory, peer), given)
         contact = PartnerEntry(renewal.name, peer, renewal.addresses, given, taken)
         with self._database.transaction() as connection:
@@ -179,6 +184,30 @@ class Agreements:
             row = connection.execute("SELECT text FROM agreements WHERE peer = ?", (peer,)).fetchone()
         if row != (renewal.text,):
             raise Refused("these two nodes have another agreement")
+
+    def part(self, peer: NodeKey) -> None:
+        """End the agreement with a node, if there is one; it does not know yet. `free` what it had when nobody uses it
+        any more."""
+        with self._database.transaction() as connection:
+            if self._exists(connection, peer):
+                endings.save(connection, peer, told=False)
+        self._given.pop(peer, None)
+
+    def hear(self, peer: NodeKey, text: bytes) -> bool:
+        """The node says that the agreement with this text is over. Whether it is, now or for long: else there is
+        another one, or never was any."""
+        with self._database.transaction() as connection:
+            row = connection.execute("SELECT text FROM agreements WHERE peer = ?", (peer,)).fetchone()
+            if row != (text,):
+                return row is None and endings.is_over(connection, peer, text)
+            endings.save(connection, peer, told=True)
+        self._given.pop(peer, None)
+        return True
+
+    def free(self, peer: NodeKey) -> None:
+        """Give back what is reserved for a node without an agreement and not used."""
+        if peer not in self._given:
+            reserve(peer_file(self._directory, peer), 0)
 
     def expire(self, now: int) -> None:
         """Withdraw invitations that nobody took up in time, and give their space back."""

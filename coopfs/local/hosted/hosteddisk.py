@@ -15,7 +15,7 @@ import trio
 from coopfs import limits
 from coopfs.core.acceptance import accepts_master
 from coopfs.core.claims import check_claim, check_writer
-from coopfs.errors import Fenced, HomeError, PeerError
+from coopfs.errors import Fenced, HomeError, NoAgreement, PeerError
 from coopfs.local.hosted import hostrecords
 from coopfs.local.hosted.storefile import StoreFile
 from coopfs.local.nodedb import NodeDatabase
@@ -48,6 +48,12 @@ class HostedDisk:
         self._disk = disk
         self._lock = trio.Lock()
         self._queue: list[_Waiting] = []
+        self._over = False
+
+    async def end(self) -> None:
+        """The agreement is over: nothing is stored or acknowledged any more, as the stores are about to go."""
+        async with self._lock:
+            self._over = True
 
     async def grant(self, claim: Claim) -> None:
         """Raise the granted claim to this (verified) one, on stable storage. Fenced: it is lower, or the epoch is
@@ -61,6 +67,7 @@ class HostedDisk:
         Fenced, Refused.
         """
         async with self._lock:
+            self._check()
             if claim is not None:
                 await self._grant(claim)
             return await trio.to_thread.run_sync(acquire)
@@ -92,7 +99,12 @@ class HostedDisk:
                 raise waiting.failure
         return [waiting.refusal for waiting in mine]
 
+    def _check(self) -> None:
+        if self._over:
+            raise NoAgreement("the agreement between these two nodes is over")
+
     async def _grant(self, claim: Claim) -> None:
+        self._check()
         if check_claim(self.claim, claim):
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(hostrecords.save_claim, self._database, self._peer, claim)
@@ -103,9 +115,10 @@ class HostedDisk:
         by_store: dict[StoreFile, list[_Waiting]] = {}
         for waiting in batch:
             try:
+                self._check()
                 check_writer(self.claim, waiting.session)
-            except Fenced as fenced:
-                waiting.finish(fenced)
+            except (Fenced, NoAgreement) as refusal:
+                waiting.finish(refusal)
             else:
                 by_store.setdefault(waiting.store, []).append(waiting)
         for store, puts in by_store.items():

@@ -50,6 +50,9 @@ class HostedStores:
         self._lock = Lock()
         self._creating = Lock()
         self._finish_creations()
+        for peer in {record.peer for record in self._records.values()}:
+            if agreements.given(peer) is None:
+                self.drop(peer)
         agreements.reconcile(hostrecords.used(list(self._records.values())))
 
     def close(self) -> None:
@@ -92,11 +95,28 @@ class HostedStores:
             opened = self._open[store]
             opened.sessions -= 1
             assert opened.sessions >= 0
-            if opened.sessions == 0:
+            if opened.sessions == 0 and store not in self._records:
+                self._open.pop(store).file.close()
+            elif opened.sessions == 0:
                 self._open[store] = self._open.pop(store)
                 idle = [name for name, other in self._open.items() if other.sessions == 0]
                 for name in idle[: -limits.IDLE_STORES]:
                     self._open.pop(name).file.close()
+
+    def drop(self, peer: NodeKey) -> None:
+        """Remove all stores of a node whose agreement is over, and give their space back: what a session still has open
+        goes when that is closed. Cut short, the next start does it."""
+        with self._creating:
+            for store in [store for store, record in self._records.items() if record.peer == peer]:
+                file = self._records[store].file(self._directory)
+                with disk_errors("remove", file):
+                    file.unlink(missing_ok=True)
+                hostrecords.forget_store(self._database, store)
+                del self._records[store]
+                with self._lock:
+                    if store in self._open and self._open[store].sessions == 0:
+                        self._open.pop(store).file.close()
+            self._agreements.free(peer)
 
     def report(self) -> list[HostedStore]:
         """Every store, by partner and disk."""

@@ -11,7 +11,7 @@ Hosting                     one per home
   hoststore.HostStore       per session and store                            (types.BlockStore)
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import trio
@@ -21,8 +21,9 @@ from coopfs.core.claims import CLAIMER, verify_claim
 from coopfs.core.invitation import Invitation
 from coopfs.errors import HomeError, NoAgreement, NotAuthentic, Refused, StateError, StoreGone
 from coopfs.local.home import Home
-from coopfs.local.hosted import hostrecords
+from coopfs.local.hosted import endings, hostrecords
 from coopfs.local.hosted.agreements import Agreements
+from coopfs.local.hosted.endings import Ending
 from coopfs.local.hosted.hosteddisk import HostedDisk
 from coopfs.local.hosted.hostedstores import HostedStore, HostedStores
 from coopfs.local.hosted.hoststore import HostStore
@@ -39,14 +40,20 @@ class Hosting:
     """The whole of it. Methods may raise HomeError (no room, no permission) and StateError (node.sqlite damaged)."""
 
     def __init__(
-        self, home: Home, database: NodeDatabase, clock: Callable[[], float], on_agreed: Callable[[PartnerEntry], None]
+        self,
+        home: Home,
+        database: NodeDatabase,
+        clock: Callable[[], float],
+        on_agreed: Callable[[PartnerEntry], None],
+        on_left: Callable[[NodeKey], Awaitable[None]],
     ) -> None:
         """clock: seconds since 1970; on_agreed: called when somebody has taken up an invitation and is a partner
-        now.
+        now; on_left: when somebody has said that the agreement is over, and is answered when it returns.
         """
         self._database = database
         self._clock = clock
         self._on_agreed = on_agreed
+        self._on_left = on_left
         self._agreements = Agreements(database, home.hosted, home.read_seed())
         self._agreements.expire(int(clock()))
         self._stores = HostedStores(database, home.hosted, self._agreements)
@@ -105,6 +112,37 @@ class Hosting:
         entry = await trio.to_thread.run_sync(self._agreements.renew, peer, renewal)
         if entry is not None:
             self._on_agreed(entry)
+
+    async def part(self, peer: NodeKey) -> None:
+        """End the agreement with a node: what it stores here goes. It is owed to be told."""
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(self._agreements.part, peer)
+            await self._clear(peer)
+
+    async def _leave(self, peer: NodeKey, text: bytes) -> None:
+        with trio.CancelScope(shield=True):
+            if await trio.to_thread.run_sync(self._agreements.hear, peer, text):
+                await self._clear(peer)
+                await self._on_left(peer)
+
+    async def _clear(self, peer: NodeKey) -> None:
+        """Nothing of this node is stored here any more. First nothing is acknowledged any more."""
+        for key in [key for key in self._disks if key[0] == peer]:
+            await self._disks.pop(key).end()
+        await trio.to_thread.run_sync(self._stores.drop, peer)
+        self._readers.forget(peer)
+
+    def owed(self) -> Sequence[Ending]:
+        """The agreements that are over, whose other side does not know yet."""
+        return endings.owed(self._database)
+
+    async def note_told(self, ending: Ending) -> None:
+        """The other side knows."""
+        await trio.to_thread.run_sync(endings.note_told, self._database, ending)
+
+    def parted(self) -> frozenset[NodeKey]:
+        """The nodes with which there was an agreement, and is none."""
+        return endings.parted(self._database)
 
     def renewal(self, peer: NodeKey, name: str, addresses: tuple[str, ...]) -> Renewal | None:
         """What to show to a partner that has forgotten its agreement; name, addresses: of this node. None: there is
@@ -184,6 +222,10 @@ class HostPartner:
     async def renew(self, renewal: Renewal) -> None:
         with self._hosting._own_failures():
             await self._hosting._renew(self._peer, renewal)
+
+    async def leave(self, text: bytes) -> None:
+        with self._hosting._own_failures():
+            await self._hosting._leave(self._peer, text)
 
     async def _open_store(self, opening: Opening) -> HostStore:
         claim, hosting = opening.claim, self._hosting

@@ -86,6 +86,12 @@ def save_store(database: NodeDatabase, record: StoreRecord) -> None:
         )
 
 
+def forget_store(database: NodeDatabase, store: StoreId) -> None:
+    """The store is no more."""
+    with database.transaction() as connection:
+        connection.execute("DELETE FROM stores WHERE store = ?", (store,))
+
+
 def grants(database: NodeDatabase) -> list[tuple[NodeKey, Grant]]:
     """(owner, grant) of every reader of a store."""
     with database.reading() as connection:

@@ -61,6 +61,9 @@ class ReaderPartner:
     async def renew(self, renewal: Renewal) -> None:
         raise Refused(_ONLY_READ)
 
+    async def leave(self, text: bytes) -> None:
+        raise Refused(_ONLY_READ)
+
     def _host(self, owner: NodeKey) -> Partner:
         return self._hosts.setdefault(owner, self._host_for(owner))
 

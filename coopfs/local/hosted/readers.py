@@ -41,6 +41,11 @@ class Readers:
             hostrecords.save_grant(self._database, peer, grant, int(self._clock()))
             self._grants = kept
 
+    def forget(self, peer: NodeKey) -> None:
+        """All that this owner granted is over: its stores are gone."""
+        with self._lock:
+            self._grants = {key: granted for key, granted in self._grants.items() if granted[0] != peer}
+
     def admits(self, reader: NodeKey) -> bool:
         """Whether this node may read anything here now."""
         return any(key[0] == reader and grant.until > self._clock() for key, (_, grant) in self._grants.items())

@@ -1,0 +1,105 @@
+"""The calls of the control socket that are about partners: who swaps space with this node, and for which column."""
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from coopfs.app import changing, leaving, status
+from coopfs.app.control import Watch
+from coopfs.app.requests import Arguments
+from coopfs.core import invitation
+from coopfs.core.invitation import Invitation
+from coopfs.errors import UsageError
+from coopfs.local import departure, partners
+from coopfs.local.partners import PartnerEntry
+from coopfs.net.dialer import Contact, visit
+from coopfs.net.tcp import dial_tcp
+
+if TYPE_CHECKING:
+    from coopfs.app.node import Node
+
+
+class PartnerCalls:
+    """Its methods named `call_*` are calls."""
+
+    def __init__(self, node: "Node") -> None:
+        self._node = node
+
+    async def call_partner_list(self, arguments: Arguments, watch: Watch) -> Any:
+        return {"partners": self.describe()}
+
+    async def call_partner_invite(self, arguments: Arguments, watch: Watch) -> Any:
+        token = secrets.token_bytes(invitation.TOKEN)
+        made = await self._node.hosting.invite(
+            arguments["size"], int(time.time()), token, self._node.settings.name, self._node.addresses
+        )
+        return {"code": made.encode()}
+
+    async def call_partner_accept(self, arguments: Arguments, watch: Watch) -> Any:
+        return {"name": (await self._accept(invitation.decode(arguments["code"]))).name}
+
+    async def _accept(self, code: Invitation) -> PartnerEntry:
+        if code.inviter == self._node.identity.key:
+            raise UsageError("this code is this node's own invitation: another node must accept it")
+        node, now = self._node, int(time.time())
+        proposal = await node.hosting.reserve(code, node.settings.name, node.addresses, now)
+        node.proposed.add(code.inviter)
+        try:
+            contact = Contact(code.inviter, code.addresses)
+            answer = self._node.hosting.partner(code.inviter)
+            signature = await visit(node.local, dial_tcp, contact, answer, lambda partner: partner.agree(proposal))
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await self._node.hosting.release(code)
+            raise
+        else:
+            entry = await self._node.hosting.record(code, proposal, signature)
+        finally:
+            self._node.proposed.discard(code.inviter)
+        self._node.know(entry)
+        return entry
+
+    async def call_partner_lose(self, arguments: Arguments, watch: Watch) -> Any:
+        entry = changing.find(partners.all_partners(self._node.database), arguments["partner"])
+        await changing.lose(self._node.disk(), entry)
+
+    async def call_partner_end(self, arguments: Arguments, watch: Watch) -> Any:
+        name = arguments["partner"]
+        if all(ending.name != name for ending in self._node.farewells.owed.values()):
+            entry = changing.find(partners.all_partners(self._node.database), name)
+            leaving.confirmed(leaving.meaning_of_end(entry, self._node.own, self._node.hosting), arguments["yes"])
+            await leaving.end(entry, self._node.own, self._node.hosting, self._node.farewells)
+        return {"untold": await self._node.farewells.settle()}
+
+    async def call_leave(self, arguments: Arguments, watch: Watch) -> Any:
+        node, entries = self._node, partners.all_partners(self._node.database)
+        if node.own is not None and node.own.mountpoint is not None:
+            raise UsageError(f"the disk is mounted at {node.own.mountpoint}: copy what is to be kept, and unmount it")
+        if entries:
+            leaving.confirmed(leaving.meaning_of_leaving(len(entries), node.own), arguments["yes"])
+            departure.mark(node.home)
+            if node.own is not None:
+                node.own.give_up("this node has left its partners: its disk is no more, and goes when the daemon ends")
+            for entry in entries:
+                await leaving.end(entry, None, node.hosting, node.farewells)
+        return {"untold": await self._node.farewells.settle()}
+
+    async def call_partner_replace(self, arguments: Arguments, watch: Watch) -> Any:
+        own, entries = self._node.disk(), partners.all_partners(self._node.database)
+        old = changing.find(entries, arguments["partner"], own)
+        changing.column_of(own, old)
+        new = next((entry for entry in entries if entry.name == arguments["by"]), None)
+        if new is None:
+            code = invitation.decode(arguments["by"])
+            changing.check_size(own, code.name, code.given)
+            new = next((entry for entry in entries if entry.key == code.inviter), None) or await self._accept(code)
+        await changing.give(own, old, new)
+        return {"name": new.name}
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Every partner, then those that do not know yet that they are none."""
+        roster, endings = self._node.roster, self._node.farewells.owed.values()
+        known = [status.describe_partner(entry, roster) for entry in partners.all_partners(self._node.database)]
+        return known + [status.describe_ending(ending, roster) for ending in endings]
