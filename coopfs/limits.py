@@ -114,8 +114,9 @@ MAX_REQUESTS = 64  # requests that one peer may have unanswered; more is a Proto
 MAX_STORES_PER_SESSION = 64  # stores one peer may hold open in one connection
 INVENTORY_PAGE = 8192  # slots in one inventory answer: 8192 x ~20 bytes = 160 KiB
 HANDSHAKE_TIMEOUT = 10.0  # seconds for the whole handshake: a slow drip ends here
-REQUEST_TIMEOUT = 60.0  # seconds for one answer: a 256 KiB block at 50 kbit/s
-KEEPALIVE_INTERVAL = 20.0  # seconds of silence after which a ping is sent: below the 30 s of the meanest NATs
+REQUEST_TIMEOUT = 60.0  # seconds for one answer, and for the blocks that it is about
+SLOWEST_LINE = 500  # bytes per second in addition: half of a line of 1 kB/s, on which a 256 KiB block takes 4 minutes
+KEEPALIVE_INTERVAL = 20.0  # seconds of own silence after which a ping is sent: below the 30 s of the meanest NATs
 KEEPALIVE_TIMEOUT = 60.0  # seconds of silence after which the connection is dead
 RECONNECT_MIN = 0.5  # seconds; doubled with jitter up to
 RECONNECT_MAX = 300.0  # seconds: an hour of absence costs a partner a dozen attempts

@@ -9,6 +9,7 @@ The reader never waits for the writer, so two sides that both write cannot block
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
+from math import inf
 
 import trio
 
@@ -46,6 +47,7 @@ class Link:
         self._questions = Questions(self._outbox.send)
         self._scope = trio.CancelScope()
         self._said_goodbye = trio.Event()
+        self._silent_since = trio.current_time()  # inf: bytes are leaving just now
 
     @property
     def peer(self) -> NodeKey:
@@ -55,21 +57,22 @@ class Link:
     def dialled(self) -> bool:
         return self._channel.dialled
 
-    async def request(self, request: Request) -> Answer:
-        """The peer's answer; raises what it answered with if that is an error, PartnerAway if the link ends first."""
-        (outcome,) = await self.request_all((request,))
+    async def request(self, request: Request, awaited: int = 0) -> Answer:
+        """The peer's answer; raises what it answered with if that is an error, PartnerAway if the link ends first.
+        awaited: see request_all."""
+        (outcome,) = await self.request_all((request,), awaited)
         if isinstance(outcome, PeerError):
             raise outcome
         return outcome
 
-    async def request_all(self, requests: Sequence[Request]) -> list[Answer | PeerError]:
+    async def request_all(self, requests: Sequence[Request], awaited: int = 0) -> list[Answer | PeerError]:
         """The answers, or the errors that the peer answered with, to at most MAX_REQUESTS requests that are sent
-        together. PartnerAway if the link ends first.
+        together. awaited: bytes of content that each answer may have. PartnerAway if the link ends first.
 
         A peer that leaves a request open would hold its place for ever: the link is closed then.
         """
         try:
-            return await self._questions.ask(requests)
+            return await self._questions.ask(requests, awaited)
         except trio.TooSlowError:
             self._fail(PartnerAway(f"the peer did not answer {requests[0].TYPE.name} in time"))
             raise PartnerAway(str(self.error)) from None
@@ -81,7 +84,8 @@ class Link:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._guarded, self._write)
-                    nursery.start_soon(self._guarded, self._keep_alive, nursery)
+                    nursery.start_soon(self._guarded, self._stay_heard)
+                    nursery.start_soon(self._guarded, self._until_dead)
                     nursery.start_soon(self._guarded, service.put_all)
                     nursery.start_soon(self._guarded, self._read, service, nursery)
                     task_status.started()
@@ -129,7 +133,9 @@ class Link:
     async def _write(self) -> None:
         async for frames in self._outgoing:
             for batch in _batches([*frames, *self._more(sum(len(frame.body) for frame in frames))]):
+                self._silent_since = inf
                 await self._channel.send(*batch)
+                self._silent_since = trio.current_time()
                 if any(frame.type == MessageType.GOODBYE for frame in batch):
                     self._said_goodbye.set()
                     return
@@ -142,20 +148,17 @@ class Link:
                 size += sum(len(frame.body) for frame in frames)
                 yield from frames
 
-    async def _keep_alive(self, nursery: trio.Nursery) -> None:
-        heard, intervals = self._channel.heard, 0
-        while intervals * KEEPALIVE_INTERVAL < KEEPALIVE_TIMEOUT:
-            if intervals > 0:
-                nursery.start_soon(self._guarded, self._ping)
-            await trio.sleep_until(heard + (intervals + 1) * KEEPALIVE_INTERVAL)
-            if self._channel.heard == heard:
-                intervals += 1
-            else:
-                heard, intervals = self._channel.heard, 0
-        raise PartnerAway(f"nothing was heard of the peer for {KEEPALIVE_TIMEOUT:.0f} s")
+    async def _stay_heard(self) -> None:
+        """Never be silent for long, also while the peer's block takes minutes to come: it has no other sign of life."""
+        while True:
+            await trio.sleep_until(min(self._silent_since, trio.current_time()) + KEEPALIVE_INTERVAL)
+            if trio.current_time() >= self._silent_since + KEEPALIVE_INTERVAL:
+                await self._outbox.send((encode_request(Ping(), 0),))
 
-    async def _ping(self) -> None:
-        await self.request(Ping())
+    async def _until_dead(self) -> None:
+        while (dead_at := self._channel.heard + KEEPALIVE_TIMEOUT) > trio.current_time():
+            await trio.sleep_until(dead_at)
+        raise PartnerAway(f"nothing was heard of the peer for {KEEPALIVE_TIMEOUT:.0f} s")
 
     async def _read(self, service: Service, nursery: trio.Nursery) -> None:
         while True:
@@ -164,6 +167,8 @@ class Link:
                 request = decode_request(frame)
                 if isinstance(request, Goodbye):
                     raise PartnerAway(f"the peer closed the connection: {request.reason}")
+                if isinstance(request, Ping):
+                    continue  # that it was heard is all that it is for
                 refusal = None if request is None else self.session.refusal(request)
                 service.take(frame, request, refusal, nursery)
             else:

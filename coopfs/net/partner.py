@@ -34,8 +34,8 @@ from coopfs.types import (
 Expected = TypeVar("Expected", bound=Answer)
 
 
-async def _request(link: Link, request: Request, expected: type[Expected]) -> Expected:
-    answer = await link.request(request)
+async def _request(link: Link, request: Request, expected: type[Expected], awaited: int = 0) -> Expected:
+    answer = await link.request(request, awaited)
     assert isinstance(answer, expected)  # the link pairs answers with their type of request
     return answer
 
@@ -65,7 +65,8 @@ class RemoteStore:
         return block
 
     async def get_many(self, rows: Sequence[int]) -> Sequence[StoredBlock | None]:
-        return [self._block(outcome) for outcome in await self._link.request_all([Get(self._number, r) for r in rows])]
+        gets = [Get(self._number, row) for row in rows]
+        return [self._block(outcome) for outcome in await self._link.request_all(gets, self.opened.block_size)]
 
     def _block(self, outcome: Answer | PeerError) -> StoredBlock | None:
         if isinstance(outcome, PeerError):
@@ -80,7 +81,8 @@ class RemoteStore:
 
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         limit = min(limit, INVENTORY_PAGE)
-        slots = (await _request(self._link, Inventory(self._number, first_row, limit), Slots)).slots
+        question = Inventory(self._number, first_row, limit)
+        slots = (await _request(self._link, question, Slots, Slots.PAGE_SIZE)).slots
         if len(slots) > limit or (slots and slots[0].row < first_row):
             raise ProtocolError(f"the peer sent {len(slots)} slots for at most {limit} from row {first_row} on")
         return list(slots)

@@ -8,15 +8,17 @@ from coopfs.core.wire.answers import Answer
 from coopfs.core.wire.frames import Frame
 from coopfs.core.wire.messages import Request, decode_answer, encode_request
 from coopfs.errors import PartnerAway, PeerError, ProtocolError
-from coopfs.limits import MAX_REQUESTS, REQUEST_TIMEOUT
+from coopfs.limits import MAX_REQUESTS, REQUEST_TIMEOUT, SLOWEST_LINE
 
 
 class _Run:
     """Requests that were sent together. Stays after its caller was cancelled: the peer still owes the answers."""
 
-    __slots__ = ("_open", "done", "outcomes", "types")
+    __slots__ = ("_open", "done", "outcomes", "patience", "types")
 
-    def __init__(self, requests: Sequence[Request]) -> None:
+    def __init__(self, requests: Sequence[Request], awaited: int) -> None:
+        content = (len(request.wire()[1]) + awaited for request in requests)
+        self.patience = [REQUEST_TIMEOUT + size / SLOWEST_LINE for size in content]
         self.types = [request.TYPE for request in requests]
         self.outcomes: list[Answer | PeerError] = [PartnerAway("no answer yet")] * len(requests)
         self.done = trio.Event()
@@ -40,25 +42,27 @@ class Questions:
         self._number = 0
         self._ended: str | None = None  # why the link did
 
-    async def ask(self, requests: Sequence[Request]) -> list[Answer | PeerError]:
+    async def ask(self, requests: Sequence[Request], awaited: int) -> list[Answer | PeerError]:
         """The answers, or the errors that the peer answered with, to at most MAX_REQUESTS requests that are sent
-        together. PartnerAway: the link ended first. trio.TooSlowError: the peer leaves a request open.
+        together. awaited: bytes of content that each answer may have. PartnerAway: the link ended first.
+        trio.TooSlowError: the peer leaves a request open.
 
-        Each unanswered request has REQUEST_TIMEOUT for itself, one after the other.
+        Each unanswered request has REQUEST_TIMEOUT for itself, one after the other, and its content the time that it
+        takes on the slowest of lines.
         """
-        with trio.fail_after(REQUEST_TIMEOUT * (len(self._open) + len(requests))):
-            run = await self._start(requests)
+        run = _Run(requests, awaited)
+        with trio.fail_after(sum(other.patience[index] for other, index in self._open.values()) + sum(run.patience)):
+            await self._start(run, requests)
             await run.done.wait()
         return run.outcomes
 
-    async def _start(self, requests: Sequence[Request]) -> _Run:
+    async def _start(self, run: _Run, requests: Sequence[Request]) -> None:
         while len(self._open) + len(requests) > MAX_REQUESTS and self._ended is None:
             await self._room.park()
         if self._ended is not None:
             raise PartnerAway(f"the connection has ended: {self._ended}")
         numbers = [(self._number + index) & 0xFFFFFFFF for index in range(len(requests))]
         self._number = (self._number + len(requests)) & 0xFFFFFFFF
-        run = _Run(requests)
         self._open.update((number, (run, index)) for index, number in enumerate(numbers))
         try:
             await self._send([encode_request(*each) for each in zip(requests, numbers, strict=True)])
@@ -68,7 +72,6 @@ class Questions:
             if isinstance(error, trio.BrokenResourceError | trio.ClosedResourceError):
                 raise PartnerAway(f"the connection has ended: {self._ended}") from None
             raise
-        return run
 
     def answered(self, frame: Frame) -> None:
         """An answer came. ProtocolError: it cannot be read, or nobody asked."""

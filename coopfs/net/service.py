@@ -11,11 +11,10 @@ from typing import Protocol
 
 import trio
 
-from coopfs.core.wire.answers import Answer, Done
+from coopfs.core.wire.answers import Answer
 from coopfs.core.wire.faults import Unsupported
 from coopfs.core.wire.frames import Frame
 from coopfs.core.wire.messages import Request, encode_answer, encode_refusal
-from coopfs.core.wire.node_requests import Ping
 from coopfs.core.wire.store_requests import Get, Put
 from coopfs.errors import CoopfsError, ProtocolError, Refused
 from coopfs.limits import MAX_REQUESTS, PUT_GATHER
@@ -92,7 +91,7 @@ class Service:
 
     async def _serve(self, frame: Frame, request: Request) -> None:
         try:
-            outcome: Answer | CoopfsError = Done() if isinstance(request, Ping) else await self._handler.handle(request)
+            outcome: Answer | CoopfsError = await self._handler.handle(request)
         except CoopfsError as error:
             outcome = error
         await self._answer([(frame, outcome)])

@@ -41,7 +41,7 @@ REQUESTS: dict[int, type[Request]] = {
     MessageType.PING: Ping,
     MessageType.GOODBYE: Goodbye,
 }
-# HELLO and GOODBYE have no answer.
+# HELLO, PING and GOODBYE have no answer.
 ANSWERS: dict[int, type[Answer]] = {
     MessageType.OPEN: OpenedStore,
     MessageType.CLOSE: Done,
@@ -55,7 +55,6 @@ ANSWERS: dict[int, type[Answer]] = {
     MessageType.AGREE: Agreed,
     MessageType.RENEW: Done,
     MessageType.LEAVE: Done,
-    MessageType.PING: Done,
 }
 
 

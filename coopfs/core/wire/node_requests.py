@@ -220,7 +220,7 @@ class GrantReading:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Are you there? Sent after a silence."""
+    """I am here. Sent after a silence of one's own."""
 
     TYPE: ClassVar = MessageType.PING
 
