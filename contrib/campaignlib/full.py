@@ -1,4 +1,4 @@
-"""Full disks: `contrib/campaign full`."""
+"""Full disks: `contrib/campaign full`. With a record, roads that were travelled to the end are left out."""
 
 import logging
 import multiprocessing
@@ -10,15 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from campaignlib.record import RECORD, Record
 from campaignlib.subject import MEMORY
 from coopfs.cli import progress
 from tests.sim.month import Amplification, month
-from tests.sim.roads import ROADS, Course, travel
+from tests.sim.roads import ROADS, travel
 
 SPACE = 1.3  # the most that a month of a workstation may cost in rows,
 WRITTEN = 2.0  # and in what is sent
@@ -36,13 +38,28 @@ class Journey:
         return f"--road {self.road!r} --rounds {self.rounds} --seed {self.seed}"
 
 
+@dataclass(frozen=True, slots=True)
+class Travelled:
+    """A journey, how it went, and the seconds that it took."""
+
+    journey: Journey
+    counts: dict[str, int]
+    broken: str
+    seconds: float
+
+
+def _decode(fields: dict[str, Any]) -> Travelled:
+    return Travelled(Journey(**fields.pop("journey")), **fields)
+
+
 @click.command()
 @click.option("--rounds", default=100, show_default=True, metavar="N", type=click.IntRange(1), help="On each road.")
 @click.option("--seed", default=1, show_default=True, metavar="N", type=click.IntRange(0), help="All comes from it.")
 @click.option("--road", "roads", multiple=True, type=click.Choice(list(ROADS)), help="Instead of all; may be repeated.")
 @click.option("--days", default=30, show_default=True, metavar="N", type=click.IntRange(0), help="Of a workstation.")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default="one a core", metavar="N", type=click.IntRange(1))
-def full(rounds: int, seed: int, roads: tuple[str, ...], days: int, jobs: int) -> int:
+@RECORD
+def full(rounds: int, seed: int, roads: tuple[str, ...], days: int, jobs: int, record: Path | None) -> int:
     """Fill a disk by every road, delete, and fill it again: never stuck, never EIO, deleting always works.
 
     Then a workstation is lived with on a disk that is 70 % full, and what it cost is printed.
@@ -53,28 +70,29 @@ def full(rounds: int, seed: int, roads: tuple[str, ...], days: int, jobs: int) -
         wanted = [journey for journey in wanted if not ROADS[journey.road].needs_root]
         if left_out:
             print(f"left out, as only root can mount a small file system: {', '.join(left_out)}")
-    travelled = _travel(wanted, jobs)
+    with Record(record, _decode) as kept:
+        travelled = _travel(wanted, jobs, kept)
     _show(travelled)
-    broken = [(journey, course) for journey, course, _ in travelled if course.broken]
-    for journey, course in broken:
-        print(f"contrib/campaign full {journey}: {course.broken}")
+    broken = [one for one in travelled if one.broken]
+    for one in broken:
+        print(f"contrib/campaign full {one.journey}: {one.broken}")
     if not broken and wanted:
         print("never stuck, and deleting always worked")
     dear = _live(days, seed) if days else False
     return 1 if broken or dear else 0
 
 
-def _travel(wanted: Sequence[Journey], jobs: int) -> list[tuple[Journey, Course, float]]:
-    """With the seconds that each took."""
+def _travel(wanted: Sequence[Journey], jobs: int, kept: Record[Travelled]) -> list[Travelled]:
+    known = {one.journey for one in kept.lines}
+    missing = [journey for journey in wanted if journey not in known]
     with progress.show() as watch:
-        found = []
-        for number, one in enumerate(_travelled(wanted, jobs), 1):
-            found.append(one)
-            watch("filling and emptying", number, len(wanted))
-    return sorted(found, key=lambda one: wanted.index(one[0]))
+        for number, one in enumerate(_travelled(missing, jobs), 1):
+            kept.add(one)
+            watch("filling and emptying", number, len(missing))
+    return sorted((one for one in kept.lines if one.journey in wanted), key=lambda one: wanted.index(one.journey))
 
 
-def _travelled(wanted: Sequence[Journey], jobs: int) -> Iterator[tuple[Journey, Course, float]]:
+def _travelled(wanted: Sequence[Journey], jobs: int) -> Iterator[Travelled]:
     context = multiprocessing.get_context("forkserver")
     with context.Pool(jobs, _quiet_worker, maxtasksperchild=1) as pool:
         yield from pool.imap_unordered(_run, wanted)
@@ -85,12 +103,12 @@ def _quiet_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _run(journey: Journey) -> tuple[Journey, Course, float]:
+def _run(journey: Journey) -> Travelled:
     _calm_down()
     began = time.monotonic()
     with _room() as directory:
         course = travel(ROADS[journey.road], journey.rounds, journey.seed, Path(directory))
-    return journey, course, time.monotonic() - began
+    return Travelled(journey, dict(course.counts), course.broken, time.monotonic() - began)
 
 
 def _live(days: int, seed: int) -> bool:
@@ -120,14 +138,15 @@ def _room() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="coopfs-campaign-", dir=MEMORY if MEMORY.is_dir() else None)
 
 
-def _show(travelled: Sequence[tuple[Journey, Course, float]]) -> None:
+def _show(travelled: Sequence[Travelled]) -> None:
     table = Table()
     table.add_column("road")
     for name in ("rounds", "operations", "MB written", "seconds"):
         table.add_column(name, justify="right")
     table.add_column("went")
-    for journey, course, seconds in travelled:
-        counts = course.counts
-        figures = (counts["rounds"], counts["operations"], counts["written"] // 1_000_000, round(seconds))
-        table.add_row(journey.road, *(f"{figure:,}" for figure in figures), "broken" if course.broken else "well")
+    for one in travelled:
+        counts = one.counts
+        figures = (counts["rounds"], counts["operations"], counts["written"] // 1_000_000, round(one.seconds))
+        went = "broken" if one.broken else "well"
+        table.add_row(one.journey.road, *(f"{figure:,}" for figure in figures), went)
     Console(soft_wrap=True).print(table)

@@ -44,9 +44,15 @@ def test_a_campaign_goes_on_and_a_line_can_be_replayed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_full_disks_are_travelled_and_told() -> None:
-    done = campaign("full", "--road", "data", "--road", "cap", "--rounds", "2", "--days", "0", "--jobs", "1")
+def test_full_disks_are_travelled_once_and_told(tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    wanted = ["--road", "data", "--rounds", "2", "--days", "0", "--jobs", "1", "--record", str(record)]
+    assert campaign("full", *wanted).returncode == 0
+    first = record.read_text()
+    done = campaign("full", *wanted, "--road", "cap")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert record.read_text().startswith(first)
+    assert [json.loads(line)["journey"]["road"] for line in record.read_text().splitlines()] == ["data", "cap"]
     for road in ("data", "cap"):
         assert re.search(rf"│ {road} +│ +2 │.*│ well │", done.stdout)
     assert "never stuck, and deleting always worked" in done.stdout
