@@ -29,7 +29,7 @@ DEFAULT_LEVEL = 1  # of zstd: the others cost the front more than they win
 
 _LEVEL = re.compile(r"[1-9]|1[0-9]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})")
+_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>[0-9]{1,5})")
 
 
 class Fsync(StrEnum):
@@ -75,13 +75,15 @@ AUTO_CACHE = CacheSize(None)
 @dataclass(frozen=True, slots=True)
 class Config:
     """name: how partners see this node in their lists. listen: HOST:PORT of the daemon, port 0 = any free one.
-    advertise: addresses given to partners, HOST:PORT each; empty: derived from listen. upload_limit, download_limit: of
+    advertise: addresses given to partners, HOST:PORT each; empty: derived from listen. relays: at which this node waits
+    to be called, HOST:PORT each. upload_limit, download_limit: of
     content, by the hour of the week. cache: bytes of content on the local disk at the most. compress: what is written
     from now on. fsync: what it waits for. scrub_days: in which every block of every partner is looked at, 0: never."""
 
     name: str = field(default_factory=_host_name)
     listen: str = DEFAULT_LISTEN
     advertise: tuple[str, ...] = ()
+    relays: tuple[str, ...] = ()
     upload_limit: Schedule = UNLIMITED
     download_limit: Schedule = UNLIMITED
     cache: CacheSize = AUTO_CACHE
@@ -194,12 +196,20 @@ def _read_listen(value: object) -> str:
 
 
 def _read_advertise(value: object) -> tuple[str, ...]:
+    return _read_addresses(value, limits.MAX_ADDRESSES)
+
+
+def _read_relays(value: object) -> tuple[str, ...]:
+    return _read_addresses(value, limits.MAX_RELAYS)
+
+
+def _read_addresses(value: object, most: int) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise UsageError(
             f'must be a list of addresses, not {_toml_type(value)}, for example ["backup.example.org:7530"]'
         )
-    if len(value) > limits.MAX_ADDRESSES:
-        raise UsageError(f"has {len(value)} addresses, {limits.MAX_ADDRESSES} are possible")
+    if len(value) > most:
+        raise UsageError(f"has {len(value)} addresses, {most} are possible")
     for entry in value:
         if parse_address(_text(entry))[1] == 0:
             raise UsageError(f"{entry!r} has port 0, which nobody can dial")
@@ -272,6 +282,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "name": _read_name,
     "listen": _read_listen,
     "advertise": _read_advertise,
+    "relays": _read_relays,
     "upload_limit": _read_limit,
     "download_limit": _read_limit,
     "cache": _read_cache,
@@ -285,6 +296,7 @@ assert set(_READERS) == {entry.name for entry in fields(Config)}
 def default_text(config: Config) -> str:
     """The commented file that `coopfs init` writes; reading it gives this config again, less limits and sizes."""
     advertise = ", ".join(f'"{address}"' for address in config.advertise)
+    relays = ", ".join(f'"{address}"' for address in config.relays)
     return f"""\
 # Configuration of this coopfs home; see coopfs.toml(5). Read when the daemon starts.
 
@@ -297,6 +309,10 @@ listen = "{config.listen}"
 # Addresses under which partners can reach this node, for example ["backup.example.org:7530"].
 # Empty: this machine's own addresses. Behind a router, name the router's and forward the port.
 advertise = [{advertise}]
+
+# Relays at which partners reach this node when they cannot reach it directly, as where no port can be forwarded; for
+# example ["relay.example.org:7531"], see coopfs-relay(8).
+relays = [{relays}]
 
 # Most bytes per second of content sent to all partners together, and received: a number, or text like "2M".
 # 0: no limit. It may depend on the hour of the week; see coopfs.toml(5).

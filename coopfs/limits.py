@@ -134,6 +134,27 @@ STRANGER_TIMEOUT = 60.0  # seconds that a stranger's connection lives: one AGREE
 GOODBYE_TIMEOUT = 1.0  # seconds to get the reason of a closing out: courtesy, never a reason to hang
 MAX_LINKS_PER_PEER = 8  # connections of one peer key: a node, its restore views and what is not yet known to be dead
 
+# --- relays -------------------------------------------------------------------------------------------------------
+MAX_RELAYS = 2  # relays that one node waits at: the second for when the first is down
+RELAY_CONNECTIONS = 1024  # connections of one relay: 1024 x (32 KiB + two socket buffers) = 0.3 GB at the worst
+RELAY_PER_SOURCE = 128  # connections from one IPv4 address or IPv6 /64: a household of two nodes with all partners
+RELAY_PER_NODE = 64  # connections of one node key: one to each partner of the largest layout, and one that waits
+RELAY_NEW = 240  # new connections a minute from one address: such a household when its relay comes back, twice
+RELAY_SOURCES = 65_536  # addresses of which new connections are counted: x ~100 bytes, forgotten each minute
+RELAY_NODES = 65_536  # nodes of which a day's bytes are counted: x ~100 bytes; with more, new ones wait until tomorrow
+RELAY_PIECE = 32 * KIB  # bytes that one direction of a joined connection holds: 65 s of the SLOWEST_LINE
+RELAY_IDLE = (
+    90.0  # seconds without a byte in one direction: a node that is alive sends a PING after 20, and gives up after 60
+)
+RELAY_PATIENCE = 3.0  # seconds that a caller waits for a node which is just about to wait again
+RELAY_ANSWER = 4.0  # seconds that a node has to take a call: with RELAY_PATIENCE less than a caller's own patience
+RELAY_CALLS_APART = 0.1  # seconds between two calls that a node takes at one relay, up to
+RELAY_CALLS = 64  # of them in a minute: as many as partners; then
+RELAY_CALLS_SLOW = 1.0  # seconds: whoever calls for nothing, and a relay that lies, cost a handshake a second
+RELAY_REPORT = 60.0  # seconds between two log lines about whom the relay turned away: a flood must not fill the disk
+DEFAULT_NODE_RATE = 2 * MIB  # bytes per second of one node: the uplink of a household
+DEFAULT_NODE_DAILY = 20 * 1024 * MIB  # bytes per day of one node: 1 TB of content at 6+2 takes two months
+
 # --- partner's side (R15) -----------------------------------------------------------------------------------------
 INDEX_ENTRY = 64  # bytes: a power of two, so that no entry straddles two sectors
 PUT_GATHER = 0.1  # seconds that a run of puts has to arrive in, to be stored together: 2 MiB at 160 Mbit/s

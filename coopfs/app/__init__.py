@@ -20,6 +20,14 @@ def serve(home: Path) -> None:
     _run(run_node, home)
 
 
+def serve_relay(listen: str, rate: int, node_rate: int, node_daily: int) -> None:
+    """Run a relay until it is told to stop; bytes per second and per day, 0 for no limit. UsageError."""
+    from coopfs.app.relaying import run_relay
+    from coopfs.net.relay import Allowance
+
+    _run(run_relay, listen, Allowance(rate, node_rate, node_daily))
+
+
 def restore_mount(kit: Kit, mountpoint: Path, talk: Dialogue, ready: Callable[[], None]) -> None:
     """Mount the newest state of the kit's disk, read only, and serve it until it is unmounted.
 

@@ -31,6 +31,7 @@ from coopfs.app.partner_calls import PartnerCalls
 from coopfs.app.rates import Rates
 from coopfs.app.requests import FOREVER, Arguments
 from coopfs.app.takeover import TAKING_OVER
+from coopfs.core.candidates import own_candidates
 from coopfs.core.choice import Choice
 from coopfs.core.identity import Identity
 from coopfs.core.kit import to_text
@@ -56,8 +57,9 @@ from coopfs.local.unsent import DAMAGED, damaged
 from coopfs.net.addresses import own_addresses
 from coopfs.net.channel import LocalNode
 from coopfs.net.dialer import Contact
+from coopfs.net.relayed import Waiting
 from coopfs.net.roster import Roster
-from coopfs.net.tcp import dial_tcp, listen_tcp
+from coopfs.net.tcp import dial_tcp, listen_tcp, serve_tcp
 from coopfs.net.wrappers import LimitedPartner
 from coopfs.tasks.reach import RosterNetwork
 from coopfs.types import Layout, NodeKey, Partner, Renewal
@@ -85,6 +87,7 @@ class Node:
         self.roster = Roster(self.local, self._standing, self._serve_peer, dial_tcp, random.random)
         self.farewells = Farewells(self.hosting, self.roster)
         self.partners = PartnerCalls(self)
+        self.waiting = Waiting(self.local, dial_tcp, self.roster.accept, random.random)
         self._rates = Rates(settings, time.time)
         self._network = RosterNetwork(self.roster, self._rates.own(), self._renewal)
         self.own: OwnDisk | None = None
@@ -178,6 +181,7 @@ class Node:
                 "name": self.settings.name,
                 "key": self.identity.key.hex(),
                 "listen": list(self.addresses),
+                "relays": status.describe_relays(self.settings.relays, self.waiting),
                 "trouble": self.damage or self.hosting.failure,
             },
             "disk": None if self.own is None else status.describe_disk(self.own, self.hosting.parted()),
@@ -290,9 +294,10 @@ async def run_node(path: Path) -> None:
         listeners = await listen_tcp(settings.listen)
         async with trio.open_nursery() as nursery:
             node = Node(home, settings, database, nursery)
-            node.addresses = node.addresses or own_addresses(listeners)
+            node.addresses = own_candidates(settings.advertise or own_addresses(listeners), settings.relays)
             await nursery.start(node.roster.run)
-            nursery.start_soon(trio.serve_listeners, node.roster.accept, listeners)
+            nursery.start_soon(serve_tcp, listeners, node.roster.accept)
+            nursery.start_soon(node.waiting.run, settings.relays)
             await trio.to_thread.run_sync(_clear_dead_mounts, path)
             await leaving.finish(home, node.hosting, list(partners.all_partners(database)))
             node.farewells.look()

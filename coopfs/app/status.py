@@ -1,6 +1,6 @@
 """What `coopfs status` shows: one answer of plain values, for people and for programs."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from coopfs.local.groups import State
 from coopfs.local.hosted.endings import Ending
 from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.partners import PartnerEntry
+from coopfs.net.relayed import Waiting
 from coopfs.net.roster import Roster
 from coopfs.tasks.column import Column
 from coopfs.tasks.incoming import Incoming
@@ -178,12 +179,14 @@ def _state_of(column: Column) -> str:
 
 
 def describe_partner(entry: PartnerEntry, roster: Roster) -> dict[str, Any]:
-    """One partner: bytes given and taken, whether it is up, why not."""
+    """One partner: bytes given and taken, whether it is up, by which way, why not."""
+    link = roster.live(entry.key)
     return {
         "name": entry.name,
         "key": entry.key.hex(),
         "addresses": list(entry.addresses),
-        "up": roster.live(entry.key) is not None,
+        "up": link is not None,
+        "way": None if link is None else {"address": link.at, "dialled": link.dialled},
         "trouble": roster.trouble.get(entry.key),
         "given": entry.given,
         "taken": entry.taken,
@@ -196,6 +199,11 @@ def describe_ending(ending: Ending, roster: Roster) -> dict[str, Any]:
     """Who was a partner and does not know yet that the agreement is over: as a partner that gives nothing."""
     entry = PartnerEntry(ending.name, ending.peer, ending.addresses, 0, 0)
     return {**describe_partner(entry, roster), "ended": True}
+
+
+def describe_relays(relays: Sequence[str], waiting: Waiting) -> list[dict[str, Any]]:
+    """The relays of this node: whether it waits there, why not."""
+    return [{"address": at, "up": at in waiting.up, "trouble": waiting.trouble.get(at)} for at in relays]
 
 
 def describe_hosted(hosting: Hosting, names: dict[bytes, str]) -> list[dict[str, Any]]:

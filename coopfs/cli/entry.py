@@ -24,6 +24,13 @@ def serve(home: Path) -> None:
     run(home)
 
 
+def serve_relay(listen: str, rate: int, node_rate: int, node_daily: int) -> None:
+    """Run a relay until it is told to stop; bytes per second and per day, 0 for no limit."""
+    from coopfs.app import serve_relay as run
+
+    run(listen, rate, node_rate, node_daily)
+
+
 def dialogue(*, accept_older: bool, download_limit: int, ask: Ask, say: Say, watch: Watch) -> "Dialogue":
     """What the user of a restore wants, and how to speak with them."""
     from coopfs.app.dialogue import Dialogue

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from coopfs import __version__
-from coopfs.cli import check, demo, disk, kit, match, node, partner, plan, restore, takeover
+from coopfs.cli import check, demo, disk, kit, match, node, partner, plan, relay, restore, takeover
 from coopfs.cli.params import PATH, Family
 from coopfs.cli.run import EXIT_CODES, run
 
@@ -49,6 +49,7 @@ for command in (
     restore.restore,
     takeover.takeover,
     match.match,
+    relay.relay,
     demo.demo,
 ):
     cli.add_command(command)

@@ -11,7 +11,8 @@ from coopfs.cli import client, detach, entry
 from coopfs.cli.params import home_option
 from coopfs.config import Config
 from coopfs.core.identity import SEED_SIZE, Identity
-from coopfs.errors import DaemonError
+from coopfs.errors import DaemonError, UsageError
+from coopfs.limits import MAX_RELAYS
 from coopfs.local.home import Home
 from coopfs.types import NodeKey
 
@@ -21,27 +22,32 @@ listen_option = click.option(
 advertise_option = click.option(
     "--advertise", multiple=True, metavar="HOST:PORT", help="An address partners can reach; may be repeated."
 )
+relay_option = click.option(
+    "--relay", "relays", multiple=True, metavar="HOST:PORT", help="A relay to be reached through; may be repeated."
+)
 
 
 @click.command()
 @click.option("--name", help="How partners see this node in their lists [default: this machine's name].")
 @listen_option
 @advertise_option
+@relay_option
 @home_option
-def init(home: Path, name: str | None, listen: str, advertise: tuple[str, ...]) -> None:
+def init(home: Path, name: str | None, listen: str, advertise: tuple[str, ...], relays: tuple[str, ...]) -> None:
     """Make a new home: identity and configuration."""
-    chosen = settings(name if name is not None else Config().name, listen, advertise)
+    chosen = settings(name if name is not None else Config().name, listen, advertise, relays)
     key = create_home(home, chosen)
     click.echo(f"made {home} for {chosen.name}, node key {key.hex()}")
     click.echo(f"next: look at {home / config.FILE_NAME}, then run: coopfs --home {home} serve")
 
 
-def settings(name: str, listen: str, advertise: tuple[str, ...]) -> Config:
-    """The configuration of a new home. UsageError: a name or address that cannot be."""
-    config.parse_address(listen)
-    for address in advertise:
+def settings(name: str, listen: str, advertise: tuple[str, ...], relays: tuple[str, ...]) -> Config:
+    """The configuration of a new home. UsageError: a name or address that cannot be, or too many relays."""
+    for address in (listen, *advertise, *relays):
         config.parse_address(address)
-    return Config(name=config.check_name(name), listen=listen, advertise=advertise)
+    if len(relays) > MAX_RELAYS:
+        raise UsageError(f"{len(relays)} relays are more than the {MAX_RELAYS} that one node may have")
+    return Config(name=config.check_name(name), listen=listen, advertise=advertise, relays=relays)
 
 
 def create_home(path: Path, chosen: Config) -> NodeKey:

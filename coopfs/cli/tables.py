@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from coopfs.cli.words import disk_sentences
+from coopfs.core.candidates import Candidate
 from coopfs.sizes import format_size
 
 Json = dict[str, Any]
@@ -31,6 +32,12 @@ def print_status(status: Json) -> None:
     node = status["node"]
     where = f"reached at {escape(', '.join(node['listen']))}" if node["listen"] else "with no address for partners"
     console.print(f"node [bold]{escape(node['name'])}[/] (key {_short(node['key'])}), {where}")
+    for relay in node["relays"]:
+        if not relay["up"]:
+            trouble = relay["trouble"] or "not reached yet"
+            console.print(
+                f"[yellow]nobody can call through the relay at {escape(relay['address'])}: {escape(trouble)}[/]"
+            )
     if node["trouble"]:
         console.print(f"[bold red]{escape(node['trouble'])}[/]")
     disk = status["disk"]
@@ -127,7 +134,7 @@ def _columns(columns: Sequence[Json]) -> Table:
 
 
 def _partners(partners: Sequence[Json]) -> Table:
-    table = _table("name", "key", "now", "given", "taken", "last seen", "why", title="partners", right=(3, 4))
+    table = _table("name", "key", "now", "given", "taken", "last seen", "how", title="partners", right=(3, 4))
     for partner in partners:
         table.add_row(
             escape(partner["name"]),
@@ -136,9 +143,21 @@ def _partners(partners: Sequence[Json]) -> Table:
             format_size(partner["given"]),
             format_size(partner["taken"]),
             "now" if partner["up"] else escape(partner["last_seen"] or "never"),
-            escape("over: told when it is reached" if partner["ended"] else partner["trouble"] or ""),
+            escape(_how(partner)),
         )
     return table
+
+
+def _how(partner: Json) -> str:
+    """By which way a partner is reached, where this node called it or from where it called; or what is wrong."""
+    if partner["ended"]:
+        return "over: told when it is reached"
+    way = partner["way"]
+    if way is None:
+        return partner["trouble"] or ""
+    candidate = Candidate.of(way["address"])
+    words = ["at" if way["dialled"] else "from", *(["relay"] if candidate.relayed else []), candidate.address]
+    return " ".join(words)
 
 
 def _hosted(hosted: Sequence[Json]) -> Table:

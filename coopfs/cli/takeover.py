@@ -6,7 +6,7 @@ import click
 
 from coopfs.cli import entry, progress
 from coopfs.cli.kit import read_kit
-from coopfs.cli.node import advertise_option, listen_option, settings
+from coopfs.cli.node import advertise_option, listen_option, relay_option, settings
 from coopfs.cli.params import PATH, home_option
 from coopfs.cli.passphrase import open_text, passphrase_file_option
 from coopfs.cli.restore import accept_older_option, download_limit_option, talk
@@ -16,6 +16,7 @@ from coopfs.cli.restore import accept_older_option, download_limit_option, talk
 @click.argument("kit", type=PATH)
 @listen_option
 @advertise_option
+@relay_option
 @accept_older_option
 @download_limit_option
 @passphrase_file_option
@@ -25,18 +26,19 @@ def takeover(
     kit: Path,
     listen: str,
     advertise: tuple[str, ...],
+    relays: tuple[str, ...],
     accept_older: bool,
     download_limit: int,
     passphrase_file: Path | None,
 ) -> None:
     """Make this machine the node of KIT, with its disk as the partners have it.
 
-    The home is made, with --listen and --advertise; a home of the same node that has lost its disk does too. The old
-    machine cannot write any more. Start the daemon then: before the disk can be mounted, everything found is made safe
-    again. If it is interrupted, run it again.
+    The home is made, with --listen, --advertise and --relay; a home of the same node that has lost its disk does too.
+    The old machine cannot write any more. Start the daemon then: before the disk can be mounted, everything found is
+    made safe again. If it is interrupted, run it again.
     """
     taken = open_text(read_kit(kit), passphrase_file)
-    chosen = settings(taken.name, listen, advertise)
+    chosen = settings(taken.name, listen, advertise, relays)
     with progress.show() as watch:
         entry.take_over(home, taken, chosen, talk(watch, accept_older, download_limit))
     click.echo(f"next: coopfs --home {home} serve, then mount.coopfs {home} MOUNTPOINT")

@@ -9,16 +9,17 @@ once, before it expires. The bytes, big-endian:
     49  given       u64       bytes that the inviter gives
     57  taken       u64       bytes that the inviter takes
     65  name        u8 length, then that many bytes of ASCII
-     .  addresses   u8 count, then each as u8 length and that many bytes of ASCII, "HOST:PORT"
+     .  addresses   u8 count, then each as u8 length and that many bytes of ASCII, see core/candidates.py
 """
 
 import struct
 from dataclasses import dataclass
 
 from coopfs import limits
-from coopfs.config import check_name, parse_address
+from coopfs.config import check_name
 from coopfs.core import base32
 from coopfs.core.agreement import MAX_GIVEN
+from coopfs.core.candidates import check_candidate
 from coopfs.errors import Refused, UsageError
 from coopfs.sizes import format_size
 from coopfs.types import NodeKey, Proposal
@@ -84,7 +85,7 @@ def check_contact(name: str, addresses: tuple[str, ...]) -> None:
     if len(addresses) > limits.MAX_ADDRESSES:
         raise UsageError(f"{len(addresses)} addresses are more than the {limits.MAX_ADDRESSES} that one node may have")
     for address in addresses:
-        parse_address(address)
+        check_candidate(address)
         if not address.isascii() or len(address) > 255:
             raise UsageError(f"{address!r} does not fit into an invitation; use an ASCII name of up to 255 bytes")
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from coopfs.config import parse_address
 from coopfs.core.announcement import Announcement
+from coopfs.core.candidates import direct_hosts
 from coopfs.types import NodeKey
 
 IPV4_BITS = 24
@@ -36,7 +36,7 @@ class Spot:
 
 def spot_of(announcement: Announcement, observed: str | None) -> Spot:
     """observed: the IP address from which it was heard, None: not known."""
-    hosts = [parse_address(address)[0] for address in announcement.addresses]
+    hosts = direct_hosts(announcement.addresses)
     subnets = subnets_of(hosts if observed is None else [*hosts, observed])
     site = fold(announcement.site) or (subnets[0] if subnets else "")
     return Spot(announcement.node, site, subnets, fold(announcement.system))

@@ -67,6 +67,11 @@ class _Stream:
             self._ready.extend(self._decoder.feed(bytes(data)))
         return self._ready.popleft()
 
+    @property
+    def empty(self) -> bool:
+        """Whether all that came was asked for."""
+        return not self._ready and not self._decoder.held
+
 
 class Channel:
     """Frames to and from one authenticated peer. One task sends, one receives.
@@ -105,6 +110,13 @@ class Channel:
                 self._ready.extend(self._decoder.filled(size))
         return self._ready.popleft()
 
+    def bare(self) -> trio.abc.Stream:
+        """The stream below, which from here on carries something else: this channel is not used any more.
+        ProtocolError: the peer sent more than it was asked for."""
+        if self._ready or self._decoder.held or not self._stream.empty:
+            raise ProtocolError("the peer did not wait until the connection was joined")
+        return self._stream.stream
+
     async def close(self) -> None:
         """End the connection at once; idempotent."""
         await trio.aclose_forcefully(self._stream.stream)
@@ -116,8 +128,9 @@ class Channel:
         await self.close()
 
 
-async def initiate(stream: trio.abc.Stream, node: LocalNode, expected: NodeKey) -> tuple[Channel, Session]:
-    """The dialler's side. PartnerAway, or ProtocolError: among others if the node that answers is not `expected`."""
+async def initiate(stream: trio.abc.Stream, node: LocalNode, expected: NodeKey | None) -> tuple[Channel, Session]:
+    """The dialler's side. expected: who must answer; None: anybody, of whom nothing but service is wanted (a relay).
+    PartnerAway, or ProtocolError: among others if another node answers."""
 
     async def shake(wire: _Stream) -> tuple[Channel, Session]:
         handshake = Handshake(Role.INITIATOR, node.identity.noise_private, node.random_bytes(32))
@@ -125,7 +138,7 @@ async def initiate(stream: trio.abc.Stream, node: LocalNode, expected: NodeKey) 
         payload = handshake.read(bytes(await wire.receive()))
         # Before message 3, so that a wrong node does not learn who called.
         peer = _proved(payload, handshake)
-        if peer != expected:
+        if expected is not None and peer != expected:
             raise ProtocolError(
                 f"another node answers at this address: {peer.hex()[:16]}..., expected {expected.hex()[:16]}..."
             )

@@ -1,4 +1,4 @@
-"""Dialling a peer: its addresses in order, the first that proves to be it."""
+"""Dialling a peer: its address candidates in order, the first that proves to be it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -6,22 +6,22 @@ from typing import TypeVar
 
 import trio
 
+from coopfs.core.candidates import in_order
 from coopfs.errors import CoopfsError, PartnerAway, PeerError
 from coopfs.limits import HANDSHAKE_TIMEOUT
 from coopfs.net.channel import LocalNode, initiate
 from coopfs.net.link import Link
 from coopfs.net.partner import RemotePartner
+from coopfs.net.relayed import Dial, through
 from coopfs.net.serve import serve
 from coopfs.types import NodeKey, Partner
 
-# Opens a stream to an address, or raises PartnerAway: net.tcp.dial_tcp, or a simulated network.
-Dial = Callable[[str], Awaitable[trio.abc.Stream]]
 Gain = TypeVar("Gain")
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Whom to dial and where; no addresses: it can only be waited for."""
+    """Whom to dial and where (core/candidates); no addresses: it can only be waited for."""
 
     key: NodeKey
     addresses: tuple[str, ...]
@@ -29,15 +29,18 @@ class Contact:
 
 async def call(node: LocalNode, dial: Dial, contact: Contact) -> Link:
     """A link to the contact, not yet running. PeerError: what the last address answered, if none led to it."""
-    trouble: PeerError = PartnerAway("no address of this node is known")
-    for address in contact.addresses:
+    trouble: PeerError = PartnerAway("no address of this node is known: it must call")
+    for candidate in in_order(contact.addresses):
+        patience = 2 * HANDSHAKE_TIMEOUT if candidate.relayed else HANDSHAKE_TIMEOUT  # there are two handshakes
         try:
-            with trio.move_on_after(HANDSHAKE_TIMEOUT):
-                stream = await dial(address)
-                return Link(*await initiate(stream, node, contact.key))
-            trouble = PartnerAway(f"{address} did not answer within {HANDSHAKE_TIMEOUT:.0f} s")
+            with trio.move_on_after(patience):
+                stream = await dial(candidate.address)
+                if candidate.relayed:
+                    stream = await through(stream, node, contact.key)
+                return Link(*await initiate(stream, node, contact.key), str(candidate))
+            trouble = PartnerAway(f"{candidate} did not answer within {patience:.0f} s")
         except PeerError as error:
-            trouble = type(error)(f"{address}: {error}")
+            trouble = type(error)(f"{candidate}: {error}")
     raise trouble
 
 

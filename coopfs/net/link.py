@@ -13,6 +13,7 @@ from math import inf
 
 import trio
 
+from coopfs.core.candidates import Candidate
 from coopfs.core.wire.answers import Answer
 from coopfs.core.wire.frames import Flag, Frame
 from coopfs.core.wire.message_types import MessageType
@@ -36,10 +37,12 @@ BURST_SIZE = 1024 * KIB  # bytes of bodies that are encrypted together: more wou
 
 
 class Link:
-    """A connection to `peer` that lives while `run` runs. error: why it ended, None before; ended: set then."""
+    """A connection to `peer` that lives while `run` runs. at: by which address candidate it was dialled, or from which
+    host or through which relay it came; error: why it ended, None before; ended: set then."""
 
-    def __init__(self, channel: Channel, session: Session) -> None:
+    def __init__(self, channel: Channel, session: Session, at: str = "") -> None:
         self.session = session
+        self.at = at
         self.error: PeerError | None = None
         self.ended = trio.Event()
         self._channel = channel
@@ -56,6 +59,11 @@ class Link:
     @property
     def dialled(self) -> bool:
         return self._channel.dialled
+
+    @property
+    def relayed(self) -> bool:
+        """Whether it goes through a relay."""
+        return Candidate.of(self.at).relayed
 
     async def request(self, request: Request, awaited: int = 0) -> Answer:
         """The peer's answer; raises what it answered with if that is an error, PartnerAway if the link ends first.

@@ -3,8 +3,9 @@
     contact -> dialling task: addresses in order, back-off -> link -> admitted or turned away -> served until it ends
     listener -> accept: handshake (bounded)                -> link -> the same
 
-Two links of one pair of running nodes are one too many. When both sides dialled at once, both keep the one whose
-dialler has the lower node key; when the same side dialled again, the newer one, since it gave up the older.
+Two links of one pair of running nodes are one too many. One that needs no relay is better than one that does. When
+both sides dialled at once, both keep the one whose dialler has the lower node key; when the same side dialled again,
+the newer one, since it gave up the older.
 A second machine with the same identity (a restore view of a living node) shows another incarnation and may stay.
 """
 
@@ -23,8 +24,9 @@ from coopfs.limits import (
     STRANGER_TIMEOUT,
 )
 from coopfs.net.channel import LocalNode, respond
-from coopfs.net.dialer import Contact, Dial, call
+from coopfs.net.dialer import Contact, call
 from coopfs.net.link import Link
+from coopfs.net.relayed import Dial
 from coopfs.net.serve import serve
 from coopfs.types import NodeKey, Partner
 
@@ -102,15 +104,15 @@ class Roster:
             task_status.started()
             await trio.sleep_forever()
 
-    async def accept(self, stream: trio.abc.Stream) -> None:
-        """Serve one incoming connection until it ends; the handler of a listener. A stranger counts as pending for
-        as long as it stays."""
+    async def accept(self, stream: trio.abc.Stream, source: str = "") -> None:
+        """Serve one incoming connection until it ends; the handler of a listener. source: the host that it comes from,
+        or the relay, as a candidate. A stranger counts as pending for as long as it stays."""
         if self._pending >= MAX_PENDING_CONNECTIONS:
             await trio.aclose_forcefully(stream)
             return
         self._pending += 1
         try:
-            link = Link(*await respond(stream, self._node, self._authorize))
+            link = Link(*await respond(stream, self._node, self._authorize), source)
             if link.session.standing is Standing.STRANGER:
                 with trio.move_on_after(STRANGER_TIMEOUT):
                     await serve(link, self._partner_for(link.peer))
@@ -179,6 +181,8 @@ class Roster:
         _log.info("the connection to %s ended: %s", link.peer.hex()[:16], link.error)
 
     def _better(self, new: Link, old: Link) -> bool:
+        if new.relayed != old.relayed:
+            return old.relayed
         if new.dialled == old.dialled:
             return True
         return new.dialled == (self._node.identity.key < new.peer)

@@ -2,6 +2,9 @@
 
 import errno
 import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import NoReturn
 
 import trio
 
@@ -32,3 +35,19 @@ async def listen_tcp(address: str) -> list[trio.SocketListener]:
         if isinstance(error, socket.gaierror):
             raise UsageError(f"cannot listen on {address}: no such host here") from None
         raise UsageError(f"cannot listen on {address}: {error.strerror or error}") from None
+
+
+async def serve_tcp(
+    listeners: list[trio.SocketListener], accept: Callable[[trio.abc.Stream, str], Awaitable[None]]
+) -> NoReturn:
+    """Have each connection served, with the IP address that it comes from, for ever."""
+    await trio.serve_listeners(partial(_accept, accept), listeners)
+
+
+async def _accept(accept: Callable[[trio.abc.Stream, str], Awaitable[None]], stream: trio.SocketStream) -> None:
+    try:
+        source = str(stream.socket.getpeername()[0])
+    except OSError:  # gone already
+        await trio.aclose_forcefully(stream)
+        return
+    await accept(stream, source.removeprefix("::ffff:"))  # an IPv4 address, seen by a socket of both kinds

@@ -22,7 +22,7 @@ from tests.cli.fake_daemon import answering, error, progress, result
 Captured = pytest.CaptureFixture[str]
 
 STATUS: dict[str, Any] = {
-    "node": {"name": "alice", "key": "ab" * 32, "listen": ["a.example:7530"], "trouble": None},
+    "node": {"name": "alice", "key": "ab" * 32, "listen": ["a.example:7530"], "relays": [], "trouble": None},
     "disk": {
         "id": "cd" * 16,
         "k": 6,
@@ -66,6 +66,7 @@ STATUS: dict[str, Any] = {
             "name": "bob",
             "key": "ef" * 32,
             "up": True,
+            "way": None,
             "given": 1 << 30,
             "taken": 1 << 30,
             "last_seen": None,
@@ -363,6 +364,28 @@ def test_status_tells_when_a_partner_was_seen(
         assert run(cli, "coopfs", ["--home", str(tmp_path), "status"]) == 0
     (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("bob"))
     assert shown in row.split()
+
+
+@pytest.mark.parametrize(
+    ("address", "dialled", "shown"),
+    [
+        ("b.example:7530", True, "at b.example:7530"),
+        ("192.0.2.1", False, "from 192.0.2.1"),
+        ("relay/r.example:7531", True, "at relay r.example:7531"),
+        ("relay/r.example:7531", False, "from relay r.example:7531"),
+    ],
+)
+def test_status_tells_by_which_way_a_partner_is_reached(
+    address: str, dialled: bool, shown: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
+    partner = {**STATUS["partners"][0], "trouble": None, "way": {"address": address, "dialled": dialled}}
+    node = {**STATUS["node"], "relays": [{"address": "r.example:1", "up": False, "trouble": "no [such] host"}]}
+    with answering(tmp_path, [result(**{**STATUS, "node": node, "disk": None, "partners": [partner]})]):
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "status"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert shown in told
+    assert "nobody can call through the relay at r.example:1: no [such] host" in told
 
 
 FILE_LOG: dict[str, Any] = {

@@ -10,7 +10,7 @@ from coopfs.schedule import ALWAYS, Schedule, constant, parse_when
 
 
 def test_the_default_file_reads_as_what_it_was_made_from(tmp_path: Path) -> None:
-    chosen = config.Config("alice", "127.0.0.1:0", ("a.example:1", "[2001:db8::1]:7530"))
+    chosen = config.Config("alice", "127.0.0.1:0", ("a.example:1", "[2001:db8::1]:7530"), ("r.example:7531",))
     config.write_default(tmp_path / "home", chosen)
     assert config.load(tmp_path / "home") == chosen
 
@@ -36,7 +36,7 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
         ('name = "a"\nlistne = "[::]:1"', "F, line 2: unknown key 'listne', did you mean 'listen'?"),
         (
             "zzz = 1",
-            "F, line 1: unknown key 'zzz' (there are: name, listen, advertise, upload_limit, download_limit, cache, co",
+            "F, line 1: unknown key 'zzz' (there are: name, listen, advertise, relays, upload_limit, download_limit, c",
         ),
         ("cache = 1.5", 'F, line 1: cache: must be bytes, a number or text like "10G", or "auto", not a number'),
         ('fsync = "never"', "F, line 1: fsync: 'never' is no setting of fsync; use local or partners"),
@@ -60,6 +60,8 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
         ('# x\n\nadvertise = [\n "h:0",\n]', "F, line 3: advertise: 'h:0' has port 0"),
         ("advertise = [1]", "F, line 1: advertise: must be text in quotes, not a number"),
         (f"advertise = {['h:1'] * 9}", "F, line 1: advertise: has 9 addresses, 8 are possible"),
+        (f"relays = {['h:1'] * 3}", "F, line 1: relays: has 3 addresses, 2 are possible"),
+        ('relays = ["relay/h:1"]', "F, line 1: relays: 'relay/h:1' is not an address"),
         ("upload_limit = true", "F, line 1: upload_limit: must be bytes per second"),
         ("upload_limit = -5", "F, line 1: upload_limit: '-5' is not a size"),
         ('upload_limit = "2X"', "F, line 1: upload_limit: '2X' is not a size"),

@@ -34,6 +34,7 @@ from coopfs.core.wire.node_requests import (
     PutMaster,
     Renew,
 )
+from coopfs.core.wire.relay_requests import Call, DialNode, WaitForCall
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import (
     BlockRefused,
@@ -86,6 +87,9 @@ EXAMPLES: list[Request] = [
     Agree(PROPOSAL),
     Renew(Renewal(b"t" * 113, b"m" * 64, b"y" * 64, "host", ("a.example:7100",))),
     Leave(b"t" * 113),
+    WaitForCall(),
+    DialNode(NodeKey(b"n" * 32)),
+    Call(),
     Ping(),
     Goodbye("shutting down"),
 ]
@@ -165,6 +169,9 @@ GOLDEN_REQUESTS = [  # map of each example; bodies are what the example says
         "7474747474747474747474747474747474747474747474747474747474747474747474747474747474747474747474747474"
         "747474747474747474747474747474747474747474"
     ),
+    "80",
+    "81a46e6f6465c4206e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e",
+    "80",
     "80",
     "81a6726561736f6ead7368757474696e6720646f776e",
 ]

@@ -194,6 +194,11 @@ class EnvelopeDecoder:
     def __init__(self) -> None:
         self._rest = bytearray()
 
+    @property
+    def held(self) -> int:
+        """Bytes of the message that is not whole."""
+        return len(self._rest)
+
     def feed(self, data: bytes) -> list[memoryview]:
         """The Noise messages that `data` completes, in order. Every length is legal: two bytes are the bound."""
         view = memoryview(data)

@@ -38,6 +38,9 @@ class MessageType(IntEnum):
     GOODBYE = 20
     RENEW = 21
     LEAVE = 22
+    RELAY_WAIT = 23
+    RELAY_DIAL = 24
+    RELAY_CALL = 25
 
 
 Wire = tuple[dict[str, Any], Octets]  # map, body

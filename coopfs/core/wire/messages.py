@@ -17,12 +17,14 @@ from coopfs.core.wire.node_requests import (
     PutMaster,
     Renew,
 )
+from coopfs.core.wire.relay_requests import Call, DialNode, WaitForCall
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import CoopfsError, PeerError, ProtocolError
 
 StoreRequest = Close | Put | Get | Inventory
 NodeRequest = ClaimEpoch | GetMasters | PutMaster | GrantReading | Agree | Renew | Leave
-Request = Hello | Open | StoreRequest | NodeRequest | Ping | Goodbye
+RelayRequest = WaitForCall | DialNode | Call
+Request = Hello | Open | StoreRequest | NodeRequest | RelayRequest | Ping | Goodbye
 
 REQUESTS: dict[int, type[Request]] = {
     MessageType.HELLO: Hello,
@@ -38,6 +40,9 @@ REQUESTS: dict[int, type[Request]] = {
     MessageType.AGREE: Agree,
     MessageType.RENEW: Renew,
     MessageType.LEAVE: Leave,
+    MessageType.RELAY_WAIT: WaitForCall,
+    MessageType.RELAY_DIAL: DialNode,
+    MessageType.RELAY_CALL: Call,
     MessageType.PING: Ping,
     MessageType.GOODBYE: Goodbye,
 }
@@ -55,6 +60,9 @@ ANSWERS: dict[int, type[Answer]] = {
     MessageType.AGREE: Agreed,
     MessageType.RENEW: Done,
     MessageType.LEAVE: Done,
+    MessageType.RELAY_WAIT: Done,
+    MessageType.RELAY_DIAL: Done,
+    MessageType.RELAY_CALL: Done,
 }
 
 
