@@ -31,6 +31,7 @@ from coopfs.types import (
     Write,
 )
 from tests.memory import MemoryHost, MemoryPartner
+from tests.sim.schedule import JumpingClock, Nap
 from tests.sim.trace import Trace
 
 T = TypeVar("T")
@@ -49,6 +50,28 @@ class Weather:
 CALM = Weather()
 
 
+class Link:
+    """A connection, which breaks once."""
+
+    def __init__(self) -> None:
+        self.broken = trio.Event()
+        self._travellers: set[Nap] = set()
+
+    async def travel(self, seconds: float) -> None:
+        """PartnerAway: it breaks meanwhile, or is broken."""
+        clock = trio.lowlevel.current_clock()
+        assert isinstance(clock, JumpingClock)
+        await clock.sleep(0 if self.broken.is_set() else seconds, self._travellers)
+        if self.broken.is_set():
+            raise PartnerAway("the connection broke")
+
+    def end(self) -> None:
+        """Whatever travels on it is lost."""
+        self.broken.set()
+        for traveller in self._travellers:
+            traveller.end()
+
+
 @dataclass(eq=False)
 class Site:
     """A partner and the way to it. number: of its column; life: no other site has this number; slowness multiplies its
@@ -61,7 +84,7 @@ class Site:
     up: bool = True
     full: bool = False
     slowness: float = 1.0
-    link: trio.Event = field(default_factory=trio.Event)  # set: this connection is broken
+    link: Link = field(default_factory=Link)
     changed: Signal = field(default_factory=Signal)
     stores: list[StoreId] = field(default_factory=list)  # that were ever opened here
 
@@ -73,8 +96,8 @@ class Site:
 
     def cut(self) -> None:
         """The connection breaks; a new one can be made at once, if the site is up."""
-        self.link.set()
-        self.link = trio.Event()
+        self.link.end()
+        self.link = Link()
 
     def go(self, up: bool) -> None:
         self.up = up and not self.vanished
@@ -115,12 +138,12 @@ class SimNetwork:
 
     async def gone(self, partner: Partner) -> None:
         assert isinstance(partner, SimPartner)
-        await partner.link.wait()
+        await partner.link.broken.wait()
 
     def delay(self, site: Site) -> float:
         return self._random.uniform(0, self.weather.delay) * site.slowness
 
-    async def call(self, site: Site, link: trio.Event, request: Callable[[], Awaitable[T]], lasting: bool) -> T:
+    async def call(self, site: Site, link: Link, request: Callable[[], Awaitable[T]], lasting: bool) -> T:
         """There and back. PartnerAway: the link broke. lasting: a request that may arrive late."""
         try:
             await self._travel(site, link)
@@ -132,11 +155,8 @@ class SimNetwork:
         await self._travel(site, link)
         return answer
 
-    async def _travel(self, site: Site, link: trio.Event) -> None:
-        with trio.move_on_after(self.delay(site)):
-            await link.wait()
-        if link.is_set():
-            raise PartnerAway("the connection broke")
+    async def _travel(self, site: Site, link: Link) -> None:
+        await link.travel(self.delay(site))
         if self._random.random() < self.weather.loss:
             self.trace.counts["loss"] += 1
             site.cut()
@@ -191,7 +211,7 @@ class SimPartner:
 class SimStore:
     """types.BlockStore over one link."""
 
-    def __init__(self, network: SimNetwork, site: Site, link: trio.Event, store: BlockStore, name: int) -> None:
+    def __init__(self, network: SimNetwork, site: Site, link: Link, store: BlockStore, name: int) -> None:
         self.opened = store.opened
         self._name = name
         self._network = network

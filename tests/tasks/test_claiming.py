@@ -12,6 +12,7 @@ from coopfs.limits import CLAIM_LEAP, CLAIM_TRIES
 from coopfs.local import claimfile
 from coopfs.tasks.claiming import Claiming
 from coopfs.types import Claim
+from tests.sim.schedule import JumpingClock
 from tests.sim.world import START, Geometry, World
 
 MINE = bytes([1]) * CLAIMER
@@ -43,6 +44,11 @@ class Case:
 
 
 @pytest.fixture
+def clock() -> JumpingClock:
+    return JumpingClock()
+
+
+@pytest.fixture
 async def case(tmp_path: Path, nursery: trio.Nursery) -> Case:
     world = World(Geometry(1, 2), Random(1), tmp_path, nursery)
     await world.format()
@@ -50,7 +56,7 @@ async def case(tmp_path: Path, nursery: trio.Nursery) -> Case:
 
 
 async def test_an_epoch_above_all_that_were_granted_is_saved_before_it_is_spoken(
-    case: Case, autojump_clock: trio.testing.MockClock
+    case: Case, clock: JumpingClock
 ) -> None:
     case.grant(1, 4)
     claim, lacking = await case.claim()
@@ -59,14 +65,14 @@ async def test_an_epoch_above_all_that_were_granted_is_saved_before_it_is_spoken
     assert case.saved == [2, 5]
 
 
-async def test_a_liar_cannot_use_up_the_epochs(case: Case, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_liar_cannot_use_up_the_epochs(case: Case, clock: JumpingClock) -> None:
     case.grant(0, 2 + CLAIM_LEAP + 1)
     claim, lacking = await case.claim()
     assert claim.epoch == 2
     assert lacking is None, "two of three are enough"
 
 
-async def test_who_is_missing_is_named(case: Case, autojump_clock: trio.testing.MockClock) -> None:
+async def test_who_is_missing_is_named(case: Case, clock: JumpingClock) -> None:
     case.world.sites[0].go(up=False)
     case.world.sites[2].go(up=False)
     _, lacking = await case.claim()
@@ -76,7 +82,7 @@ async def test_who_is_missing_is_named(case: Case, autojump_clock: trio.testing.
     assert "p2" in lacking
 
 
-async def test_who_has_lost_its_store_does_not_count(case: Case, autojump_clock: trio.testing.MockClock) -> None:
+async def test_who_has_lost_its_store_does_not_count(case: Case, clock: JumpingClock) -> None:
     """It has forgotten whom it granted what."""
     case.world.sites[0].host.forget()
     case.world.sites[1].host.forget()
@@ -86,7 +92,7 @@ async def test_who_has_lost_its_store_does_not_count(case: Case, autojump_clock:
     assert "p0 (this store does not exist here), p1" in lacking
 
 
-async def test_two_takeovers_at_once_end(case: Case, autojump_clock: trio.testing.MockClock) -> None:
+async def test_two_takeovers_at_once_end(case: Case, clock: JumpingClock) -> None:
     class Rival(list[int]):
         def append(self, epoch: int) -> None:
             super().append(epoch)
