@@ -55,6 +55,7 @@ WRITE_MAX = 1 * MIB  # bytes of one write request: libfuse's limit, 256 pages
 GHOST_STRIPES = 65_536  # ids of stripes remembered after they went: x ~100 bytes = 6.5 MB
 READ_APART = 64  # stripes between two reads of one that count as two: some readers take turns in requests of 128 KiB
 RECALL_INTERVAL = 5.0  # seconds between looks for endangered content that is not here
+RECALL_AGAIN = 60.0  # seconds until it is tried again if none could be had, and nothing happened meanwhile
 RECALL_BATCH = 16  # stripes fetched back in one look, so that more endangered ones come first soon
 
 # --- memory of the pipeline (P6) ----------------------------------------------------------------------------------
@@ -234,7 +235,10 @@ MAX_KIT = 1 * MIB  # bytes of a recovery kit's text: a page or two when sane, so
 CODING_THREADS = 2  # threads that code and seal: the cores of a small machine, the event loop waits meanwhile
 STALL_TIMEOUT = 2.0  # seconds that a full queue may stand still before its partner is left to the cleaner
 AWAY_CHECK = 5.0  # seconds between looks whether a column has been unreachable for AWAY_AFTER or has caught up
+LOST_CHECK = 600.0  # seconds between looks whether one that is away has been so for GRACE_PERIOD
 CLEANER_INTERVAL = 1.0  # seconds between looks for missing blocks: what a returned partner waits at the most
+CLEANER_AGAIN = 60.0  # seconds until a stripe that could not be had is tried again, if nobody is reached anew before
+CLEANER_ASIDE = 16_384  # such stripes remembered: x ~100 bytes = 1.6 MB
 LOST_AT_ONCE = 256  # stripes compared with an inventory in one step: 5 to 15 ms if all are lost, 0.7 if none
 COMPARE_ROWS = 8192  # rows of an inventory noted in one step: as long
 WALK_REST = 10  # looks between two walks over all stripes for what a new store lacks: 0.3 s with 2.5 x 10^6 rows

@@ -16,7 +16,7 @@ next change the WAL can be taken back to its start.
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ class Database:
         self.sync_wal()  # the last process may have died between COMMIT and step 3: nobody acts on less than durable
         self._failure: str | None = None
         self._begun = False
+        self.touched = False  # whether there is something to commit, in the transaction or still in memory
+        self.on_touched: Callable[[], None] = lambda: None
         self._checkpointer: sqlite3.Connection | None = None
         self.read = self._connection.execute
         _sync_directory(path.parent)
@@ -111,6 +113,13 @@ class Database:
             raise StateError(self._failure)
         self._connection.execute("BEGIN IMMEDIATE")
         self._begun = True
+        self.touch()
+
+    def touch(self) -> None:
+        """The next commit has something to write. The first time after a commit `on_touched` is told."""
+        if not self.touched:
+            self.touched = True
+            self.on_touched()
 
     def fail(self, why: str) -> None:
         """Half an operation may be in the transaction: let nobody commit it. A restart continues at the last commit."""
@@ -133,6 +142,7 @@ class Database:
         """End the transaction. Durable only after `sync_wal`. StateError: the disk failed."""
         if self._failure is not None:
             raise StateError(self._failure)
+        self.touched = False
         if not self._begun:
             return
         try:

@@ -104,13 +104,16 @@ class Images:
 
     def mark_inode(self, ino: int) -> None:
         self._inodes.add(ino)
+        self._db.touch()
 
     def mark_name(self, parent: int, name: bytes) -> None:
         """A further link that came or went."""
         self._names.add((parent, name))
+        self._db.touch()
 
     def mark_extent(self, ino: int, offset: int) -> None:
         """An extent that came, changed or went. Whoever changes content marks the inode anyway."""
+        self._db.touch()
         if offset == 0:
             self._inodes.add(ino)
             return
@@ -122,10 +125,12 @@ class Images:
 
     def mark_xattr(self, ino: int, name: bytes) -> None:
         self._xattrs.setdefault(ino, set()).add(name)
+        self._db.touch()
 
     def mark_stripe_death(self, stripe: int) -> None:
         """A stripe whose record a closed group has emitted lost its last live byte."""
         self._stripes.add(stripe)
+        self._db.touch()
 
     def tell_stripe(self, stripe: Stripe) -> None:
         """The record of a sealed stripe that lives, again: nothing but its death changes it."""
@@ -150,6 +155,7 @@ class Images:
         if born != self.group:
             self._truncates[ino] = min(size, self._truncates.get(ino, size))
             self._cuts.add(ino)
+            self._db.touch()
 
     def bury(self, ino: int, born: int) -> None:
         """An inode died: its rows are gone from inodes, extents and xattrs."""
@@ -164,6 +170,7 @@ class Images:
                 self._db.write("DELETE FROM open_images WHERE grp = ? AND type = ? AND a = ?", (self.group, kind, ino))
         if born != self.group:
             self._buried.add(ino)
+            self._db.touch()
 
     def materialise(self) -> None:
         """Write the records of all marked keys, and the inode rows of the cache, into the transaction."""

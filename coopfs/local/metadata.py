@@ -65,7 +65,7 @@ class Metadata:
     @property
     def changed(self) -> bool:
         """Whether there is something to commit."""
-        return self.database.changed or self.images.pending or self.stripes.pending
+        return self.database.touched
 
     @property
     def group_changed(self) -> bool:

@@ -50,6 +50,7 @@ class Stripes:
     def live(self, stripe: int, by: int) -> None:
         """So many bytes of it are named by extents more (negative: less) than before."""
         self._changed[stripe] = self._changed.get(stripe, 0) + by
+        self._db.touch()
 
     def bury_empty(self) -> None:
         """Let die what no extent names: a log may end between the death of a large file and that of its stripes."""

@@ -6,19 +6,21 @@ and version, from this machine's content or from the partners' blocks, and put. 
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
 
 import trio
 
 from coopfs.core.master import PRIMARY
 from coopfs.core.pacing import Rate, seconds_left
 from coopfs.errors import ContentUnavailable
-from coopfs.limits import CLEANER_BATCH, CLEANER_INTERVAL, PUT_RUN
+from coopfs.limits import CLEANER_AGAIN, CLEANER_ASIDE, CLEANER_BATCH, CLEANER_INTERVAL, PUT_RUN
 from coopfs.local.log import Sealed
 from coopfs.tasks.coder import Coder
 from coopfs.tasks.column import Column
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.seat import Parcel
+from coopfs.tasks.signal import changes
 
 logger = logging.getLogger(__name__)
 
@@ -35,26 +37,43 @@ class Cleaner:
         self._in_hand = in_hand
         self._on_unreadable = on_unreadable
         self._given_up: set[int] = set()  # stripes that could not be repaired when last tried, which was said
+        self._aside: dict[int, float] = {}  # stripes that could not be had -> trio time when they are tried again
         self._rates: defaultdict[int, Rate] = defaultdict(Rate)  # column that counts -> blocks brought to it
 
     async def run(self, column: Column) -> None:
-        """Keep one store clean for ever."""
+        """Keep one store clean for ever. Where there was nothing to do, the next look waits for something to happen."""
+        session = None
         while True:
-            worst = self._worst(column)
-            rate = self._rates[column.number] if column.place.role == PRIMARY else Rate()
-            if not worst:
-                rate.rest()
-            queued = len(column.queued)
-            for start in range(0, len(worst), PUT_RUN):
-                await column.room()  # before the work: who stands still would have it done again and again
-                if column.session is None:
-                    break
-                parcels = [await self._repair(id_, column) for id_ in worst[start : start + PUT_RUN]]
-                sent = [parcel for parcel in parcels if parcel is not None]
-                await column.send(sent)
-                acked, queued = max(0, queued + len(sent) - len(column.queued)), len(column.queued)
-                rate.note(trio.current_time(), acked)
-            await trio.sleep(CLEANER_INTERVAL)
+            with changes(self._ledger.changed, column.changed) as changed:
+                if column.session is not session:
+                    session = column.session
+                    self._aside.clear()  # whoever is reached anew may bring what could not be had
+                worst = self._worst(column)
+                await self._clean(column, worst)
+                await trio.sleep(CLEANER_INTERVAL)
+                if not worst and (session is None or column.place.role == PRIMARY):  # others are found by walking on
+                    with trio.move_on_at(self._next_end(column)):
+                        await changed.wait()
+
+    async def _clean(self, column: Column, worst: Sequence[int]) -> None:
+        rate = self._rates[column.number] if column.place.role == PRIMARY else Rate()
+        if not worst:
+            rate.rest()
+        queued = len(column.queued)
+        for start in range(0, len(worst), PUT_RUN):
+            await column.room()  # before the work: who stands still would have it done again and again
+            if column.session is None:
+                break
+            parcels = [await self._repair(id_, column) for id_ in worst[start : start + PUT_RUN]]
+            sent = [parcel for parcel in parcels if parcel is not None]
+            await column.send(sent)
+            acked, queued = max(0, queued + len(sent) - len(column.queued)), len(column.queued)
+            rate.note(trio.current_time(), acked)
+
+    def _next_end(self, column: Column) -> float:
+        """Trio time at which the first of the stripes that nothing is done for just now gets another chance."""
+        now = trio.current_time()
+        return min((end for end in (*column.resting.values(), *self._aside.values()) if end > now), default=inf)
 
     def seconds_left(self, columns: Iterable[Column]) -> int | None:
         """Until those of these columns that are reached have what they lack, about; None: that is not known, or
@@ -67,7 +86,12 @@ class Cleaner:
         """What its store lacks and would take, the most urgent first."""
         if column.session is None:
             return []
-        return column.seat.lacking(column.number, lambda id_: id_ in self._in_hand or column.is_apart(id_))
+        now = trio.current_time()
+
+        def is_apart(id_: int) -> bool:
+            return id_ in self._in_hand or column.is_apart(id_) or self._aside.get(id_, -inf) > now
+
+        return column.seat.lacking(column.number, is_apart)
 
     async def _repair(self, id_: int, column: Column) -> Parcel | None:
         """The block that the column lacks; None: it cannot be had now, or is not needed any more."""
@@ -80,8 +104,16 @@ class Cleaner:
             if id_ not in self._given_up and len(self._given_up) < CLEANER_BATCH:
                 self._given_up.add(id_)
                 logger.warning("stripe %d cannot be repaired now: %s", id_, missing)
+            self._put_aside(id_)
             self._on_unreadable(stripe)
             return None
         self._given_up.discard(id_)
         ((box,),) = await self._coder.boxes(((stripe, head, coded),), ((column.number, column.place),))
         return Parcel(id_, stripe.place, box)
+
+    def _put_aside(self, id_: int) -> None:
+        now = trio.current_time()
+        if len(self._aside) >= CLEANER_ASIDE:
+            self._aside = {other: end for other, end in self._aside.items() if end > now}
+        if len(self._aside) < CLEANER_ASIDE:
+            self._aside[id_] = now + CLEANER_AGAIN

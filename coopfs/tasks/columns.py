@@ -8,17 +8,18 @@ same list, so that who was given it sees every change.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 
 import trio
 
 from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
 from coopfs.core.master import INCOMING, LayoutPlaces, StorePlace
-from coopfs.limits import AWAY_AFTER, AWAY_CHECK, GRACE_PERIOD
+from coopfs.limits import AWAY_AFTER, AWAY_CHECK, GRACE_PERIOD, LOST_CHECK
 from coopfs.local.log import Sealed
 from coopfs.tasks.column import Column
 from coopfs.tasks.comparing import slices
 from coopfs.tasks.ledger import Ledger
-from coopfs.tasks.signal import Signal
+from coopfs.tasks.signal import Signal, changes
 
 Make = Callable[[int, StorePlace], Column]
 
@@ -82,9 +83,21 @@ class Columns:
             nursery.start_soon(self.each, Column.run)
             nursery.start_soon(self.each, self._watch)
             while True:
-                await trio.sleep(AWAY_CHECK)
+                with changes(self._ledger.changed) as changed:
+                    await trio.sleep(AWAY_CHECK)
+                    if patience := self._patience():
+                        with trio.move_on_after(patience):
+                            await changed.wait()
                 for column in self.columns:
                     self._judge(column)
+
+    def _patience(self) -> float:
+        """Seconds until time alone may change the state of a column, beyond AWAY_CHECK. Who comes, goes or acks is told
+        by the ledger."""
+        states = {column.state for column in self.columns if column.session is None}
+        if ColumnState.COUNTED in states or any(c.state is ColumnState.CATCHING_UP for c in self.columns):
+            return 0.0
+        return LOST_CHECK if ColumnState.AWAY in states else inf
 
     async def each(self, work: Callable[[Column], Awaitable[None]]) -> None:
         """Do this for every store for ever, for each from when it comes until it goes."""

@@ -1,4 +1,4 @@
-"""Makes changes durable: one commit for all who wait, once a second, and the boundaries of groups.
+"""Makes changes durable: one commit for all who wait, once a second while things change, and the boundaries of groups.
 
 A commit (see local/database for the argument):
 
@@ -17,12 +17,14 @@ may of what is not safe elsewhere (R8), and while UNSYNCED_MAX has still to be s
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 import trio
 
 from coopfs.errors import StateError
 from coopfs.limits import (
     COMMIT_INTERVAL,
+    GROUP_AGE,
     MAX_UNCOMMITTED_IMAGES,
     MIB,
     SYNC_EARLY_BYTES,
@@ -33,10 +35,11 @@ from coopfs.local.groups import Group
 from coopfs.local.metadata import Metadata
 from coopfs.local.stage import Stage
 from coopfs.tasks.pace import Pace, Steady
-from coopfs.tasks.signal import Signal
+from coopfs.tasks.signal import Signal, changes
 
 HELD_BACK_BYTES = 8 * MIB  # unsynced bytes below which writes are held back for their sync: 0.1 s at 80 MB/s
 PRESYNCS = 4  # rounds that may try to get there while somebody writes faster than the disk
+SOONEST = 0.01  # seconds that are waited at least, so that rounding makes nobody turn in circles
 WAL_HARD_BYTES = 8 * WAL_CHECKPOINT_BYTES  # the WAL is cut here even if the loop has to wait for it
 
 
@@ -70,8 +73,10 @@ class Committer:
         self._failure: StateError | None = None
         self._hopeless: StateError | None = None  # why room will not come
         self._room = Signal()
+        self._stirred = Signal()  # something was changed, or somebody asks
         self.waiting = 0  # who wants to append and may not, as the cache is full of what is not safe yet
         stage.cache.on_room = self._room.notify
+        self._database.on_touched = self._stirred.notify
 
     def may_append(self, length: int) -> bool:
         """Whether so many bytes of one file may be appended just now."""
@@ -92,7 +97,7 @@ class Committer:
                 await self._gate.wait()
                 continue
             if self._stage.unsynced_bytes >= UNSYNCED_MAX:
-                self._wake.set()
+                self._hasten()
                 await self._room.wait()
                 continue
             self.waiting += 1
@@ -114,7 +119,12 @@ class Committer:
         many = self._metadata.images.marked > MAX_UNCOMMITTED_IMAGES
         much = self._stage.unsynced_bytes > SYNC_EARLY_BYTES
         if many or much or (self._metadata.should_close(self._stage, 0.0) and not self._is_held_back()):
-            self._wake.set()
+            self._hasten()
+
+    def _hasten(self) -> None:
+        """Commit now."""
+        self._wake.set()
+        self._stirred.notify()
 
     async def commit(self) -> None:
         """Return when all changes made before the call survive a power loss. StateError: the disk failed."""
@@ -129,7 +139,7 @@ class Committer:
         if self._failure is not None:
             raise self._failure
         self._requests.append(request)
-        self._wake.set()
+        self._hasten()
         await request.done.wait()
         if request.error is not None:
             raise request.error
@@ -138,11 +148,25 @@ class Committer:
     async def run(self) -> None:
         """Commit until cancelled. StateError: the disk failed; everybody who waits has been told."""
         while True:
+            await self._until_changed()
             with trio.move_on_after(COMMIT_INTERVAL):
                 await self._wake.wait()
             self._wake = trio.Event()
             with trio.CancelScope(shield=True):  # a commit that began is finished: its waiters are owed an answer
                 await self._commit_once()
+
+    async def _until_changed(self) -> None:
+        """Until there is something to commit, somebody asks, or the open group is due: an idle disk wakes nobody."""
+        while not (self._metadata.changed or self._wake.is_set() or self._due()):
+            with changes(self._stirred, self._pace.changed) as changed, trio.move_on_after(self._until_due()):
+                await changed.wait()
+
+    def _until_due(self) -> float:
+        """Seconds until the age of the open group closes it, as things stand."""
+        if self._group_since is None or self._is_held_back():
+            return inf
+        left = self._group_since + GROUP_AGE * self._pace.stretch() - trio.current_time()
+        return max(left, SOONEST)
 
     async def _commit_once(self) -> None:
         if not (self._metadata.changed or self._requests or self._due()):

@@ -21,7 +21,7 @@ from coopfs.core.keys import DiskKeys
 from coopfs.errors import ContentGone, ContentUnavailable, NotAuthentic, PartnerAway, PeerError
 from coopfs.limits import CODING_THREADS, READ_AHEAD_STRIPES, READ_RUN_BYTES, READ_TIMEOUT, SPARE_DELAY
 from coopfs.tasks.hunt import Hunt, Source, turn
-from coopfs.tasks.signal import Signal
+from coopfs.tasks.signal import Signal, changes
 from coopfs.types import BlockStore, Layout, Octets, Place, StoredBlock, StoreId
 
 
@@ -183,14 +183,9 @@ class Fetcher:
 
     async def _other_sessions_than(self, before: list[BlockStore | None]) -> None:
         """Wait until a column has opened or closed; at once if one did while the fetch was under way."""
-        async with trio.open_nursery() as nursery:
-
-            async def wait(source: Source) -> None:
-                await source.changed.wait_until(lambda: self._sessions() != before)
-                nursery.cancel_scope.cancel()
-
-            for source in self._sources:
-                nursery.start_soon(wait, source)
+        while self._sessions() == before:
+            with changes(*(source.changed for source in self._sources)) as changed:
+                await changed.wait()
 
     def _who_is_missing(self) -> str:
         names = [source.place.name for source in self._sources if source.session is None]

@@ -24,7 +24,7 @@ from coopfs.local.mastercopy import MasterHolders
 from coopfs.tasks.column import Column
 from coopfs.tasks.columns import Columns
 from coopfs.tasks.network import Network
-from coopfs.tasks.signal import Signal
+from coopfs.tasks.signal import Signal, changes
 from coopfs.types import BlockStore, Claim, NodeKey, Partner
 
 logger = logging.getLogger(__name__)
@@ -156,11 +156,5 @@ class MasterKeeper:
     async def _until(self, condition: Callable[[], bool], column: Column) -> None:
         """Until a look after some change of the column, or of the block, finds the condition true."""
         while not condition():
-            async with trio.open_nursery() as nursery:
-
-                async def wait(signal: Signal) -> None:
-                    await signal.wait()
-                    nursery.cancel_scope.cancel()
-
-                nursery.start_soon(wait, column.changed)
-                nursery.start_soon(wait, self.changed)
+            with changes(column.changed, self.changed) as changed:
+                await changed.wait()

@@ -9,13 +9,16 @@ from typing import Protocol
 
 from coopfs.local.metadata import Metadata
 from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.signal import Signal
 from coopfs.tasks.space import PartnerSpace
 
 MOST_DOUBLINGS = 20  # 30 s x 2^20 = a year
 
 
 class Pace(Protocol):
-    """Asked by the committer."""
+    """Asked by the committer. changed: it may answer otherwise now."""
+
+    changed: Signal
 
     def stretch(self) -> int:
         """Times the age that closes a group when all is well."""
@@ -26,6 +29,9 @@ class Pace(Protocol):
 
 class Steady:
     """The pace of a disk whose groups are never in each other's way."""
+
+    def __init__(self) -> None:
+        self.changed = Signal()
 
     def stretch(self) -> int:
         return 1
@@ -38,6 +44,7 @@ class HeldPace:
     """The pace at which groups become held."""
 
     def __init__(self, ledger: Ledger, metadata: Metadata, space: PartnerSpace) -> None:
+        self.changed = ledger.changed
         self._ledger = ledger
         self._metadata = metadata
         self._space = space

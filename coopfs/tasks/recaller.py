@@ -7,14 +7,16 @@ here then. When so many columns are away that everything is endangered, the newe
 
 import logging
 from itertools import islice
+from math import inf
 
 import trio
 
 from coopfs.core.cache import Cache
 from coopfs.errors import ContentUnavailable
-from coopfs.limits import RECALL_BATCH, RECALL_INTERVAL, RECALL_SHARE
+from coopfs.limits import RECALL_AGAIN, RECALL_BATCH, RECALL_INTERVAL, RECALL_SHARE
 from coopfs.tasks.content import RemoteContent
 from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.signal import changes
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +30,16 @@ class Recaller:
         self._content = content
 
     async def run(self) -> None:
-        """Look for endangered content for ever."""
+        """Look for endangered content for ever, as soon as there may be some; what cannot be had is tried again."""
         while True:
-            for stripe in self._wanted():
-                await self._recall(stripe)
-            await trio.sleep(RECALL_INTERVAL)
+            with changes(self._ledger.changed) as changed:
+                wanted = self._wanted()
+                for stripe in wanted:
+                    await self._recall(stripe)
+                await trio.sleep(RECALL_INTERVAL)
+                if not any(stripe in self._cache for stripe in wanted):
+                    with trio.move_on_after(RECALL_AGAIN if wanted else inf):
+                        await changed.wait()
 
     def _wanted(self) -> list[int]:
         """Stripes that are endangered and not here, as many as one look takes."""

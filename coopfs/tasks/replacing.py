@@ -32,6 +32,7 @@ from coopfs.tasks.columns import Columns
 from coopfs.tasks.incoming import Incoming
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.signal import changes
 from coopfs.types import StoreId
 
 
@@ -51,6 +52,7 @@ class Replacing:
     ) -> None:
         self._keeper = keeper
         self._columns = columns
+        self._ledger = ledger
         self._quorum = ledger.progress.quorum
         self._acks = acks
         self._kits = kits
@@ -105,14 +107,22 @@ class Replacing:
         """Bring whatever was begun to its end, for ever. StateError."""
         self._named_at = trio.current_time()
         while True:
-            if self._columns.incoming is not None and self.hindrance() is None:
-                await self._promote()
-            for column in self._columns.columns:
-                if column.state is ColumnState.REBUILT and self._is_known(column):
-                    self._columns.happen(column, Event.KNOWN)
-            await self._settle()
-            await self._fill_again()
-            await trio.sleep(AWAY_CHECK)
+            with changes(self._ledger.changed, self._keeper.changed, self._columns.changed) as changed:
+                if self._columns.incoming is not None and self.hindrance() is None:
+                    await self._promote()
+                for column in self._columns.columns:
+                    if column.state is ColumnState.REBUILT and self._is_known(column):
+                        self._columns.happen(column, Event.KNOWN)
+                await self._settle()
+                await self._fill_again()
+                await trio.sleep(AWAY_CHECK)
+                if not self._is_under_way():
+                    await changed.wait()
+
+    def _is_under_way(self) -> bool:
+        """Whether a column is being given to another store."""
+        states = {column.state for column in self._columns.columns}
+        return bool(self.places.spares or states & {ColumnState.REBUILT, ColumnState.EMPTIED})
 
     def hindrance(self) -> str | None:
         """What is waited for besides blocks, in words, before the new store can take its place. None: nothing."""

@@ -122,6 +122,7 @@ class Writer:
         for column, row in zip(columns, zip(*boxes, strict=True), strict=True):
             await column.send([Parcel(stripe.id, stripe.place, box) for stripe, box in zip(stripes, row, strict=True)])
         self.in_hand.difference_update(stripe.id for stripe in stripes)
+        self._ledger.changed.notify()  # what a column did not take is the cleaner's now
 
     # --- meta stripes ---------------------------------------------------------------------------------------------
 

@@ -252,7 +252,7 @@ def test_blocks_that_partners_lost_are_found_by_inventory_and_sealed_again(tmp_p
             store.spoil(row)
             owner.world.trace.lose(1, row)
         gone = (await look(owner))["findings"]
-        mended = owner.own.ledger.progress.pending  # what the check met lacking when it read the log
+        mended = owner.own.columns.columns[1].lost  # what the check met lacking when it read the log
         assert [finding["text"] for finding in gone] == [f"p1 lacks {len(before[1]) - mended} blocks that it had acked"]
         assert mended <= 1, "without --repair nothing else is changed"
         answer = await look(owner, repair=True)

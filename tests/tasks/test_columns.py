@@ -7,7 +7,7 @@ import trio
 
 from coopfs.app.status import describe_disk
 from coopfs.core.columnstate import ColumnState, Event
-from coopfs.limits import GRACE_PERIOD
+from coopfs.limits import GRACE_PERIOD, LOST_CHECK
 from coopfs.tasks import columns as columns_of
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
@@ -73,7 +73,7 @@ def test_who_is_unreachable_for_weeks_is_lost_unless_most_are(
         owner.world.skipped += GRACE_PERIOD
         await trio.sleep(10)
         assert states(owner)[0] is S.AWAY, "it has not tried for long enough"
-        await trio.sleep(60)
+        await trio.sleep(LOST_CHECK + SETTLED)
         assert states(owner)[0] is (S.LOST if lost else S.AWAY)
         assert states(owner)[-1] is S.COUNTED
         assert describe_disk(owner.own)["offline"] is not lost
