@@ -265,6 +265,8 @@ PARTNER_PATIENCE = 30.0  # seconds that limits hold up a partner's request: half
 MILESTONES = 256  # moments at which a group became held: 4 KiB in the database, written with each
 LOG_EXTENTS = 10_000  # extents of one file that `coopfs log` lists: 1 MB of JSON
 LAST_SEEN_INTERVAL = 60.0  # seconds between notes of which partners are up
+UPTIME_DAYS = 90  # of uptime looked back on: a season; x 96 bytes x 63 nodes = 0.5 MB in node.sqlite
+UPTIME_KNOWN = 7 * 86_400  # seconds seen of a node before its uptime is believed: a week has its own course
 
 # --- checking -----------------------------------------------------------------------------------------------------
 DEPTH_MAX = 10_000  # directories above a file that are named: a damaged tree may have a ring

@@ -32,7 +32,7 @@ from coopfs.app.rates import Rates
 from coopfs.app.requests import FOREVER, Arguments
 from coopfs.app.takeover import TAKING_OVER
 from coopfs.core.candidates import own_candidates
-from coopfs.core.choice import Choice
+from coopfs.core.choice import Choice, expected
 from coopfs.core.identity import Identity
 from coopfs.core.kit import to_text
 from coopfs.core.wire.node_requests import Hello
@@ -41,9 +41,7 @@ from coopfs.errors import MountError, StateError, UsageError
 from coopfs.fs.mounting import clear_dead
 from coopfs.limits import (
     DEFAULT_BLOCK_SIZE,
-    DEFAULT_PARTNER_UP,
     DEFAULT_TARGET,
-    LAST_SEEN_INTERVAL,
     PROTOCOL_VERSION,
 )
 from coopfs.local import departure, partners
@@ -61,6 +59,7 @@ from coopfs.net.relayed import Waiting
 from coopfs.net.roster import Roster
 from coopfs.net.tcp import dial_tcp, listen_tcp, serve_tcp
 from coopfs.net.wrappers import LimitedPartner
+from coopfs.tasks.attendant import Attendant
 from coopfs.tasks.reach import RosterNetwork
 from coopfs.types import Layout, NodeKey, Partner, Renewal
 
@@ -90,6 +89,7 @@ class Node:
         self.waiting = Waiting(self.local, dial_tcp, self.roster.accept, random.random)
         self._rates = Rates(settings, time.time)
         self._network = RosterNetwork(self.roster, self._rates.own(), self._renewal)
+        self.attendant = Attendant(database, self.identity.key, self._partner_keys, self._is_up, time.time)
         self.own: OwnDisk | None = None
         self.damage: str | None = None  # why the own disk, which is there, cannot be opened
         self.stopping = trio.Event()
@@ -107,6 +107,12 @@ class Node:
 
     def _renewal(self, key: NodeKey) -> Renewal | None:
         return self.hosting.renewal(key, self.settings.name, self.addresses)
+
+    def _partner_keys(self) -> list[NodeKey]:
+        return [entry.key for entry in partners.all_partners(self.database)]
+
+    def _is_up(self, key: NodeKey) -> bool:
+        return self.roster.live(key) is not None
 
     def know(self, entry: PartnerEntry) -> None:
         self.roster.add(Contact(entry.key, entry.addresses))
@@ -155,15 +161,6 @@ class Node:
         self._nursery.start_soon(self.own.run)
         self._nursery.start_soon(leaving.note_parted, self.own, self.hosting)
 
-    async def note_who_is_up(self) -> None:
-        """Remember when partners were last seen, for status."""
-        while True:
-            now = int(time.time())
-            for entry in partners.all_partners(self.database):
-                if self.roster.live(entry.key) is not None:
-                    partners.saw(self.database, entry.key, now)
-            await trio.sleep(LAST_SEEN_INTERVAL)
-
     def disk(self) -> OwnDisk:
         if self.damage is not None:
             raise StateError(self.damage)
@@ -183,6 +180,7 @@ class Node:
                 "listen": list(self.addresses),
                 "relays": status.describe_relays(self.settings.relays, self.waiting),
                 "trouble": self.damage or self.hosting.failure,
+                "uptime": status.describe_uptime(self.attendant.share()),
             },
             "disk": None if self.own is None else status.describe_disk(self.own, self.hosting.parted()),
             "partners": self.partners.describe(),
@@ -224,8 +222,8 @@ class Node:
         return Layout(1, choice.k, choice.m, size or DEFAULT_BLOCK_SIZE), chosen, choice
 
     def _up(self, entry: PartnerEntry) -> float:
-        """The share of the time that a partner is expected to be up."""
-        return DEFAULT_PARTNER_UP
+        """The share of the time that a partner is expected to be up: what was seen of it, if that is enough."""
+        return expected(self.attendant.share(entry.key))
 
     async def call_mount(self, arguments: Arguments, watch: Watch) -> Any:
         await self.disk().mount(self.home.path, Path(arguments["mountpoint"]), arguments["options"], watch)
@@ -303,7 +301,7 @@ async def run_node(path: Path) -> None:
             node.farewells.look()
             node.open_disk()
             nursery.start_soon(node.farewells.run)
-            nursery.start_soon(node.note_who_is_up)
+            nursery.start_soon(node.attendant.run)
             await nursery.start(serve_control, home.control_socket, node.calls())
             logger.info("node %s (%s) serves at %s", settings.name, node.identity.key.hex()[:16], node.addresses)
             notify(READY)

@@ -100,6 +100,7 @@ class PartnerCalls:
 
     def describe(self) -> list[dict[str, Any]]:
         """Every partner, then those that do not know yet that they are none."""
-        roster, endings = self._node.roster, self._node.farewells.owed.values()
-        known = [status.describe_partner(entry, roster) for entry in partners.all_partners(self._node.database)]
-        return known + [status.describe_ending(ending, roster) for ending in endings]
+        node = self._node
+        entries, endings = partners.all_partners(node.database), node.farewells.owed.values()
+        known = [status.describe_partner(entry, node.roster, node.attendant) for entry in entries]
+        return known + [status.describe_ending(ending, node.roster, node.attendant) for ending in endings]

@@ -7,6 +7,7 @@ from typing import Any
 import trio
 
 from coopfs.app.own_disk import OwnDisk
+from coopfs.core.choice import expected
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.space import reserve_rows, stripe_payload
 from coopfs.local.groups import State
@@ -15,6 +16,7 @@ from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.partners import PartnerEntry
 from coopfs.net.relayed import Waiting
 from coopfs.net.roster import Roster
+from coopfs.tasks.attendant import Attendant
 from coopfs.tasks.column import Column
 from coopfs.tasks.incoming import Incoming
 from coopfs.types import NodeKey
@@ -178,9 +180,15 @@ def _state_of(column: Column) -> str:
     return "catching up" if column.away else "caught up"
 
 
-def describe_partner(entry: PartnerEntry, roster: Roster) -> dict[str, Any]:
-    """One partner: bytes given and taken, whether it is up, by which way, why not."""
-    link = roster.live(entry.key)
+def describe_uptime(seen: tuple[float, int] | None) -> dict[str, Any] | None:
+    """The share of the time that a node was up in the last 90 days, and of how many hours seen."""
+    return None if seen is None else {"share": round(seen[0], 4), "hours": seen[1] // 3600}
+
+
+def describe_partner(entry: PartnerEntry, roster: Roster, attendant: Attendant) -> dict[str, Any]:
+    """One partner: bytes given and taken, whether it is up, by which way, why not, and how much it was; expected: the
+    share of the time that it is taken to be up."""
+    link, seen = roster.live(entry.key), attendant.share(entry.key)
     return {
         "name": entry.name,
         "key": entry.key.hex(),
@@ -192,13 +200,15 @@ def describe_partner(entry: PartnerEntry, roster: Roster) -> dict[str, Any]:
         "taken": entry.taken,
         "last_seen": None if entry.last_seen is None else date(entry.last_seen),
         "ended": False,
+        "uptime": describe_uptime(seen),
+        "expected": expected(seen),
     }
 
 
-def describe_ending(ending: Ending, roster: Roster) -> dict[str, Any]:
+def describe_ending(ending: Ending, roster: Roster, attendant: Attendant) -> dict[str, Any]:
     """Who was a partner and does not know yet that the agreement is over: as a partner that gives nothing."""
     entry = PartnerEntry(ending.name, ending.peer, ending.addresses, 0, 0)
-    return {**describe_partner(entry, roster), "ended": True}
+    return {**describe_partner(entry, roster, attendant), "ended": True}
 
 
 def describe_relays(relays: Sequence[str], waiting: Waiting) -> list[dict[str, Any]]:

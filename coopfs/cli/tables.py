@@ -10,6 +10,7 @@ from rich.table import Table
 
 from coopfs.cli.words import disk_sentences
 from coopfs.core.candidates import Candidate
+from coopfs.limits import UPTIME_KNOWN
 from coopfs.sizes import format_size
 
 Json = dict[str, Any]
@@ -38,6 +39,8 @@ def print_status(status: Json) -> None:
             console.print(
                 f"[yellow]nobody can call through the relay at {escape(relay['address'])}: {escape(trouble)}[/]"
             )
+    if node["uptime"] is not None:
+        console.print(f"it was up for {_share(node['uptime'])} of the last {node['uptime']['hours']} hours")
     if node["trouble"]:
         console.print(f"[bold red]{escape(node['trouble'])}[/]")
     disk = status["disk"]
@@ -134,7 +137,7 @@ def _columns(columns: Sequence[Json]) -> Table:
 
 
 def _partners(partners: Sequence[Json]) -> Table:
-    table = _table("name", "key", "now", "given", "taken", "last seen", "how", title="partners", right=(3, 4))
+    table = _table("name", "key", "now", "given", "taken", "up", "last seen", "how", title="partners", right=(3, 4, 5))
     for partner in partners:
         table.add_row(
             escape(partner["name"]),
@@ -142,6 +145,7 @@ def _partners(partners: Sequence[Json]) -> Table:
             "[green]up[/]" if partner["up"] else "[red]down[/]",
             format_size(partner["given"]),
             format_size(partner["taken"]),
+            uptime(partner["uptime"]),
             "now" if partner["up"] else escape(partner["last_seen"] or "never"),
             escape(_how(partner)),
         )
@@ -158,6 +162,17 @@ def _how(partner: Json) -> str:
     candidate = Candidate.of(way["address"])
     words = ["at" if way["dialled"] else "from", *(["relay"] if candidate.relayed else []), candidate.address]
     return " ".join(words)
+
+
+def uptime(seen: Json | None) -> str:
+    """The share of the time that a node was up; in brackets while it was seen for less than a week."""
+    if seen is None:
+        return ""
+    return _share(seen) if seen["hours"] * 3600 >= UPTIME_KNOWN else f"({_share(seen)})"
+
+
+def _share(seen: Json) -> str:
+    return f"{100 * seen['share']:.3g} %"
 
 
 def _hosted(hosted: Sequence[Json]) -> Table:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from coopfs.core.quorum import Quorum
 from coopfs.core.reliability import mixed_failure, yearly_loss
-from coopfs.limits import MAX_COLUMNS
+from coopfs.limits import DEFAULT_PARTNER_UP, MAX_COLUMNS, UPTIME_KNOWN
 
+LEAST_DOWN = 0.001  # of the time: even the best machine is off for nine hours a year, or its line is
 ROUNDING = 1e-9  # of a probability: 1 - 0.9999 is not 0.1^4 in binary, and is meant to be
 
 
@@ -17,6 +18,14 @@ class Hopes:
 
     lost: float
     repair: float
+
+
+def expected(seen: tuple[float, int] | None) -> float:
+    """The probability that a node is up of which this share was seen, in so many seconds: none is believed to be always
+    up, and what was seen for less than a week says nothing."""
+    if seen is None or seen[1] < UPTIME_KNOWN:
+        return DEFAULT_PARTNER_UP
+    return min(seen[0], 1.0 - LEAST_DOWN)
 
 
 @dataclass(frozen=True, slots=True)

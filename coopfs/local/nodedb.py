@@ -15,7 +15,7 @@ from coopfs.errors import CoopfsError, HomeError, StateError
 from coopfs.limits import NODE_CHECKPOINT, NODE_ROOM
 from coopfs.local.ballast import Ballast, ballast_of
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 
@@ -86,8 +86,7 @@ def _schema() -> str:
         rows INTEGER NOT NULL,
         block_size INTEGER NOT NULL
     ) STRICT;
-    {_GRANTS}
-    {_ENDINGS}
+    {_GRANTS}{_ENDINGS}{_UPTIME}
     """
 
 
@@ -111,6 +110,16 @@ _ENDINGS = """
         text BLOB NOT NULL,                 -- of the agreement
         told INTEGER NOT NULL               -- 1: the other side knows
     ) STRICT;
+"""
+
+_UPTIME = """
+    -- What was seen of a node's uptime, the own one's too: one row for each of 90 days.
+    CREATE TABLE uptime (
+        node BLOB NOT NULL,                 -- node key
+        day INTEGER NOT NULL,               -- days since 1970
+        slots BLOB NOT NULL,                -- 96 bytes, core/uptime.py
+        PRIMARY KEY (node, day)
+    ) STRICT, WITHOUT ROWID;
 """
 
 
@@ -174,13 +183,13 @@ class NodeDatabase:
         if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
             connection.executescript(f"BEGIN; {_schema()} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif 1 <= version < SCHEMA_VERSION:
-            added = "".join((_GRANTS, _ENDINGS)[version - 1 :])
+            added = "".join((_GRANTS, _ENDINGS, _UPTIME)[version - 1 :])
             connection.executescript(f"BEGIN; {added} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version != SCHEMA_VERSION:
             raise HomeError(
                 f"{self._path} was made by another version of coopfs (format {version}, not {SCHEMA_VERSION})"
             )
-        # A few hundred rows: milliseconds.
+        # A few thousand rows: milliseconds.
         if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise StateError(self._damaged())
 

@@ -64,12 +64,6 @@ def all_partners(database: NodeDatabase) -> Sequence[PartnerEntry]:
         return [_entry(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM partners ORDER BY name")]
 
 
-def saw(database: NodeDatabase, key: NodeKey, time: int) -> None:
-    """The partner was reachable at `time` (seconds since 1970). Not a partner: nothing happens."""
-    with database.transaction() as connection:
-        connection.execute("UPDATE partners SET last_seen = ? WHERE key = ?", (time, key))
-
-
 def _exists(connection: Connection, name: str) -> bool:
     return connection.execute("SELECT 1 FROM partners WHERE name = ?", (name,)).fetchone() is not None
 

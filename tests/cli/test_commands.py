@@ -22,7 +22,14 @@ from tests.cli.fake_daemon import answering, error, progress, result
 Captured = pytest.CaptureFixture[str]
 
 STATUS: dict[str, Any] = {
-    "node": {"name": "alice", "key": "ab" * 32, "listen": ["a.example:7530"], "relays": [], "trouble": None},
+    "node": {
+        "name": "alice",
+        "key": "ab" * 32,
+        "listen": ["a.example:7530"],
+        "relays": [],
+        "trouble": None,
+        "uptime": {"share": 0.9876, "hours": 2000},
+    },
     "disk": {
         "id": "cd" * 16,
         "k": 6,
@@ -72,6 +79,8 @@ STATUS: dict[str, Any] = {
             "last_seen": None,
             "trouble": "refused",
             "ended": False,
+            "uptime": {"share": 0.91234, "hours": 312},
+            "expected": 0.91234,
         }
     ],
     "hosted": [{"partner": "bob", "disk": "01" * 16, "store": "23" * 16, "rows": 4000, "used": 17}],
@@ -337,6 +346,8 @@ def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Capture
     for words in (
         "node alice",
         "6+2 on 1 partners",
+        "it was up for 98.8 % of the last 2000 hours",
+        "91.2 %",
         "/mnt/[x]",
         "nothing is held yet",
         "3.0 MiB written since is not held yet; 1 of 1 partners are reached",
@@ -508,6 +519,31 @@ def test_plan_says_when_nothing_reaches_the_target(capsys: Captured) -> None:
     shown = capsys.readouterr().out
     assert "2  2  4          99.63 %" in shown
     assert "That is the nearest to 99.9 % that up to 4 partners come" in shown
+
+
+def partner_seen(name: str, share: float, hours: int, expected: float) -> dict[str, Any]:
+    return {**STATUS["partners"][0], "name": name, "uptime": {"share": share, "hours": hours}, "expected": expected}
+
+
+@pytest.mark.parametrize(("names", "works"), [("abcd", "nearest to 99.9 % that these"), ("abcdefgh", "format --data")])
+def test_plan_goes_by_what_was_measured(tmp_path: Path, names: str, works: str, capsys: Captured) -> None:
+    seen = [partner_seen(name, 0.95, 2000, 0.95) for name in names]
+    seen[0] |= {"uptime": None, "expected": 0.9}
+    seen[1] |= {"uptime": {"share": 1.0, "hours": 20}, "expected": 0.9}
+    with answering(tmp_path, [result(partners=seen)]) as requests:
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "plan", "--measured"]) == 0
+    assert requests == [{"call": "partner_list", "args": {}}]
+    shown = capsys.readouterr().out
+    assert "a was not seen yet, and is taken to be up 90 % of the time" in shown
+    assert "b was up 100 % of 20 hours seen, which is too few to go by: it is taken to be up 90 % of the time" in shown
+    assert "c was up 95 % of 2000 hours seen\n" in shown
+    assert works in shown
+
+
+@pytest.mark.parametrize("wrong", [["--partner", "0.5"], ["--partners", "9"]])
+def test_what_is_measured_is_not_assumed(wrong: list[str], capsys: Captured) -> None:
+    assert run(cli, "coopfs", ["plan", "--measured", *wrong]) == 2
+    assert "--measured goes by the partners there are" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", [["--target", "100"], ["--partner", "1.5"], ["--partners", "1"], ["--repair", "0"]])

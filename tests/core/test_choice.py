@@ -2,7 +2,8 @@
 
 import pytest
 
-from coopfs.core.choice import Hopes, choices, split, weigh
+from coopfs.core.choice import Hopes, choices, expected, split, weigh
+from coopfs.limits import DEFAULT_PARTNER_UP, UPTIME_KNOWN
 
 HOPES = Hopes(0.1, 21.0)
 
@@ -40,3 +41,10 @@ def test_redundancy_above_k_helps_only_who_may_be_asked() -> None:
     more, equal = weigh(1, [0.9] * 4, HOPES), weigh(2, [0.9] * 4, HOPES)
     assert more.failure < equal.failure < equal.unsure + 1e-15
     assert more.unsure > equal.unsure == equal.failure
+
+
+def test_what_is_expected_of_a_partner() -> None:
+    assert expected(None) == DEFAULT_PARTNER_UP
+    assert expected((0.2, UPTIME_KNOWN - 1)) == DEFAULT_PARTNER_UP
+    assert expected((0.2, UPTIME_KNOWN)) == 0.2
+    assert expected((1.0, 10 * UPTIME_KNOWN)) == 0.999

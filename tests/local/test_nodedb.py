@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coopfs.errors import HomeError, StateError, UsageError
-from coopfs.local import partners
+from coopfs.local import partners, uptimes
 from coopfs.local.hosted import endings, hostrecords
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
@@ -33,7 +33,7 @@ def test_partners_are_kept(tmp_path: Path) -> None:
     database.close()
     database = NodeDatabase(tmp_path / "node.sqlite")
     assert partners.all_partners(database) == [ANNA]
-    partners.saw(database, ANNA.key, 12345)
+    uptimes.save(database, {}, {ANNA.key: 12345})
     assert partners.all_partners(database) == [replace(ANNA, last_seen=12345)]
     database.close()
 
@@ -86,18 +86,19 @@ def test_a_directory_that_is_missing_is_a_home_error(tmp_path: Path) -> None:
         NodeDatabase(tmp_path / "missing" / "node.sqlite")
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_database_of_a_version_before_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     path = tmp_path / "node.sqlite"
     database = NodeDatabase(path)
     add(database, ANNA)
     database.close()
     with closing(sqlite3.connect(path)) as connection:
-        for table in ("grants", "endings")[version - 1 :]:
+        for table in ("grants", "endings", "uptime")[version - 1 :]:
             connection.execute(f"DROP TABLE {table}")
         connection.execute(f"PRAGMA user_version = {version}")
     database = NodeDatabase(path)
     assert partners.all_partners(database) == [ANNA]
     assert hostrecords.grants(database) == []
     assert endings.owed(database) == []
+    assert uptimes.load(database) == {}
     database.close()
