@@ -149,6 +149,7 @@ RELAY_IDLE = (
 )
 RELAY_PATIENCE = 3.0  # seconds that a caller waits for a node which is just about to wait again
 RELAY_ANSWER = 4.0  # seconds that a node has to take a call: with RELAY_PATIENCE less than a caller's own patience
+DIRECT_AGAIN = 3600.0  # seconds up to which the pause grows between two looks for a way without the relay in use
 RELAY_CALLS_APART = 0.1  # seconds between two calls that a node takes at one relay, up to
 RELAY_CALLS = 64  # of them in a minute: as many as partners; then
 RELAY_CALLS_SLOW = 1.0  # seconds: whoever calls for nothing, and a relay that lies, cost a handshake a second

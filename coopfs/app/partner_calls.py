@@ -11,11 +11,12 @@ from coopfs.app.control import Watch
 from coopfs.app.requests import Arguments
 from coopfs.core import invitation
 from coopfs.core.invitation import Invitation
-from coopfs.errors import UsageError
+from coopfs.errors import PartnerAway, ProtocolError, UsageError
 from coopfs.local import departure, partners
 from coopfs.local.partners import PartnerEntry
 from coopfs.net.dialer import Contact, visit
 from coopfs.net.tcp import dial_tcp
+from coopfs.types import Proposal
 
 if TYPE_CHECKING:
     from coopfs.app.node import Node
@@ -47,9 +48,7 @@ class PartnerCalls:
         proposal = await node.hosting.reserve(code, node.settings.name, node.addresses, now)
         node.proposed.add(code.inviter)
         try:
-            contact = Contact(code.inviter, code.addresses)
-            answer = self._node.hosting.partner(code.inviter)
-            signature = await visit(node.local, dial_tcp, contact, answer, lambda partner: partner.agree(proposal))
+            signature = await self._ask(code, proposal)
         except BaseException:
             with trio.CancelScope(shield=True):
                 await self._node.hosting.release(code)
@@ -60,6 +59,14 @@ class PartnerCalls:
             self._node.proposed.discard(code.inviter)
         self._node.know(entry)
         return entry
+
+    async def _ask(self, code: Invitation, proposal: Proposal) -> bytes:
+        contact, answer = Contact(code.inviter, code.addresses), self._node.hosting.partner(code.inviter)
+        try:
+            return await visit(self._node.local, dial_tcp, contact, answer, lambda partner: partner.agree(proposal))
+        except (PartnerAway, ProtocolError) as trouble:
+            advice = f"if nobody can reach {code.name}, let this node invite, or see coopfs-relay(8)"
+            raise type(trouble)(f"{trouble}; {advice}") from None
 
     async def call_partner_lose(self, arguments: Arguments, watch: Watch) -> Any:
         entry = changing.find(partners.all_partners(self._node.database), arguments["partner"])

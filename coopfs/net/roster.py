@@ -3,7 +3,8 @@
     contact -> dialling task: addresses in order, back-off -> link -> admitted or turned away -> served until it ends
     listener -> accept: handshake (bounded)                -> link -> the same
 
-Two links of one pair of running nodes are one too many. One that needs no relay is better than one that does. When
+Two links of one pair of running nodes are one too many. One that needs no relay is better than one that does, and is
+looked for while there is none. When
 both sides dialled at once, both keep the one whose dialler has the lower node key; when the same side dialled again,
 the newer one, since it gave up the older.
 A second machine with the same identity (a restore view of a living node) shows another incarnation and may stay.
@@ -11,12 +12,17 @@ A second machine with the same identity (a restore view of a living node) shows 
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from math import inf
 
 import trio
 
+from coopfs.core.candidates import in_order
 from coopfs.core.wire.session import Standing
 from coopfs.errors import PeerError
 from coopfs.limits import (
+    DIRECT_AGAIN,
     MAX_LINKS_PER_PEER,
     MAX_PENDING_CONNECTIONS,
     RECONNECT_MAX,
@@ -133,12 +139,27 @@ class Roster:
         delay = RECONNECT_MIN
         with scope:
             while True:
-                while self.live(contact.key) is not None:
-                    await self.changed()
+                while (link := self.live(contact.key)) is not None:
+                    await (self._improve(contact, link) if link.relayed else self.changed())
                 if await self._call(contact) > delay:
                     delay = RECONNECT_MIN
                 await trio.sleep(delay * (1 + self._jitter()) / 2)
                 delay = min(2 * delay, RECONNECT_MAX)
+
+    async def _improve(self, contact: Contact, link: Link) -> None:
+        """Look for a way that needs no relay, ever less often, until this link is not the one in use any more."""
+        direct = tuple(str(candidate) for candidate in in_order(contact.addresses) if not candidate.relayed)
+        delay = RECONNECT_MIN
+        while True:
+            with trio.move_on_after(delay * (1 + self._jitter()) / 2 if direct else inf):
+                while self.live(contact.key) is link:
+                    await self.changed()
+                return
+            with suppress(PeerError):
+                better = await call(self._node, self._dial, replace(contact, addresses=direct))
+                assert self._nursery is not None
+                await self._nursery.start(self._hold, better)
+            delay = min(2 * delay, DIRECT_AGAIN)
 
     async def _call(self, contact: Contact) -> float:
         """Seconds that the link lived; 0 if there was none."""
@@ -151,24 +172,29 @@ class Roster:
         self.trouble.pop(contact.key, None)
         started = trio.current_time()
         assert self._nursery is not None
-        self._nursery.start_soon(self._hold, link)  # not in this task, which `remove` cancels
+        await self._nursery.start(self._hold, link)  # not in this task, which `remove` cancels
+        if link.relayed:
+            await self._improve(contact, link)
         await link.ended.wait()
         return trio.current_time() - started
 
-    async def _hold(self, link: Link) -> None:
-        """Serve the link while it is the one to keep."""
+    async def _hold(self, link: Link, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve the link while it is the one to keep; started when that is decided."""
         peers = self._links.setdefault(link.peer, [])
         rival = next((old for old in peers if _same_pair(old, link)), None)
         if rival is not None and not self._better(link, rival):
+            task_status.started()
             await link.turn_away(_DUPLICATE)
             return
         if rival is None and len(peers) >= MAX_LINKS_PER_PEER:
+            task_status.started()
             await link.turn_away(f"more than {MAX_LINKS_PER_PEER} connections of this node are open")
             return
         if rival is not None:
             peers.remove(rival)
         peers.append(link)
         self._announce()
+        task_status.started()
         async with trio.open_nursery() as nursery:
             if rival is not None:
                 nursery.start_soon(rival.close, _DUPLICATE)

@@ -192,6 +192,30 @@ async def test_a_direct_way_is_taken_before_a_relay(world: World, autojump_clock
     assert (link.at, link.relayed) == ("bob", False)
 
 
+async def test_a_direct_way_is_looked_for_while_a_relay_is_in_use(
+    world: World, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coopfs.net.roster.DIRECT_AGAIN", seldom := 60.0)
+    bob, _ = await world.wait_at_relay(BOB)
+    alice = await world.roster(ALICE)
+    alice.add(Contact(BOB.identity.key, ("bob", WAY)))
+    link = await alice.link(BOB.identity.key)
+    assert link.relayed
+    await trio.sleep(10 * seldom)
+    tried = [time for time, address in world.network.dialled if address == "bob"]
+    assert tried[-1] - tried[-2] == pytest.approx(seldom, abs=1)
+    assert alice.live(BOB.identity.key) is link
+    world.network.listeners["bob"] = bob.accept
+    await trio.sleep(2 * seldom)
+    direct = alice.live(BOB.identity.key)
+    assert direct is not None
+    assert direct.at == "bob"
+    assert link.error is not None
+    dials = len(world.network.dialled)
+    await trio.sleep(2 * seldom)
+    assert len(world.network.dialled) == dials
+
+
 async def test_nobody_waits(world: World, autojump_clock: MockClock) -> None:
     with pytest.raises(PartnerAway, match="does not wait at this relay"):
         await call(ALICE, world.network.dial, Contact(BOB.identity.key, (WAY,)))
