@@ -24,6 +24,7 @@ from coopfs.app.checking import check
 from coopfs.app.control import Watch, serve_control
 from coopfs.app.inspecting import inspect
 from coopfs.app.leaving import Farewells
+from coopfs.app.logs import log_to_stderr
 from coopfs.app.mount_settings import MountSettings
 from coopfs.app.notify import READY, STOPPING, notify
 from coopfs.app.own_disk import OwnDisk
@@ -287,7 +288,7 @@ async def run_node(path: Path) -> None:
     home = Home(path)
     with home.locked():
         settings = config.load(path)
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        log_to_stderr()
         database = NodeDatabase(home.node_database)
         listeners = await listen_tcp(settings.listen)
         async with trio.open_nursery() as nursery:

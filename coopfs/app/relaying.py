@@ -6,6 +6,7 @@ import signal
 
 import trio
 
+from coopfs.app.logs import log_to_stderr
 from coopfs.app.notify import READY, STOPPING, notify
 from coopfs.core.identity import SEED_SIZE, Identity
 from coopfs.core.wire.node_requests import Hello
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 async def run_relay(listen: str, allowance: Allowance) -> None:
     """Until SIGTERM or SIGINT. UsageError: it cannot listen there."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     listeners = await listen_tcp(listen)
     hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=False)
     identity = Identity.from_seed(secrets.token_bytes(SEED_SIZE))  # of this run: nobody needs to know it again
