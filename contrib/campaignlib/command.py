@@ -17,6 +17,7 @@ from campaignlib import coverage
 from campaignlib.crashes import crashes
 from campaignlib.full import full
 from campaignlib.losses import losses
+from campaignlib.networks import networks
 from campaignlib.record import RECORD, Record
 from campaignlib.shrink import parse, shrink, write
 from campaignlib.subject import Line, Subject, decode_line, run
@@ -61,6 +62,7 @@ def campaign() -> None:
 campaign.add_command(full)
 campaign.add_command(crashes)
 campaign.add_command(losses)
+campaign.add_command(networks)
 
 
 @campaign.command()

@@ -3,15 +3,11 @@
 import errno
 import os
 import resource
-import subprocess
-import sys
 import time
-from pathlib import Path
 from random import Random
 
 import pytest
 
-from coopfs.cli import detach
 from tests.e2e.commands import coopfs, well
 from tests.e2e.world import World, pid_of
 
@@ -69,7 +65,7 @@ def test_the_clock_jumps_both_ways_while_the_daemon_runs(world: World) -> None:
     offset.write_text("0")
     owner = world.owner("jump", data=2, redundancy=1, partners=("p1", "p2", "p3"))
     world.stop(owner.name)
-    _start_with_clock(world, owner.name, offset)
+    world.launch_with_clock(owner.name, offset)
     mnt = owner.mount()
     ctime, contents = 0, {}
     for number, days in enumerate((0, 30, -365, 0)):
@@ -85,7 +81,7 @@ def test_the_clock_jumps_both_ways_while_the_daemon_runs(world: World) -> None:
     world.kill("p3")
     offset.write_text(str(60 * DAY))
     world.network.kill(owner.name)
-    _start_with_clock(world, owner.name, offset)
+    world.launch_with_clock(owner.name, offset)
     owner.mount()
     owner.wait_for_partners("p1", "p2")
     (mnt / "last").write_bytes(b"last")
@@ -97,14 +93,3 @@ def test_the_clock_jumps_both_ways_while_the_daemon_runs(world: World) -> None:
     owner.lose()
     well(owner.restore())
     assert {path.name: path.read_bytes() for path in owner.view.iterdir()} == contents
-
-
-def _start_with_clock(world: World, name: str, offset: Path) -> None:
-    log = world.network.log(name)
-    with log.open("ab") as output:
-        command = [sys.executable, "-m", "tests.e2e.daemon_with_clock", offset, "--home", world.home(name), "serve"]
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-    world.network.adopt(name, child)
-    detach.wait_until_it_answers(world.home(name), child, log)

@@ -44,6 +44,16 @@ def test_losses_and_takeovers(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_bad_networks_do_no_harm(tmp_path: Path) -> None:
+    few = ["--trouble", "offline", "--trouble", "loss", "--longest", "1"]
+    done = campaign("networks", "--rounds", "2", *few, "--dir", str(tmp_path))
+    assert "nothing was lost, and all was told\n" in done.stdout, done
+    assert "offline: 1 times, " in done.stdout
+    assert "loss: 1 times, " in done.stdout
+    assert done.returncode == 0
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -51,6 +61,7 @@ def test_losses_and_takeovers(tmp_path: Path) -> None:
         (("crashes", "--rounds", "0"), "0 is not in the range"),
         (("losses", "--record", __file__), "is not the record of such a campaign"),
         (("losses", "--rounds", "many"), "'many' is not a valid"),
+        (("networks", "--trouble", "rain"), "'rain' is not one of"),
     ],
 )
 def test_wrong_arguments(arguments: tuple[str, ...], words: str) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -59,6 +60,22 @@ class World:
         ]
         for name, child in children:
             detach.wait_until_it_answers(self.home(name), child, self.network.log(name))
+
+    def launch(self, name: str, *command: str | Path) -> None:
+        """The daemon of a home that exists, by another command than usual."""
+        log = self.network.log(name)
+        with log.open("ab") as output:
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        self.network.adopt(name, child)
+        detach.wait_until_it_answers(self.home(name), child, log)
+
+    def launch_with_clock(self, name: str, offset: Path) -> None:
+        """The same, with a wall clock that is off by the seconds in a file."""
+        self.launch(
+            name, sys.executable, "-m", "tests.e2e.daemon_with_clock", offset, "--home", self.home(name), "serve"
+        )
 
     def stop(self, name: str) -> None:
         """`coopfs stop`."""
