@@ -148,7 +148,8 @@ class Proposal:
     """AGREE: the acceptor of an invitation asks the inviter to seal the deal.
 
     token: 16 bytes from the code; given, taken: bytes, as seen by the acceptor; name, addresses: how to call it and
-    reach it; start in seconds since 1970; signature: 64 bytes by the acceptor's node key over the agreement text.
+    reach it; start in seconds since 1970; signature: 64 bytes by the acceptor's node key over the agreement text;
+    uptime: the level that both promise, empty for none.
     """
 
     token: bytes
@@ -158,6 +159,7 @@ class Proposal:
     addresses: tuple[str, ...]
     start: int
     signature: bytes
+    uptime: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ class MemoryHost:
             return invitation.signature
         if self.now > invitation.expires:
             raise Refused("this invitation code has expired")
-        check_proposal(invitation.given, invitation.taken, proposal)
+        check_proposal(invitation.given, invitation.taken, "", proposal)
         if peer in self.given:
             raise Refused("these two nodes have an agreement already")
         self.given[peer] = invitation.given

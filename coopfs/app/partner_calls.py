@@ -33,13 +33,15 @@ class PartnerCalls:
 
     async def call_partner_invite(self, arguments: Arguments, watch: Watch) -> Any:
         token = secrets.token_bytes(invitation.TOKEN)
-        made = await self._node.hosting.invite(
-            arguments["size"], int(time.time()), token, self._node.settings.name, self._node.addresses
+        node, uptime = self._node, arguments["uptime"] or ""
+        made = await node.hosting.invite(
+            arguments["size"], int(time.time()), token, node.settings.name, node.addresses, uptime
         )
         return {"code": made.encode()}
 
     async def call_partner_accept(self, arguments: Arguments, watch: Watch) -> Any:
-        return {"name": (await self._accept(invitation.decode(arguments["code"]))).name}
+        code = invitation.decode(arguments["code"])
+        return {"name": (await self._accept(code)).name, "uptime": code.uptime or None}
 
     async def _accept(self, code: Invitation) -> PartnerEntry:
         if code.inviter == self._node.identity.key:
@@ -109,5 +111,8 @@ class PartnerCalls:
         """Every partner, then those that do not know yet that they are none."""
         node = self._node
         entries, endings = partners.all_partners(node.database), node.farewells.owed.values()
-        known = [status.describe_partner(entry, node.roster, node.attendant) for entry in entries]
+        known = [
+            status.describe_partner(entry, node.hosting.agreement(entry.key), node.roster, node.attendant)
+            for entry in entries
+        ]
         return known + [status.describe_ending(ending, node.roster, node.attendant) for ending in endings]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coopfs.core.agreement import MAX_GIVEN
+from coopfs.core.levels import parse_uptime
 from coopfs.errors import UsageError
 from coopfs.limits import CONTROL_LIST, CONTROL_TEXT, MAX_BLOCK_SIZE, MAX_COLUMNS
 
@@ -56,6 +57,10 @@ def _text(value: Any) -> str:
     return value
 
 
+def _uptime(value: Any) -> str:
+    return str(parse_uptime(_text(value)))
+
+
 def _texts(value: Any) -> list[str]:
     if type(value) is not list or len(value) > CONTROL_LIST:
         raise UsageError(f"must be a list of at most {CONTROL_LIST} texts")
@@ -71,7 +76,7 @@ def _path(value: Any) -> str:
 CALLS: Mapping[str, Mapping[str, Shape]] = {
     "status": {},
     "partner_list": {},
-    "partner_invite": {"size": Shape(_whole(1, MAX_GIVEN))},
+    "partner_invite": {"size": Shape(_whole(1, MAX_GIVEN)), "uptime": Shape(_uptime, absent=True)},
     "partner_accept": {"code": Shape(_text)},
     "partner_lose": {"partner": Shape(_text)},
     "partner_end": {"partner": Shape(_text), "yes": Shape(_truth)},

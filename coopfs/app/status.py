@@ -7,6 +7,7 @@ from typing import Any
 import trio
 
 from coopfs.app.own_disk import OwnDisk
+from coopfs.core.agreement import Agreement
 from coopfs.core.choice import expected
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.space import reserve_rows, stripe_payload
@@ -185,9 +186,11 @@ def describe_uptime(seen: tuple[float, int] | None) -> dict[str, Any] | None:
     return None if seen is None else {"share": round(seen[0], 4), "hours": seen[1] // 3600}
 
 
-def describe_partner(entry: PartnerEntry, roster: Roster, attendant: Attendant) -> dict[str, Any]:
-    """One partner: bytes given and taken, whether it is up, by which way, why not, and how much it was; expected: the
-    share of the time that it is taken to be up."""
+def describe_partner(
+    entry: PartnerEntry, agreed: Agreement | None, roster: Roster, attendant: Attendant
+) -> dict[str, Any]:
+    """One partner: bytes given and taken, since when, what uptime both have promised; whether it is up, by which way,
+    why not, and how much it was; expected: the share of the time that it is taken to be up."""
     link, seen = roster.live(entry.key), attendant.share(entry.key)
     return {
         "name": entry.name,
@@ -200,6 +203,8 @@ def describe_partner(entry: PartnerEntry, roster: Roster, attendant: Attendant) 
         "taken": entry.taken,
         "last_seen": None if entry.last_seen is None else date(entry.last_seen),
         "ended": False,
+        "since": None if agreed is None else date(agreed.start),
+        "promised": None if agreed is None else agreed.uptime or None,
         "uptime": describe_uptime(seen),
         "expected": expected(seen),
     }
@@ -208,7 +213,7 @@ def describe_partner(entry: PartnerEntry, roster: Roster, attendant: Attendant) 
 def describe_ending(ending: Ending, roster: Roster, attendant: Attendant) -> dict[str, Any]:
     """Who was a partner and does not know yet that the agreement is over: as a partner that gives nothing."""
     entry = PartnerEntry(ending.name, ending.peer, ending.addresses, 0, 0)
-    return {**describe_partner(entry, roster, attendant), "ended": True}
+    return {**describe_partner(entry, None, roster, attendant), "ended": True}
 
 
 def describe_relays(relays: Sequence[str], waiting: Waiting) -> list[dict[str, Any]]:

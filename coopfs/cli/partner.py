@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from coopfs.cli import client
+from coopfs.cli.levelwords import promise
 from coopfs.cli.params import SIZE, Family, home_option
 
 
@@ -16,13 +17,18 @@ def partner() -> None:
 
 @partner.command()
 @click.option("--size", type=SIZE, required=True, help="Bytes each side gives to the other, for example 100G.")
+@click.option(
+    "--uptime",
+    metavar="LEVEL",
+    help="What both promise: 50%, 75%, 90%, 95%, 99%, or hours such as 'mon-fri 08-18 Europe/Paris'.",
+)
 @home_option
-def invite(home: Path, size: int) -> None:
+def invite(home: Path, size: int, uptime: str | None) -> None:
     """Reserve SIZE on this disk and print a code for one partner.
 
     Hand the code over by a way that nobody else reads: whoever accepts it first becomes the partner. It works once.
     """
-    click.echo(client.call(home, "partner_invite", {"size": size})["code"])
+    click.echo(client.call(home, "partner_invite", {"size": size, "uptime": uptime})["code"])
 
 
 @partner.command()
@@ -32,6 +38,8 @@ def accept(home: Path, code: tuple[str, ...]) -> None:
     """Accept an invitation: reserve what its CODE asks for, and seal the agreement with who made it."""
     answer = client.call(home, "partner_accept", {"code": " ".join(code)})
     click.echo(f"{answer['name']} is now a partner")
+    if answer["uptime"] is not None:
+        click.echo(f"both have promised to be reachable {promise(answer['uptime'])}")
 
 
 @partner.command()

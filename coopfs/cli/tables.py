@@ -71,7 +71,10 @@ def print_partners(partners: Sequence[Json]) -> None:
     if not partners:
         print("no partners yet: run coopfs partner invite, or accept a code")
         return
-    _console().print(_partners(partners))
+    _console().print(_agreements(partners))
+    for partner in partners:
+        if how := _how(partner):
+            _console().print(f"{escape(partner['name'])}: {escape(how)}")
 
 
 def print_readers(readers: Sequence[Json]) -> None:
@@ -148,6 +151,24 @@ def _partners(partners: Sequence[Json]) -> Table:
             uptime(partner["uptime"]),
             "now" if partner["up"] else escape(partner["last_seen"] or "never"),
             escape(_how(partner)),
+        )
+    return table
+
+
+def _agreements(partners: Sequence[Json]) -> Table:
+    """What was agreed with each, and how it keeps to it."""
+    headers = ("name", "now", "given", "taken", "since", "promised", "was up", "last seen")
+    table = _table(*headers, title="agreements", right=(2, 3, 6))
+    for partner in partners:
+        table.add_row(
+            escape(partner["name"]),
+            "[green]up[/]" if partner["up"] else "[red]down[/]",
+            format_size(partner["given"]),
+            format_size(partner["taken"]),
+            escape((partner["since"] or "")[:10]),
+            escape(partner["promised"] or "nothing"),
+            uptime(partner["uptime"]),
+            "now" if partner["up"] else escape((partner["last_seen"] or "never")[:16]),
         )
     return table
 

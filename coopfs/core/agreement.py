@@ -1,16 +1,19 @@
 """The agreement: what two nodes give each other, signed by both with their node keys (paper section 2.1, design
 section 2).
 
-The signed text is 113 bytes, big-endian; one encoding only, so that both sign the same bytes:
+The signed text is 113 bytes, or up to 242 with a promise of uptime, big-endian; one encoding only, so that both sign
+the same bytes:
 
       0  magic           16 bytes  "coopfs agreement"
-     16  version         u8        0
+     16  version         u8        0 without a promise of uptime, 1 with one
      17  inviter         32 bytes  node key of the one who wrote the invitation
      49  acceptor        32 bytes  node key of the one who took it up
      81  inviter gives   u64       bytes of disk
      89  acceptor gives  u64       bytes of disk
-     97  uptime          f64       per cent of the time that each promises to be reachable; 0: no promise
+     97  zero            8 bytes
     105  start           u64       seconds since 1970
+    113  uptime          u8 length, then that many bytes of ASCII: the level (coopfs/levels) that each promises, in its
+                         one text; version 1 only
 """
 
 import struct
@@ -19,65 +22,82 @@ from dataclasses import dataclass
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from coopfs.errors import NotAuthentic, ProtocolError
+from coopfs.core.levels import MAX_UPTIME_TEXT, parse_uptime
+from coopfs.errors import NotAuthentic, ProtocolError, UsageError
 from coopfs.types import NodeKey, Proposal
 
-LENGTH = 113  # bytes
+LENGTH = 113  # bytes without a promise
+LONGEST = LENGTH + 1 + MAX_UPTIME_TEXT
 SIGNATURE = 64  # bytes, Ed25519
 MAX_GIVEN = (1 << 63) - 1  # bytes: a signed 64-bit integer, as files and SQLite count
 
-_TEXT = struct.Struct(">16sB32s32sQQdQ")
+_TEXT = struct.Struct(">16sB32s32sQQQQ")
 _MAGIC = b"coopfs agreement"
-_VERSION = 0
+_BARE, _PROMISING = 0, 1  # versions
 assert _TEXT.size == LENGTH
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """inviter, acceptor: node keys; *_gives: bytes; uptime: per cent, 0 = no promise; start: seconds since 1970."""
+    """inviter, acceptor: node keys; *_gives: bytes; start: seconds since 1970; uptime: the level that each promises, as
+    `str` of it, empty for none."""
 
     inviter: NodeKey
     acceptor: NodeKey
     inviter_gives: int
     acceptor_gives: int
     start: int
-    uptime: float = 0.0
+    uptime: str = ""
 
     def encode(self) -> bytes:
-        """The text that both sign: 113 bytes."""
-        return _TEXT.pack(
+        """The text that both sign: 113 to 242 bytes."""
+        text = _TEXT.pack(
             _MAGIC,
-            _VERSION,
+            _PROMISING if self.uptime else _BARE,
             self.inviter,
             self.acceptor,
             self.inviter_gives,
             self.acceptor_gives,
-            self.uptime,
+            0,
             self.start,
         )
+        return text + bytes([len(self.uptime)]) + self.uptime.encode("ascii") if self.uptime else text
 
 
 def decode(text: bytes) -> Agreement:
     """ProtocolError: not an agreement of this version, out of range, or not in the one encoding."""
-    if len(text) != LENGTH:
-        raise ProtocolError(f"an agreement has {len(text)} bytes instead of {LENGTH}")
-    magic, version, inviter, acceptor, inviter_gives, acceptor_gives, uptime, start = _TEXT.unpack(text)
-    if magic != _MAGIC or version != _VERSION:
+    if not LENGTH <= len(text) <= LONGEST:
+        raise ProtocolError(f"an agreement has {len(text)} bytes instead of {LENGTH} to {LONGEST}")
+    magic, version, inviter, acceptor, inviter_gives, acceptor_gives, _, start = _TEXT.unpack_from(text)
+    if magic != _MAGIC or version not in (_BARE, _PROMISING):
         raise ProtocolError("an agreement is of a version that this program cannot read")
-    # NaN fails both comparisons; -0.0 is caught by encoding again.
-    if not (0.0 <= uptime <= 100.0) or max(inviter_gives, acceptor_gives, start) > MAX_GIVEN:
+    if max(inviter_gives, acceptor_gives, start) > MAX_GIVEN:
         raise ProtocolError("an agreement has a field out of range")
-    agreement = Agreement(NodeKey(inviter), NodeKey(acceptor), inviter_gives, acceptor_gives, start, uptime + 0.0)
+    uptime = check_promise(text[LENGTH + 1 :].decode("ascii", "replace"))
+    agreement = Agreement(NodeKey(inviter), NodeKey(acceptor), inviter_gives, acceptor_gives, start, uptime)
     if agreement.encode() != text:
         raise ProtocolError("an agreement is not in its one encoding")
     return agreement
+
+
+def check_promise(uptime: str) -> str:
+    """A level of uptime in its one text, or nothing. ProtocolError: it is neither."""
+    try:
+        if uptime and str(parse_uptime(uptime)) == uptime:
+            return uptime
+    except UsageError as wrong:
+        raise ProtocolError(f"an agreement is about an uptime that is none: {wrong}") from None
+    if uptime:
+        raise ProtocolError("an agreement is about an uptime that is not in its one text")
+    return uptime
 
 
 def of_proposal(inviter: NodeKey, acceptor: NodeKey, proposal: Proposal) -> Agreement:
     """The agreement that a proposal's signature is about. ProtocolError: a number is out of range."""
     if not all(0 <= value <= MAX_GIVEN for value in (proposal.given, proposal.taken, proposal.start)):
         raise ProtocolError("a proposal has a number out of range")
-    return Agreement(inviter, acceptor, proposal.taken, proposal.given, proposal.start)
+    uptime = check_promise(proposal.uptime)
+    return Agreement(inviter, acceptor, proposal.taken, proposal.given, proposal.start, uptime)
 
 
 def sign(seed: bytes, agreement: Agreement) -> bytes:

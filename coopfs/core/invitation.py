@@ -3,13 +3,14 @@
 As text: the prefix "COOPFS0-", then base32 (core/base32.py) with a checksum. Whoever holds the code can use it,
 once, before it expires. The bytes, big-endian:
 
-     0  version     u8        0
+     0  version     u8        0 without a promise of uptime, 1 with one
      1  inviter     32 bytes  node key
     33  token       16 bytes  random; names this invitation to the inviter
     49  given       u64       bytes that the inviter gives
     57  taken       u64       bytes that the inviter takes
     65  name        u8 length, then that many bytes of ASCII
      .  addresses   u8 count, then each as u8 length and that many bytes of ASCII, see core/candidates.py
+     .  uptime      u8 length, then that many bytes of ASCII: the level that both promise; version 1 only
 """
 
 import struct
@@ -18,9 +19,9 @@ from dataclasses import dataclass
 from coopfs import limits
 from coopfs.config import check_name
 from coopfs.core import base32
-from coopfs.core.agreement import MAX_GIVEN
+from coopfs.core.agreement import MAX_GIVEN, check_promise
 from coopfs.core.candidates import check_candidate
-from coopfs.errors import Refused, UsageError
+from coopfs.errors import ProtocolError, Refused, UsageError
 from coopfs.sizes import format_size
 from coopfs.types import NodeKey, Proposal
 
@@ -28,14 +29,14 @@ TOKEN = 16  # bytes
 PREFIX = "COOPFS0"
 
 _FIXED = struct.Struct(">B32s16sQQ")
-_VERSION = 0
+_BARE, _PROMISING = 0, 1  # versions
 _MISTYPED = "this is not an invitation code, or it is mistyped or cut short: copy the whole line again"
 
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
     """inviter: node key; token: 16 bytes; given, taken: bytes, as seen by the inviter; name, addresses: how to call
-    and reach it.
+    and reach it; uptime: the level that both promise, empty for none.
     """
 
     inviter: NodeKey
@@ -44,13 +45,17 @@ class Invitation:
     taken: int
     name: str
     addresses: tuple[str, ...]
+    uptime: str = ""
 
     def encode(self) -> str:
         """One line of text, about 170 characters."""
         assert len(self.addresses) <= limits.MAX_ADDRESSES
-        parts = [_FIXED.pack(_VERSION, self.inviter, self.token, self.given, self.taken), _short(self.name)]
+        version = _PROMISING if self.uptime else _BARE
+        parts = [_FIXED.pack(version, self.inviter, self.token, self.given, self.taken), _short(self.name)]
         parts.append(bytes([len(self.addresses)]))
         parts.extend(_short(address) for address in self.addresses)
+        if self.uptime:
+            parts.append(_short(self.uptime))
         return f"{PREFIX}-{base32.encode(b''.join(parts))}"
 
 
@@ -61,9 +66,9 @@ def decode(code: str) -> Invitation:
     if data is None:
         raise UsageError(_MISTYPED)
     # The checksum has passed: from here on a fault is another version's, or a forger's.
-    if len(data) < _FIXED.size or data[0] != _VERSION:
+    if len(data) < _FIXED.size or data[0] not in (_BARE, _PROMISING):
         raise UsageError("this invitation code is of a version that this program cannot read: ask for a new one")
-    _, inviter, token, given, taken = _FIXED.unpack_from(data)
+    version, inviter, token, given, taken = _FIXED.unpack_from(data)
     try:
         name, rest = _take_short(data[_FIXED.size :])
         count, rest = rest[0], rest[1:]
@@ -71,12 +76,14 @@ def decode(code: str) -> Invitation:
         for _ in range(count):
             address, rest = _take_short(rest)
             addresses.append(address)
-    except (IndexError, UnicodeDecodeError):
+        uptime, rest = _take_short(rest) if version == _PROMISING else ("", rest)
+        check_promise(uptime)
+    except (IndexError, UnicodeDecodeError, ProtocolError):
         raise UsageError("this invitation code is damaged: ask for a new one") from None
-    if rest or max(given, taken) > MAX_GIVEN:
+    if rest or max(given, taken) > MAX_GIVEN or bool(uptime) != (version == _PROMISING):
         raise UsageError("this invitation code is damaged: ask for a new one")
     check_contact(name, tuple(addresses))
-    return Invitation(NodeKey(inviter), token, given, taken, name, tuple(addresses))
+    return Invitation(NodeKey(inviter), token, given, taken, name, tuple(addresses), uptime)
 
 
 def check_contact(name: str, addresses: tuple[str, ...]) -> None:
@@ -90,9 +97,9 @@ def check_contact(name: str, addresses: tuple[str, ...]) -> None:
             raise UsageError(f"{address!r} does not fit into an invitation; use an ASCII name of up to 255 bytes")
 
 
-def check_proposal(given: int, taken: int, proposal: Proposal) -> None:
-    """Refused: the proposal is not about the sizes that the inviter wrote (`given`, `taken`: bytes, as seen by the
-    inviter).
+def check_proposal(given: int, taken: int, uptime: str, proposal: Proposal) -> None:
+    """Refused: the proposal is not about the sizes and the uptime that the inviter wrote (`given`, `taken`: bytes, as
+    seen by the inviter).
     """
     if proposal.given < taken:
         raise Refused(f"offers {format_size(proposal.given)}, {format_size(taken)} needed: that was the invitation")
@@ -101,6 +108,8 @@ def check_proposal(given: int, taken: int, proposal: Proposal) -> None:
             f"the invitation was for {format_size(given)} against {format_size(taken)}, "
             f"not {format_size(proposal.taken)} against {format_size(proposal.given)}"
         )
+    if proposal.uptime != uptime:
+        raise Refused(f"the invitation promises an uptime of {uptime or 'nothing'}, not of {proposal.uptime or 'none'}")
     try:
         check_contact(proposal.name, proposal.addresses)
     except UsageError as error:

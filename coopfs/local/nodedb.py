@@ -15,7 +15,7 @@ from coopfs.errors import CoopfsError, HomeError, StateError
 from coopfs.limits import NODE_CHECKPOINT, NODE_ROOM
 from coopfs.local.ballast import Ballast, ballast_of
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 
@@ -86,7 +86,7 @@ def _schema() -> str:
         rows INTEGER NOT NULL,
         block_size INTEGER NOT NULL
     ) STRICT;
-    {_GRANTS}{_ENDINGS}{_UPTIME}
+    {_GRANTS}{_ENDINGS}{_UPTIME}{_PROMISES}
     """
 
 
@@ -120,6 +120,10 @@ _UPTIME = """
         slots BLOB NOT NULL,                -- 96 bytes, core/uptime.py
         PRIMARY KEY (node, day)
     ) STRICT, WITHOUT ROWID;
+"""
+_PROMISES = """
+    -- The uptime level that both promise; empty: none.
+    ALTER TABLE invitations ADD COLUMN uptime TEXT NOT NULL DEFAULT '';
 """
 
 
@@ -183,7 +187,7 @@ class NodeDatabase:
         if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
             connection.executescript(f"BEGIN; {_schema()} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif 1 <= version < SCHEMA_VERSION:
-            added = "".join((_GRANTS, _ENDINGS, _UPTIME)[version - 1 :])
+            added = "".join((_GRANTS, _ENDINGS, _UPTIME, _PROMISES)[version - 1 :])
             connection.executescript(f"BEGIN; {added} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version != SCHEMA_VERSION:
             raise HomeError(

@@ -51,7 +51,7 @@ def request(call: object, args: object) -> bytes:
 
 
 GOOD: dict[str, dict[str, Any]] = {
-    "partner_invite": {"size": 1},
+    "partner_invite": {"size": 1, "uptime": "95%"},
     "partner_accept": {"code": "c"},
     "partner_lose": {"partner": "p"},
     "partner_replace": {"partner": "p", "by": "c"},

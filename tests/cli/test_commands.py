@@ -81,6 +81,8 @@ STATUS: dict[str, Any] = {
             "ended": False,
             "uptime": {"share": 0.91234, "hours": 312},
             "expected": 0.91234,
+            "since": "2026-01-02 03:04:05 UTC",
+            "promised": "95%",
         }
     ],
     "hosted": [{"partner": "bob", "disk": "01" * 16, "store": "23" * 16, "rows": 4000, "used": 17}],
@@ -330,11 +332,34 @@ def test_an_invitation_prints_the_code_alone(tmp_path: Path, capsys: Captured) -
     with answering(tmp_path, [result(code="COOP-1234")]) as requests:
         assert run(cli, "coopfs", ["--home", str(tmp_path), "partner", "invite", "--size", "10G"]) == 0
     assert capsys.readouterr().out == "COOP-1234\n"
-    assert requests[0]["args"] == {"size": 10 << 30}
+    assert requests[0]["args"] == {"size": 10 << 30, "uptime": None}
+
+
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        ("95%", "both have promised to be reachable 95 % of the time"),
+        ("mon-fri 08:00-18:00 Europe/Paris", "reachable at these hours: mon-fri 08:00-18:00 Europe/Paris"),
+        (None, "alice is now a partner\n"),
+    ],
+)
+def test_who_accepts_learns_what_is_promised(tmp_path: Path, level: str | None, words: str, capsys: Captured) -> None:
+    with answering(tmp_path, [result(name="alice", uptime=level)]):
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "partner", "accept", "COOP"]) == 0
+    assert words in capsys.readouterr().out
+
+
+def test_partner_list_shows_the_agreements(tmp_path: Path, capsys: Captured) -> None:
+    with answering(tmp_path, [result(partners=STATUS["partners"])]):
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "partner", "list"]) == 0
+    _, headers, row, way = capsys.readouterr().out.splitlines()
+    assert headers.split() == ["name", "now", "given", "taken", "since", "promised", "was", "up", "last", "seen"]
+    assert row.split() == ["bob", "up", "1.0", "GiB", "1.0", "GiB", "2026-01-02", "95%", "91.2", "%", "now"]
+    assert way.startswith("bob: ")
 
 
 def test_a_code_may_be_given_in_several_words(tmp_path: Path) -> None:
-    with answering(tmp_path, [result(name="alice")]) as requests:
+    with answering(tmp_path, [result(name="alice", uptime=None)]) as requests:
         assert run(cli, "coopfs", ["--home", str(tmp_path), "partner", "accept", "COOP", "12 34"]) == 0
     assert requests[0]["args"] == {"code": "COOP 12 34"}
 

@@ -26,6 +26,23 @@ def test_golden_code() -> None:
     assert decode(CODE) == INVITATION
 
 
+def test_golden_code_with_a_promise() -> None:
+    promising = replace(INVITATION, uptime="mon-fri 08:00-18:00 Europe/Paris")
+    code = promising.encode()
+    assert code == (
+        "COOPFS0-040020G3-0G2GC1R8-1450P30D-1R7H048J-2CA1A5GQ-30CHM6RW-3MF1Y001-081G8186-0W40J2GB-1G6GW3R"
+        "0-000G0000-00000000-G0000000-0HGPWVK1-088P2VKE-C4Q6AY31-DNR6RS9T-6WTK6C0A-BCX3MCAX-78VKACSG-41PP"
+        "YVHD-CSS6J81G-70X30C1D-64W3MC1G-412QAWKF-E1JJYM31-E9MQ6PAJ-R6Q70"
+    )
+    assert decode(code) == promising
+
+
+@pytest.mark.parametrize("wrong", ["95", "96%", "mon-fri 08-18 Europe/Paris"])
+def test_a_promise_that_is_none_is_a_usage_error(wrong: str) -> None:
+    with pytest.raises(UsageError, match="damaged"):
+        decode(replace(INVITATION, uptime=wrong).encode())
+
+
 @given(st.binary(max_size=300))
 def test_base32_gives_back_what_it_was_given(data: bytes) -> None:
     assert base32.decode(base32.encode(data)) == data

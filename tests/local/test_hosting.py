@@ -267,6 +267,25 @@ async def test_from_a_code_to_an_agreement_of_two_homes(host: Node, guest: Node)
         assert guest.reserved() == GIVEN
 
 
+async def test_what_is_promised_stands_in_both_agreements(host: Node, guest: Node) -> None:
+    level = "mon-fri 08:00-18:00 Europe/Paris"
+    with host.running() as inviter, guest.running() as acceptor:
+        code = (await inviter.invite(GIVEN, NOON, TOKEN, "host", ADDRESSES, level)).encode()
+        proposal = await acceptor.reserve(decode(code), "guest", ADDRESSES, NOON)
+        for other in ("", "99%"):
+            worse = replace(decode(code), uptime=other)
+            with pytest.raises(Refused, match=f"an uptime of {level}, not of {other or 'none'}"):
+                await inviter.partner(guest.key).agree(await acceptor.reserve(worse, "guest", ADDRESSES, NOON))
+        signature = await inviter.partner(guest.key).agree(proposal)
+        await acceptor.record(decode(code), proposal, signature)
+    for node, peer in ((host, guest.key), (guest, host.key)):
+        with node.running() as hosting:
+            agreed = hosting.agreement(peer)
+            assert agreed is not None
+            assert (agreed.uptime, agreed.start, hosting.has_agreement(peer)) == (level, NOON, True)
+            assert hosting.agreement(node.key) is None
+
+
 async def test_an_answer_that_was_lost_is_given_again_to_a_second_try(host: Node, guest: Node) -> None:
     with host.running() as inviter:
         invitation = await inviter.invite(GIVEN, NOON, TOKEN, "host", ADDRESSES)

@@ -86,13 +86,14 @@ def test_a_directory_that_is_missing_is_a_home_error(tmp_path: Path) -> None:
         NodeDatabase(tmp_path / "missing" / "node.sqlite")
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_database_of_a_version_before_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     path = tmp_path / "node.sqlite"
     database = NodeDatabase(path)
     add(database, ANNA)
     database.close()
     with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE invitations DROP COLUMN uptime")
         for table in ("grants", "endings", "uptime")[version - 1 :]:
             connection.execute(f"DROP TABLE {table}")
         connection.execute(f"PRAGMA user_version = {version}")
@@ -101,4 +102,6 @@ def test_a_database_of_a_version_before_is_brought_up_to_date(tmp_path: Path, ve
     assert hostrecords.grants(database) == []
     assert endings.owed(database) == []
     assert uptimes.load(database) == {}
+    with database.reading() as connection:
+        assert connection.execute("SELECT uptime FROM invitations").fetchall() == []
     database.close()

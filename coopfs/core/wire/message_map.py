@@ -90,6 +90,13 @@ class Fields:
             raise ProtocolError(f"{key!r} in a message does not have {' or '.join(map(str, sizes))} bytes")
         return value
 
+    def octets_between(self, key: str, least: int, most: int) -> bytes:
+        """So many bytes."""
+        value = self._get(key)
+        if type(value) is not bytes or not least <= len(value) <= most:
+            raise ProtocolError(f"{key!r} in a message does not have {least} to {most} bytes")
+        return value
+
     def text(self, key: str) -> str:
         """Printable text of at most MAX_TEXT bytes."""
         return _text(key, self._get(key), MAX_TEXT)

@@ -3,6 +3,7 @@
 from enum import IntEnum
 from typing import Any
 
+from coopfs.core.agreement import LENGTH, LONGEST
 from coopfs.core.wire.message_map import U16, U63, Fields
 from coopfs.errors import ProtocolError
 from coopfs.types import Claim, DiskId, Octets
@@ -10,7 +11,7 @@ from coopfs.types import Claim, DiskId, Octets
 ID_SIZE = 16  # bytes of a disk id, store id, claimer, token, incarnation or digest
 SIGNATURE_SIZE = 64  # bytes, Ed25519
 KEY_SIZE = 32  # bytes, a public Ed25519 key
-AGREEMENT_SIZE = 113  # bytes, the text of core/agreement
+AGREEMENT_SIZES = (LENGTH, LONGEST)  # bytes, the text of core/agreement
 
 
 class MessageType(IntEnum):

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from coopfs.core.wire.message_map import U16, U63, U64, Fields, printable
 from coopfs.core.wire.message_types import (
-    AGREEMENT_SIZE,
+    AGREEMENT_SIZES,
     ID_SIZE,
     KEY_SIZE,
     SIGNATURE_SIZE,
@@ -129,6 +129,7 @@ class Agree:
             "addresses": proposal.addresses,
             "start": proposal.start,
             "signature": proposal.signature,
+            "uptime": proposal.uptime or None,
         }, b""
 
     @classmethod
@@ -143,6 +144,7 @@ class Agree:
                 addresses=fields.names("addresses", MAX_ADDRESSES, MAX_TEXT),
                 start=fields.whole("start", U63),
                 signature=fields.octets("signature", SIGNATURE_SIZE),
+                uptime=fields.text("uptime") if fields.has("uptime") else "",
             )
         )
 
@@ -169,7 +171,7 @@ class Renew:
         bounded(body, 0)
         return cls(
             Renewal(
-                text=fields.octets("text", AGREEMENT_SIZE),
+                text=fields.octets_between("text", *AGREEMENT_SIZES),
                 mine=fields.octets("mine", SIGNATURE_SIZE),
                 yours=fields.octets("yours", SIGNATURE_SIZE),
                 name=fields.text("name"),
@@ -180,7 +182,7 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Partner.leave: from who has no agreement it changes nothing. text: of the agreement, 113 bytes."""
+    """Partner.leave: from who has no agreement it changes nothing. text: of the agreement."""
 
     TYPE: ClassVar = MessageType.LEAVE
     text: bytes
@@ -191,7 +193,7 @@ class Leave:
     @classmethod
     def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
-        return cls(fields.octets("text", AGREEMENT_SIZE))
+        return cls(fields.octets_between("text", *AGREEMENT_SIZES))
 
 
 @dataclass(frozen=True, slots=True)

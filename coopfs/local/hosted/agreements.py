@@ -42,17 +42,25 @@ class Agreements:
         self.key: NodeKey = Identity.from_seed(seed).key
         with database.reading() as connection:
             texts_by_peer = connection.execute("SELECT peer, text FROM agreements").fetchall()
-        self._given = {NodeKey(peer): self._gives(texts.decode(text)) for peer, text in texts_by_peer}
+        self._known = {NodeKey(peer): texts.decode(text) for peer, text in texts_by_peer}
 
     def given(self, peer: NodeKey) -> int | None:
         """Bytes this node gives `peer`; None: there is no agreement."""
-        return self._given.get(peer)
+        agreement = self._known.get(peer)
+        return None if agreement is None else self._gives(agreement)
 
-    def invite(self, size: int, now: int, token: bytes, name: str, addresses: tuple[str, ...]) -> Invitation:
+    def of(self, peer: NodeKey) -> Agreement | None:
+        """What was agreed with `peer`; None: nothing."""
+        return self._known.get(peer)
+
+    def invite(
+        self, size: int, now: int, token: bytes, name: str, addresses: tuple[str, ...], uptime: str = ""
+    ) -> Invitation:
         """Reserve `size` bytes and save an invitation to swap them for as many.
 
-        now: seconds since 1970; token: 16 random bytes; name, addresses: of this node. UsageError: a size or
-        contact that cannot be. HomeError: there is no room for so much.
+        now: seconds since 1970; token: 16 random bytes; name, addresses: of this node; uptime: the level that both
+        promise, in its one text, empty for none. UsageError: a size or contact that cannot be. HomeError: there is no
+        room for so much.
         """
         assert len(token) == TOKEN
         if not 1 <= size <= MAX_GIVEN:
@@ -62,10 +70,10 @@ class Agreements:
         reserve(token_file(self._directory, token), size)
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO invitations (token, given, taken, expires) VALUES (?, ?, ?, ?)",
-                (token, size, size, now + limits.INVITATION_LIFETIME),
+                "INSERT INTO invitations (token, given, taken, expires, uptime) VALUES (?, ?, ?, ?, ?)",
+                (token, size, size, now + limits.INVITATION_LIFETIME, uptime),
             )
-        return Invitation(self.key, token, size, size, name, addresses)
+        return Invitation(self.key, token, size, size, name, addresses, uptime)
 
     def agree(self, peer: NodeKey, proposal: Proposal, now: int) -> tuple[bytes, PartnerEntry | None]:
         """This node's signature (64 bytes) under the agreement that `peer` proposes, and the new partner (None:
@@ -78,23 +86,23 @@ class Agreements:
         texts.verify(agreement, peer, proposal.signature)
         with self._database.transaction() as connection:
             row = connection.execute(
-                "SELECT given, taken, expires, used_by FROM invitations WHERE token = ?", (proposal.token,)
+                "SELECT given, taken, expires, used_by, uptime FROM invitations WHERE token = ?", (proposal.token,)
             ).fetchone()
             if row is None:
                 raise Refused(f"this invitation code is not known here, or has expired: {_AGAIN}")
-            given, taken, expires, used_by = row
+            given, taken, expires, used_by, uptime = row
             if used_by is not None:
                 return self._answer_again(connection, peer, used_by, agreement), None
             if now > expires:
                 raise Refused(f"this invitation code has expired: {_AGAIN}")
-            check_proposal(given, taken, proposal)
+            check_proposal(given, taken, uptime, proposal)
             if peer == self.key or self._exists(connection, peer):
                 raise Refused("these two nodes have an agreement already")
             mine = texts.sign(self._seed, agreement)
             connection.execute("UPDATE invitations SET used_by = ? WHERE token = ?", (peer, proposal.token))
             contact = PartnerEntry(proposal.name, peer, proposal.addresses, given, taken)
             entry = self._save(connection, agreement, peer, mine, proposal.signature, contact)
-        self._given[peer] = given
+        self._known[peer] = agreement
         # A crash before this: `reconcile` makes the one and removes the other.
         with suppress(FileNotFoundError):
             token_file(self._directory, proposal.token).rename(peer_file(self._directory, peer))
@@ -108,7 +116,7 @@ class Agreements:
         inviter = invitation.inviter
         if inviter == self.key:
             raise UsageError("this invitation is your own: give the code to somebody else")
-        if inviter in self._given:
+        if inviter in self._known:
             raise UsageError(f"you have an agreement with {invitation.name!r} already: see `coopfs partner list`")
         check_contact(name, addresses)
         reserve(peer_file(self._directory, inviter), invitation.taken)
@@ -116,8 +124,9 @@ class Agreements:
             connection.execute("INSERT OR IGNORE INTO proposals VALUES (?, ?, ?)", (invitation.token, inviter, now))
             (start,) = connection.execute("SELECT start FROM proposals WHERE token = ?", (invitation.token,)).fetchone()
         given, taken = invitation.taken, invitation.given
-        agreement = Agreement(inviter, self.key, taken, given, start)
-        return Proposal(invitation.token, given, taken, name, addresses, start, texts.sign(self._seed, agreement))
+        agreement = Agreement(inviter, self.key, taken, given, start, invitation.uptime)
+        signature = texts.sign(self._seed, agreement)
+        return Proposal(invitation.token, given, taken, name, addresses, start, signature, invitation.uptime)
 
     def record(self, invitation: Invitation, proposal: Proposal, signature: bytes) -> PartnerEntry:
         """Save the agreement that the inviter has signed. NotAuthentic: not its signature; UsageError: there is one."""
@@ -130,14 +139,14 @@ class Agreements:
                 raise UsageError(f"you have an agreement with {invitation.name!r} already: see `coopfs partner list`")
             entry = self._save(connection, agreement, inviter, proposal.signature, signature, contact)
             connection.execute("DELETE FROM proposals WHERE token = ?", (invitation.token,))
-        self._given[inviter] = proposal.given
+        self._known[inviter] = agreement
         return entry
 
     def release(self, invitation: Invitation) -> None:
         """Give the space back that `reserve` took. The proposal stays: if the inviter did agree, a second try finds
         that out.
         """
-        if invitation.inviter not in self._given:
+        if invitation.inviter not in self._known:
             reserve(peer_file(self._directory, invitation.inviter), 0)
 
     def renewal(self, peer: NodeKey, name: str, addresses: tuple[str, ...]) -> Renewal | None:
@@ -164,7 +173,7 @@ class Agreements:
         given, taken = agreement.inviter_gives, agreement.acceptor_gives
         if agreement.inviter != self.key:
             given, taken = taken, given
-        if peer in self._given:
+        if peer in self._known:
             self._check_same(peer, renewal)
             return None
         with self._database.reading() as connection:
@@ -176,7 +185,7 @@ class Agreements:
             values = (peer, renewal.text, renewal.yours, renewal.mine)
             connection.execute("INSERT OR REPLACE INTO agreements VALUES (?, ?, ?, ?)", values)
             entry = partners.renew(connection, contact)
-        self._given[peer] = given
+        self._known[peer] = agreement
         return entry
 
     def _check_same(self, peer: NodeKey, renewal: Renewal) -> None:
@@ -191,7 +200,7 @@ class Agreements:
         with self._database.transaction() as connection:
             if self._exists(connection, peer):
                 endings.save(connection, peer, told=False)
-        self._given.pop(peer, None)
+        self._known.pop(peer, None)
 
     def hear(self, peer: NodeKey, text: bytes) -> bool:
         """The node says that the agreement with this text is over. Whether it is, now or for long: else there is
@@ -201,12 +210,12 @@ class Agreements:
             if row != (text,):
                 return row is None and endings.is_over(connection, peer, text)
             endings.save(connection, peer, told=True)
-        self._given.pop(peer, None)
+        self._known.pop(peer, None)
         return True
 
     def free(self, peer: NodeKey) -> None:
         """Give back what is reserved for a node without an agreement and not used."""
-        if peer not in self._given:
+        if peer not in self._known:
             reserve(peer_file(self._directory, peer), 0)
 
     def expire(self, now: int) -> None:
@@ -226,8 +235,8 @@ class Agreements:
         with self._database.reading() as connection:
             open_ones = connection.execute("SELECT token, given FROM invitations WHERE used_by IS NULL").fetchall()
         wanted = {token_file(self._directory, token): given for token, given in open_ones}
-        for peer, given in self._given.items():
-            wanted[peer_file(self._directory, peer)] = max(0, given - used.get(peer, 0))
+        for peer, agreement in self._known.items():
+            wanted[peer_file(self._directory, peer)] = max(0, self._gives(agreement) - used.get(peer, 0))
         with disk_errors("clear", self._directory):
             for prefix in (TOKEN_PREFIX, PEER_PREFIX):
                 for path in self._directory.glob(f"{prefix}*"):

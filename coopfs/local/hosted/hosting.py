@@ -17,6 +17,7 @@ from contextlib import contextmanager
 import trio
 
 from coopfs import limits
+from coopfs.core.agreement import Agreement
 from coopfs.core.claims import CLAIMER, verify_claim
 from coopfs.core.invitation import Invitation
 from coopfs.errors import HomeError, NoAgreement, NotAuthentic, Refused, StateError, StoreGone
@@ -85,9 +86,15 @@ class Hosting:
         """All stores, for status."""
         return self._stores.report()
 
-    async def invite(self, size: int, now: int, token: bytes, name: str, addresses: tuple[str, ...]) -> Invitation:
+    def agreement(self, peer: NodeKey) -> Agreement | None:
+        """What was agreed with `peer`; None: nothing."""
+        return self._agreements.of(peer)
+
+    async def invite(
+        self, size: int, now: int, token: bytes, name: str, addresses: tuple[str, ...], uptime: str = ""
+    ) -> Invitation:
         """See Agreements.invite."""
-        return await trio.to_thread.run_sync(self._agreements.invite, size, now, token, name, addresses)
+        return await trio.to_thread.run_sync(self._agreements.invite, size, now, token, name, addresses, uptime)
 
     async def reserve(self, invitation: Invitation, name: str, addresses: tuple[str, ...], now: int) -> Proposal:
         """See Agreements.reserve; follow it with `record` or `release`."""
