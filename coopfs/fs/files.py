@@ -12,7 +12,7 @@ from coopfs.fs.handles import Handle
 from coopfs.fs.ports import Space
 from coopfs.fs.posix import PosixError
 from coopfs.fs.tree import Tree
-from coopfs.fs.unitreader import Missing, UnitReader
+from coopfs.fs.unitreader import Missing, Room, UnitReader
 from coopfs.limits import FILE_SIZE_MAX
 from coopfs.local.metadata import Metadata
 from coopfs.local.nodes import Node
@@ -73,20 +73,19 @@ class Files:
         self._metadata.put(node._replace(mode=mode, size=size, mtime=now, ctime=ctime, stored=node.stored + gained))
         return end - offset
 
-    def read(self, ino: int, offset: int, size: int) -> tuple[bytearray, list[Missing]]:
+    def read(self, ino: int, offset: int, size: int) -> tuple[Room, list[Missing]]:
         """The bytes, shorter at the end of the file; complete once the caller has filled in what is missing."""
         end = min(offset + size, self._tree.node(ino).size)
-        buffer = bytearray(max(end - offset, 0))
+        whole = Room(max(end - offset, 0))
         missing: list[Missing] = []
-        if not buffer:
-            return buffer, missing
-        whole = memoryview(buffer)
+        if not whole.length:
+            return whole, missing
         for run in self._extents.runs(ino, offset, end):
             part = run.part(max(run.offset, offset), min(run.end, end))
-            lacking = self._units.read(part, whole[part.offset - offset : part.end - offset])
+            lacking = self._units.read(part, Room(part.length, whole, part.offset - offset))
             if lacking is not None:
                 missing.append(lacking)
-        return buffer, missing
+        return whole, missing
 
     def open_truncating(self, node: Node, caller: Caller) -> None:
         """O_TRUNC."""

@@ -174,25 +174,27 @@ class Handlers(pyfuse3.Operations):
     @reads
     async def read(self, fh: int, off: int, size: int) -> bytes:
         ino = self.disk.handles.get(fh).ino
-        buffer, missing = self.disk.files.read(ino, off, size)
+        whole, missing = self.disk.files.read(ino, off, size)
         while missing:
             try:
                 await self._fill(missing)
                 break
             except ContentUnavailable:  # unless it has moved meanwhile to a stripe that can be had
                 places = [(part.stripe, part.at) for part in missing]
-                buffer, missing = self.disk.files.read(ino, off, size)
+                whole, missing = self.disk.files.read(ino, off, size)
                 if [(part.stripe, part.at) for part in missing] == places:
                     raise
-        return buffer  # type: ignore[return-value]  # pyfuse3 takes any buffer; a copy to bytes would cost
+        return whole.view()  # type: ignore[return-value]  # pyfuse3 takes any buffer; a copy to bytes would cost
 
     async def _fill(self, missing: list[Missing]) -> None:
         for part in missing:
             if part.here:
-                found = await trio.to_thread.run_sync(self.disk.stage.wait_into, part.stripe, part.at, part.view)
+                view = part.room.view()
+                found = await trio.to_thread.run_sync(self.disk.stage.wait_into, part.stripe, part.at, view)
                 if found is Local.READ and part.finish():
                     continue
-            part.view[:] = await self.disk.content.read(part.stripe, part.at, len(part.view))
+            content = await self.disk.content.read(part.stripe, part.at, part.room.length)
+            part.room.view()[:] = content
             if not part.finish():
                 raise ContentUnavailable(f"stripe {part.stripe} holds content that cannot be decoded")
 

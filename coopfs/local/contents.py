@@ -102,12 +102,12 @@ class Contents:
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    def read_into(self, stripe: int, at: int, view: memoryview) -> Local:
-        """Fill the view from the page cache, without waiting for the disk."""
+    def read_into(self, stripe: int, at: int, room: Callable[[], memoryview]) -> Local:
+        """Fill what `room` gives from the page cache, without waiting for the disk; what is not here needs none."""
         if stripe in self._unproved:
             return Local.SLOW
         descriptor = self._descriptor(stripe)
-        return Local.ABSENT if descriptor is None else fill(descriptor, at, view, os.RWF_NOWAIT)
+        return Local.ABSENT if descriptor is None else fill(descriptor, at, room(), os.RWF_NOWAIT)
 
     def wait_into(self, stripe: int, at: int, view: memoryview) -> Local:
         """Fill the view, READ or ABSENT; waits for the disk: for a thread. The thread needs a descriptor of its own."""

@@ -278,16 +278,16 @@ class Stage:
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    def read_into(self, stripe: int, at: int, view: memoryview) -> Local:
-        """Fill the view from the page cache, without waiting for the disk."""
+    def read_into(self, stripe: int, at: int, room: Callable[[], memoryview]) -> Local:
+        """Fill what `room` gives from the page cache, without waiting for the disk; what is not here needs none."""
         self._scribe.settle()
         if self._filling is not None and self._filling.stripe == stripe:
-            return fill(self._filling.descriptor, at, view, os.RWF_NOWAIT)
+            return fill(self._filling.descriptor, at, room(), os.RWF_NOWAIT)
         if stripe != self._last_read:
             self._last_read = stripe
             self.cache.touch(stripe)
             self.on_turn(stripe)
-        return self.contents.read_into(stripe, at, view)
+        return self.contents.read_into(stripe, at, room)
 
     def wait_into(self, stripe: int, at: int, view: memoryview) -> Local:
         """Fill the view, READ or ABSENT; waits for the disk: for a thread."""

@@ -307,12 +307,12 @@ class OurSide(Side):
         return self.content(self.disk.handles.get(self.handles[number]).ino, offset, size)
 
     def content(self, ino: int, offset: int, size: int) -> bytes:
-        buffer, missing = self.disk.files.read(ino, offset, size)
+        whole, missing = self.disk.files.read(ino, offset, size)
         for part in missing:
-            if self.disk.stage.wait_into(part.stripe, part.at, part.view) is Local.ABSENT:
-                part.view[:] = self.evicted[part.stripe][part.at : part.at + len(part.view)]
+            if self.disk.stage.wait_into(part.stripe, part.at, part.room.view()) is Local.ABSENT:
+                part.room.view()[:] = self.evicted[part.stripe][part.at : part.at + part.room.length]
             assert part.finish()
-        return bytes(buffer)
+        return bytes(whole.view())
 
     def ftruncate(self, number: int, size: int) -> None:
         if number in self.handles:

@@ -57,11 +57,11 @@ def file(disk: Disk, name: bytes) -> tuple[int, int]:
 
 
 def content(disk: Disk, ino: int, size: int) -> bytes:
-    buffer, missing = disk.files.read(ino, 0, size)
+    whole, missing = disk.files.read(ino, 0, size)
     for part in missing:
-        disk.stage.wait_into(part.stripe, part.at, part.view)
+        disk.stage.wait_into(part.stripe, part.at, part.room.view())
         assert part.finish()
-    return bytes(buffer)
+    return bytes(whole.view())
 
 
 async def test_requests_that_are_compressed_meanwhile_are_each_applied_whole(tmp_path: Path) -> None:

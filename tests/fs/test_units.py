@@ -1,5 +1,6 @@
 """Reading files whose content lies in compressed units."""
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -30,11 +31,11 @@ def file_in_unit(disk: Disk, stored: bytes) -> int:
 
 def read(disk: Disk, ino: int, offset: int, size: int) -> bytes | None:
     """None: it cannot be had from here."""
-    buffer, missing = disk.files.read(ino, offset, size)
+    whole, missing = disk.files.read(ino, offset, size)
     for part in missing:
-        if disk.stage.wait_into(part.stripe, part.at, part.view) is not Local.READ or not part.finish():
+        if disk.stage.wait_into(part.stripe, part.at, part.room.view()) is not Local.READ or not part.finish():
             return None
-    return bytes(buffer)
+    return bytes(whole.view())
 
 
 def test_every_run_of_bytes_is_read_from_units_and_beside_them(tmp_path: Path) -> None:
@@ -57,4 +58,23 @@ def test_a_damaged_unit_is_missing_and_the_rest_is_not(tmp_path: Path) -> None:
     ino = file_in_unit(disk, STORED[:-9])
     assert read(disk, ino, 0, 100) == b"x" * 100
     assert read(disk, ino, 50, 4096) is None
+    disk.close()
+
+
+def test_a_read_takes_no_memory_for_what_it_waits_for(tmp_path: Path) -> None:
+    """A thousand reads of half a megabyte each may wait for partners at once."""
+    disk = new_disk(tmp_path)
+    ino = file_in_unit(disk, STORED)
+    for file in (tmp_path / "stage").iterdir():
+        file.unlink()
+    disk.stage.contents.close()
+    disk.files.read(ino, 0, 1)  # what is made once is made
+    tracemalloc.start()
+    try:
+        waiting = [disk.files.read(ino, 0, len(UNIT)) for _ in range(100)]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert all(missing for _, missing in waiting)
+    assert taken < 100 * len(UNIT) // 8
     disk.close()

@@ -117,7 +117,7 @@ def test_descriptors_are_bounded(local: LocalDisk) -> None:
     pieces = local.stage.append(2, 0, plain(bytes(24_000 * (STAGE_DESCRIPTORS + 20))), 1, b"a")
     assert len(pieces) > STAGE_DESCRIPTORS
     for piece in pieces:
-        assert local.stage.read_into(piece.stripe, piece.at, memoryview(bytearray(10))) is Local.READ
+        assert local.stage.read_into(piece.stripe, piece.at, lambda: memoryview(bytearray(10))) is Local.READ
     assert len(local.stage.contents._open) == STAGE_DESCRIPTORS
     local.close()
 

@@ -91,9 +91,9 @@ async def _view(world: World, state: State, fetcher: Fetcher, nursery: trio.Nurs
 
 
 async def _read(disk: Disk, ino: int, start: int) -> bytes:
-    buffer, missing = disk.files.read(ino, start, SHOWN)
+    whole, missing = disk.files.read(ino, start, SHOWN)
     for part in missing:
         assert not part.here
-        part.view[:] = await disk.content.read(part.stripe, part.at, len(part.view))
+        part.room.view()[:] = await disk.content.read(part.stripe, part.at, part.room.length)
         assert part.finish()
-    return bytes(buffer)
+    return bytes(whole.view())
