@@ -78,7 +78,8 @@ class Config:
     advertise: addresses given to partners, HOST:PORT each; empty: derived from listen. relays: at which this node waits
     to be called, HOST:PORT each. upload_limit, download_limit: of
     content, by the hour of the week. cache: bytes of content on the local disk at the most. compress: what is written
-    from now on. fsync: what it waits for. scrub_days: in which every block of every partner is looked at, 0: never."""
+    from now on. fsync: what it waits for. scrub_days: in which every block of every partner is looked at, 0: never.
+    notify: a program and its arguments, by which the owner is told what cannot wait."""
 
     name: str = field(default_factory=_host_name)
     listen: str = DEFAULT_LISTEN
@@ -90,6 +91,7 @@ class Config:
     compress: Compression = NO_COMPRESSION
     fsync: Fsync = Fsync.LOCAL
     scrub_days: int = DEFAULT_SCRUB
+    notify: tuple[str, ...] = ()
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -266,6 +268,18 @@ def _read_days(value: object) -> int:
     return value
 
 
+def _read_command(value: object) -> tuple[str, ...]:
+    example = 'for example ["mail", "-s", "coopfs", "me@example.org"]'
+    if not isinstance(value, list):
+        raise UsageError(f"must be a list of a program and its arguments, not {_toml_type(value)}, {example}")
+    if len(value) > limits.MAX_COMMAND:
+        raise UsageError(f"has {len(value)} words, {limits.MAX_COMMAND} are possible")
+    words = tuple(map(_text, value))
+    if (words and not words[0]) or any("\0" in word for word in words):
+        raise UsageError(f"must be a program and its arguments, {example}")
+    return words
+
+
 def _toml_type(value: object) -> str:
     names: dict[type, str] = {
         bool: "true or false",
@@ -289,6 +303,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "compress": _read_compression,
     "fsync": _read_fsync,
     "scrub_days": _read_days,
+    "notify": _read_command,
 }
 assert set(_READERS) == {entry.name for entry in fields(Config)}
 
@@ -335,6 +350,11 @@ fsync = "local"
 # Days in which every block that partners store is fetched once and looked at, so that rot which nobody meets is found
 # and repaired. 0: never. It downloads all that they store in that time: 1.4 Mbit/s for 1 TB at 6+2 in 90 days.
 scrub_days = {config.scrub_days}
+
+# A command that tells you what cannot wait, such as that this machine is about to break its promise to be up, for
+# example ["mail", "-s", "coopfs", "me@example.org"]. It gets the text on standard input. Empty: only status, the log,
+# and the desktop's notifications tell.
+notify = []
 """
 
 

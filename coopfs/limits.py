@@ -267,6 +267,13 @@ MILESTONES = 256  # moments at which a group became held: 4 KiB in the database,
 LOG_EXTENTS = 10_000  # extents of one file that `coopfs log` lists: 1 MB of JSON
 LAST_SEEN_INTERVAL = 60.0  # seconds between notes of which partners are up
 UPTIME_DAYS = 90  # of uptime looked back on: a season; x 96 bytes x 63 nodes = 0.5 MB in node.sqlite
+PROMISE_DAYS = 30  # over which at least what may be missed is counted: 36 hours of a promise of 95 %
+PROMISE_NEAR = 0.25  # of that left when the owner is told: 9 hours there
+PROMISE_CHECK = 600.0  # seconds between looks: 20 ms each of hours of the week
+PROMISE_AGAIN = 86_400.0  # seconds until the same is told again
+WEEKLY_KEPT = 0.95  # of hours promised by the week: one in twenty may be missed
+OWNER_PATIENCE = 60.0  # seconds that the owner's command may take: a mail through a slow line
+MAX_COMMAND = 32  # words of it
 UPTIME_KNOWN = 7 * 86_400  # seconds seen of a node before its uptime is believed: a week has its own course
 
 # --- checking -----------------------------------------------------------------------------------------------------

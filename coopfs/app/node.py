@@ -13,6 +13,7 @@ import secrets
 import signal
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ from coopfs.app.logs import log_to_stderr
 from coopfs.app.mount_settings import MountSettings
 from coopfs.app.notify import READY, STOPPING, notify
 from coopfs.app.own_disk import OwnDisk
+from coopfs.app.owner import tell_owner
 from coopfs.app.partner_calls import PartnerCalls
+from coopfs.app.promises import Promises
 from coopfs.app.rates import Rates
 from coopfs.app.requests import FOREVER, Arguments
 from coopfs.app.takeover import TAKING_OVER
@@ -91,6 +94,7 @@ class Node:
         self._rates = Rates(settings, time.time)
         self._network = RosterNetwork(self.roster, self._rates.own(), self._renewal)
         self.attendant = Attendant(database, self.identity.key, self._partner_keys, self._is_up, time.time)
+        self.promises = Promises(self.attendant, self._levels, partial(tell_owner, settings.notify))
         self.own: OwnDisk | None = None
         self.damage: str | None = None  # why the own disk, which is there, cannot be opened
         self.stopping = trio.Event()
@@ -111,6 +115,10 @@ class Node:
 
     def _partner_keys(self) -> list[NodeKey]:
         return [entry.key for entry in partners.all_partners(self.database)]
+
+    def _levels(self) -> list[str]:
+        agreed = map(self.hosting.agreement, self._partner_keys())
+        return [agreement.uptime for agreement in agreed if agreement is not None]
 
     def _is_up(self, key: NodeKey) -> bool:
         return self.roster.live(key) is not None
@@ -182,6 +190,7 @@ class Node:
                 "relays": status.describe_relays(self.settings.relays, self.waiting),
                 "trouble": self.damage or self.hosting.failure,
                 "uptime": status.describe_uptime(self.attendant.share()),
+                "promise": status.describe_promise(self.promises.worst()),
             },
             "disk": None if self.own is None else status.describe_disk(self.own, self.hosting.parted()),
             "partners": self.partners.describe(),
@@ -303,6 +312,7 @@ async def run_node(path: Path) -> None:
             node.open_disk()
             nursery.start_soon(node.farewells.run)
             nursery.start_soon(node.attendant.run)
+            nursery.start_soon(node.promises.run)
             await nursery.start(serve_control, home.control_socket, node.calls())
             logger.info("node %s (%s) serves at %s", settings.name, node.identity.key.hex()[:16], node.addresses)
             notify(READY)

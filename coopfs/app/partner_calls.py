@@ -8,9 +8,11 @@ import trio
 
 from coopfs.app import changing, leaving, status
 from coopfs.app.control import Watch
+from coopfs.app.promises import check_zone
 from coopfs.app.requests import Arguments
 from coopfs.core import invitation
 from coopfs.core.invitation import Invitation
+from coopfs.core.levels import parse_uptime
 from coopfs.errors import PartnerAway, ProtocolError, UsageError
 from coopfs.local import departure, partners
 from coopfs.local.partners import PartnerEntry
@@ -41,6 +43,8 @@ class PartnerCalls:
 
     async def call_partner_accept(self, arguments: Arguments, watch: Watch) -> Any:
         code = invitation.decode(arguments["code"])
+        if code.uptime:
+            check_zone(parse_uptime(code.uptime))
         return {"name": (await self._accept(code)).name, "uptime": code.uptime or None}
 
     async def _accept(self, code: Invitation) -> PartnerEntry:

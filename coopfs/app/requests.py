@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from coopfs.app.promises import check_zone
 from coopfs.core.agreement import MAX_GIVEN
 from coopfs.core.levels import parse_uptime
 from coopfs.errors import UsageError
@@ -58,7 +59,7 @@ def _text(value: Any) -> str:
 
 
 def _uptime(value: Any) -> str:
-    return str(parse_uptime(_text(value)))
+    return str(check_zone(parse_uptime(_text(value))))
 
 
 def _texts(value: Any) -> list[str]:

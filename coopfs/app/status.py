@@ -7,6 +7,7 @@ from typing import Any
 import trio
 
 from coopfs.app.own_disk import OwnDisk
+from coopfs.app.promises import Promised
 from coopfs.core.agreement import Agreement
 from coopfs.core.choice import expected
 from coopfs.core.columnstate import ColumnState
@@ -184,6 +185,16 @@ def _state_of(column: Column) -> str:
 def describe_uptime(seen: tuple[float, int] | None) -> dict[str, Any] | None:
     """The share of the time that a node was up in the last 90 days, and of how many hours seen."""
     return None if seen is None else {"share": round(seen[0], 4), "hours": seen[1] // 3600}
+
+
+def describe_promise(promised: Promised | None) -> dict[str, Any] | None:
+    """The uptime that this node has promised, of several the one that is nearest to being broken: the share kept, and
+    seconds that it may still be down."""
+    if promised is None:
+        return None
+    kept = promised.kept
+    told = {"level": promised.level, "share": round(kept.share, 4), "wanted": kept.wanted}
+    return {**told, "seconds_left": kept.left, "state": str(kept.state), "warning": promised.warning or None}
 
 
 def describe_partner(

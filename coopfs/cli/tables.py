@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from coopfs.cli.levelwords import promise as reachable
 from coopfs.cli.words import disk_sentences
 from coopfs.core.candidates import Candidate
 from coopfs.limits import UPTIME_KNOWN
@@ -41,6 +42,9 @@ def print_status(status: Json) -> None:
             )
     if node["uptime"] is not None:
         console.print(f"it was up for {_share(node['uptime'])} of the last {node['uptime']['hours']} hours")
+    if node["promise"] is not None:
+        warning = node["promise"]["warning"]
+        console.print(f"[yellow]-> {escape(warning)}[/]" if warning else _keeps(node["promise"]))
     if node["trouble"]:
         console.print(f"[bold red]{escape(node['trouble'])}[/]")
     disk = status["disk"]
@@ -55,6 +59,11 @@ def print_status(status: Json) -> None:
         console.print(_partners(status["partners"]))
     if status["hosted"]:
         console.print(_hosted(status["hosted"]))
+
+
+def _keeps(promise: Json) -> str:
+    left = f"{promise['seconds_left'] / 3600:.0f} hours"
+    return f"it keeps its promise to be reachable {escape(reachable(promise['level']))}, and may be off for {left} more"
 
 
 def print_log(log: Json, verbose: bool) -> None:

@@ -1,7 +1,7 @@
 """Notes once a minute who is up: this node itself, and each partner that it would know of."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 import trio
 
@@ -64,6 +64,10 @@ class Attendant:
         """The share of the time that a partner was up, or this node, and of how many seconds seen. None: of none."""
         log = self._logs.get(self._own if node is None else node)
         return None if log is None else log.share(int(self._wall()))
+
+    def own_hours(self) -> Iterator[tuple[int, int, int]]:
+        """(when it began, seconds up, seconds seen) of this node's hours in the window."""
+        return self._log(self._own).hours(int(self._wall()))
 
     def _log(self, node: NodeKey) -> UptimeLog:
         return self._logs.setdefault(node, UptimeLog())

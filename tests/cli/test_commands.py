@@ -29,6 +29,10 @@ STATUS: dict[str, Any] = {
         "relays": [],
         "trouble": None,
         "uptime": {"share": 0.9876, "hours": 2000},
+        "promise": {
+            **{"level": "95%", "share": 0.9876, "wanted": 0.95, "seconds_left": 270_000},
+            **{"state": "kept", "warning": None},
+        },
     },
     "disk": {
         "id": "cd" * 16,
@@ -371,6 +375,7 @@ def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Capture
     for words in (
         "node alice",
         "6+2 on 1 partners",
+        "it keeps its promise to be reachable 95 % of the time, and may be off for 75 hours more",
         "it was up for 98.8 % of the last 2000 hours",
         "91.2 %",
         "/mnt/[x]",
