@@ -123,6 +123,7 @@ RECONNECT_MIN = 0.5  # seconds; doubled with jitter up to
 RECONNECT_MAX = 300.0  # seconds: an hour of absence costs a partner a dozen attempts
 MAX_PENDING_CONNECTIONS = 64  # strangers in handshake at once
 MAX_ADDRESSES = 8  # addresses of one node
+MAX_ADDRESS = 255  # bytes of one address: a DNS name with port, and what one length byte of an invitation holds
 MAX_TEXT = 1024  # bytes of a name, address or reason from outside
 MAX_LAYOUTS = 16  # layouts of a disk in force at once: one, and one more for each resizing under way
 MAX_KEY_IDS = 64  # key ids of a disk in use at once: one for each rekeying whose old stripes are still alive
@@ -134,6 +135,14 @@ MAX_FEATURE_NAME = 64  # bytes of one feature name
 STRANGER_TIMEOUT = 60.0  # seconds that a stranger's connection lives: one AGREE, which preallocates a reservation
 GOODBYE_TIMEOUT = 1.0  # seconds to get the reason of a closing out: courtesy, never a reason to hang
 MAX_LINKS_PER_PEER = 8  # connections of one peer key: a node, its restore views and what is not yet known to be dead
+
+# --- addresses ----------------------------------------------------------------------------------------------------
+MAX_OBSERVED = 2  # addresses of a node that only others have seen: IPv4 and IPv6, or the old one and the new one
+MAX_SIGHTINGS = 256  # partners whose word about that is kept: x ~200 bytes
+SIGHTING_LIFETIME = 86_400.0  # seconds that it counts: providers give other addresses every night
+ADDRESSES_INTERVAL = 6 * 3600.0  # seconds after which partners tell each other again: before that is over
+ADDRESSES_APART = 30.0  # seconds between two changes: each is a write to the disk of every partner
+HEAD_START = 1.0  # seconds that one address has before the next is tried too: a handshake over 300 ms round trip
 
 # --- relays -------------------------------------------------------------------------------------------------------
 MAX_RELAYS = 2  # relays that one node waits at: the second for when the first is down

@@ -35,7 +35,6 @@ from coopfs.app.promises import Promises
 from coopfs.app.rates import Rates
 from coopfs.app.requests import FOREVER, Arguments
 from coopfs.app.takeover import TAKING_OVER
-from coopfs.core.candidates import own_candidates
 from coopfs.core.choice import Choice, expected
 from coopfs.core.identity import Identity
 from coopfs.core.kit import to_text
@@ -62,6 +61,7 @@ from coopfs.net.dialer import Contact
 from coopfs.net.relayed import Waiting
 from coopfs.net.roster import Roster
 from coopfs.net.tcp import dial_tcp, listen_tcp, serve_tcp
+from coopfs.net.whereabouts import Whereabouts
 from coopfs.net.wrappers import LimitedPartner
 from coopfs.tasks.attendant import Attendant
 from coopfs.tasks.reach import RosterNetwork
@@ -75,7 +75,14 @@ DAY = 86400  # seconds
 class Node:
     """The daemon's state; its methods named `call_*` and those of `partners` are the calls of the control socket."""
 
-    def __init__(self, home: Home, settings: config.Config, database: NodeDatabase, nursery: trio.Nursery) -> None:
+    def __init__(
+        self,
+        home: Home,
+        settings: config.Config,
+        database: NodeDatabase,
+        nursery: trio.Nursery,
+        whereabouts: Whereabouts,
+    ) -> None:
         self.home = home
         self.settings = settings
         self.database = database
@@ -83,11 +90,11 @@ class Node:
         seed = home.read_seed()
         self._seed = seed
         self.identity = Identity.from_seed(seed)
-        self.addresses: tuple[str, ...] = settings.advertise
+        self._whereabouts = whereabouts
         self.hosting = Hosting(home, database, time.time, self.know, self._part)
         hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=True)
         self.local = LocalNode(self.identity, hello, secrets.token_bytes)
-        self.roster = Roster(self.local, self._standing, self._serve_peer, dial_tcp, random.random)
+        self.roster = Roster(self.local, self._standing, self._serve_peer, dial_tcp, random.random, whereabouts)
         self.farewells = Farewells(self.hosting, self.roster)
         self.partners = PartnerCalls(self)
         self.waiting = Waiting(self.local, dial_tcp, self.roster.accept, random.random)
@@ -99,6 +106,11 @@ class Node:
         self.damage: str | None = None  # why the own disk, which is there, cannot be opened
         self.stopping = trio.Event()
         self.proposed: set[NodeKey] = set()  # inviters whose answer is awaited: they may call before it is saved
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Candidates for others to call this node by."""
+        return self._whereabouts.own()
 
     def _standing(self, key: NodeKey) -> Standing:
         if key in self.proposed or key in self.farewells.owed or self.hosting.has_agreement(key):
@@ -301,8 +313,10 @@ async def run_node(path: Path) -> None:
         database = NodeDatabase(home.node_database)
         listeners = await listen_tcp(settings.listen)
         async with trio.open_nursery() as nursery:
-            node = Node(home, settings, database, nursery)
-            node.addresses = own_candidates(settings.advertise or own_addresses(listeners), settings.relays)
+            configured = settings.advertise or own_addresses(listeners)
+            port = listeners[0].socket.getsockname()[1]
+            whereabouts = Whereabouts(configured, settings.relays, port, partial(partners.move, database))
+            node = Node(home, settings, database, nursery, whereabouts)
             await nursery.start(node.roster.run)
             nursery.start_soon(serve_tcp, listeners, node.roster.accept)
             nursery.start_soon(node.waiting.run, settings.relays)

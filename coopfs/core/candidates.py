@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from coopfs.config import parse_address
-from coopfs.limits import MAX_ADDRESSES
+from coopfs.errors import UsageError
+from coopfs.limits import MAX_ADDRESS, MAX_ADDRESSES
 
 RELAY = "relay/"
 
@@ -36,7 +37,17 @@ def check_candidate(text: str) -> Candidate:
     """UsageError: the text is no candidate."""
     candidate = Candidate.of(text)
     parse_address(candidate.address)
+    if not text.isascii() or len(text) > MAX_ADDRESS:
+        raise UsageError(f"{text!r} is not an address for others; use an ASCII name of up to {MAX_ADDRESS} bytes")
     return candidate
+
+
+def is_candidate(text: str) -> bool:
+    try:
+        check_candidate(text)
+    except UsageError:
+        return False
+    return True
 
 
 def in_order(texts: Iterable[str]) -> tuple[Candidate, ...]:
@@ -46,9 +57,10 @@ def in_order(texts: Iterable[str]) -> tuple[Candidate, ...]:
 
 
 def own_candidates(configured: Iterable[str], relays: Iterable[str]) -> tuple[str, ...]:
-    """What a node gives to others. Relays are never crowded out: who has one needs it."""
-    last = tuple(str(Candidate(address, relayed=True)) for address in relays)
-    first = tuple(dict.fromkeys(configured))[: MAX_ADDRESSES - len(last)]
+    """What a node gives to others; what cannot be given is left out. Relays are never crowded out: who has one needs
+    it."""
+    last = tuple(filter(is_candidate, (str(Candidate(address, relayed=True)) for address in relays)))
+    first = tuple(dict.fromkeys(filter(is_candidate, configured)))[: MAX_ADDRESSES - len(last)]
     return first + last
 
 

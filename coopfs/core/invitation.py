@@ -93,8 +93,6 @@ def check_contact(name: str, addresses: tuple[str, ...]) -> None:
         raise UsageError(f"{len(addresses)} addresses are more than the {limits.MAX_ADDRESSES} that one node may have")
     for address in addresses:
         check_candidate(address)
-        if not address.isascii() or len(address) > 255:
-            raise UsageError(f"{address!r} does not fit into an invitation; use an ASCII name of up to 255 bytes")
 
 
 def check_proposal(given: int, taken: int, uptime: str, proposal: Proposal) -> None:
@@ -118,7 +116,7 @@ def check_proposal(given: int, taken: int, uptime: str, proposal: Proposal) -> N
 
 def _short(text: str) -> bytes:
     data = text.encode("ascii")
-    assert len(data) <= 255
+    assert len(data) <= limits.MAX_ADDRESS
     return bytes([len(data)]) + data
 
 

@@ -58,6 +58,12 @@ def renew(connection: Connection, entry: PartnerEntry) -> PartnerEntry:
     return kept
 
 
+def move(database: NodeDatabase, key: NodeKey, addresses: tuple[str, ...]) -> None:
+    """The partner is reached there from now on. Not a partner: nothing happens. HomeError, StateError."""
+    with database.transaction() as connection:
+        connection.execute("UPDATE partners SET addresses = ? WHERE key = ?", (json.dumps(addresses), key))
+
+
 def all_partners(database: NodeDatabase) -> Sequence[PartnerEntry]:
     """By name. HomeError, StateError."""
     with database.reading() as connection:

@@ -14,11 +14,13 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from math import inf
 
 import trio
 
 from coopfs.core.candidates import in_order
+from coopfs.core.wire.address_requests import TellAddresses
 from coopfs.core.wire.session import Standing
 from coopfs.errors import PeerError
 from coopfs.limits import (
@@ -34,6 +36,7 @@ from coopfs.net.dialer import Contact, call
 from coopfs.net.link import Link
 from coopfs.net.relayed import Dial
 from coopfs.net.serve import serve
+from coopfs.net.whereabouts import Whereabouts
 from coopfs.types import NodeKey, Partner
 
 _log = logging.getLogger(__name__)
@@ -44,7 +47,8 @@ class Roster:
     """Keeps links while `run` runs.
 
     authorize: the standing of a node that calls; partner_for: what answers the requests of a peer, strangers
-    included; dial: opens streams; jitter: numbers 0..1 that spread reconnections.
+    included; dial: opens streams; jitter: numbers 0..1 that spread reconnections; whereabouts: for partners to know
+    where they are, None for a node that is none.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Roster:
         partner_for: Callable[[NodeKey], Partner],
         dial: Dial,
         jitter: Callable[[], float],
+        whereabouts: Whereabouts | None = None,
     ) -> None:
         self.trouble: dict[NodeKey, str] = {}  # why the last call to a contact failed, for status
         self._node = node
@@ -61,6 +66,7 @@ class Roster:
         self._partner_for = partner_for
         self._dial = dial
         self._jitter = jitter
+        self._whereabouts = whereabouts
         self._links: dict[NodeKey, list[Link]] = {}  # newest last
         self._contacts: dict[NodeKey, Contact] = {}
         self._callers: dict[NodeKey, trio.CancelScope] = {}
@@ -198,13 +204,30 @@ class Roster:
         async with trio.open_nursery() as nursery:
             if rival is not None:
                 nursery.start_soon(rival.close, _DUPLICATE)
+            telling = trio.CancelScope()
+            nursery.start_soon(self._tell, link, telling)
             try:
-                await serve(link, self._partner_for(link.peer))
+                await serve(link, self._partner_for(link.peer), partial(self._hear, link))
             finally:
+                telling.cancel()
                 if link in peers:
                     peers.remove(link)
                 self._announce()
         _log.info("the connection to %s ended: %s", link.peer.hex()[:16], link.error)
+
+    async def _tell(self, link: Link, scope: trio.CancelScope) -> None:
+        with scope:
+            if self._whereabouts is not None:
+                await self._whereabouts.tell(link)
+
+    def _hear(self, link: Link, told: TellAddresses) -> None:
+        """A peer says where it is: if it is a contact, it is called there from now on. CoopfsError."""
+        contact = self._contacts.get(link.peer)
+        if self._whereabouts is None or contact is None:
+            return
+        addresses = self._whereabouts.hear(link, told, contact.addresses)
+        if addresses is not None:
+            self.add(Contact(link.peer, addresses))
 
     def _better(self, new: Link, old: Link) -> bool:
         if new.relayed != old.relayed:

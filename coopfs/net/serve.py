@@ -4,11 +4,12 @@ Whatever the partner object refuses becomes an error answer; what it does not ra
 ends the daemon.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import trio
 
+from coopfs.core.wire.address_requests import TellAddresses
 from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
 from coopfs.core.wire.messages import Request
 from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, Leave, PutMaster, Renew
@@ -18,12 +19,20 @@ from coopfs.limits import GOODBYE_TIMEOUT, MAX_STORES_PER_SESSION
 from coopfs.net.link import Link
 from coopfs.types import BlockStore, Partner, Write
 
+Hear = Callable[[TellAddresses], None]
+
+
+def unheard(told: TellAddresses) -> None:
+    """Who keeps no contacts has no use for addresses."""
+
 
 class Server:
-    """The open stores of one connection, and the partner object that gives them."""
+    """The open stores of one connection, and the partner object that gives them. hear: what becomes of the addresses
+    that the peer tells; a CoopfsError of it is the answer."""
 
-    def __init__(self, partner: Partner) -> None:
+    def __init__(self, partner: Partner, hear: Hear = unheard) -> None:
         self._partner = partner
+        self._hear = hear
         self._stores: dict[int, BlockStore] = {}
         self._opened = 0
         self._opening = 0
@@ -51,6 +60,9 @@ class Server:
                 return Done()
             case Leave(text):
                 await self._partner.leave(text)
+                return Done()
+            case TellAddresses():
+                self._hear(request)
                 return Done()
             case Close() | Inventory():
                 return await self._use(request)
@@ -131,9 +143,15 @@ def _by_store(requests: Sequence[Get | Put]) -> dict[int, list[int]]:
     return by_store
 
 
-async def serve(link: Link, partner: Partner, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+async def serve(
+    link: Link,
+    partner: Partner,
+    hear: Hear = unheard,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
     """Run the link until it ends, answering its requests from `partner`."""
-    server = Server(partner)
+    server = Server(partner, hear)
     try:
         await link.run(server, task_status=task_status)
     finally:

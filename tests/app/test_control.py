@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from coopfs.app.requests import CALLS, check_arguments
 from coopfs.config import Config
 from coopfs.errors import UsageError
 from coopfs.limits import CONTROL_LINE
+from coopfs.local import partners
 from coopfs.local.home import Home
 from coopfs.local.nodedb import NodeDatabase
+from coopfs.net.whereabouts import Whereabouts
 
 
 @asynccontextmanager
@@ -26,7 +29,8 @@ async def node(directory: Path) -> AsyncIterator[tuple[Node, Path]]:
     home.create(b"i" * 32)
     database = NodeDatabase(home.node_database)
     async with trio.open_nursery() as nursery:
-        one = Node(home, Config("alice", advertise=("a.example:1",)), database, nursery)
+        whereabouts = Whereabouts(["a.example:1"], [], 1, partial(partners.move, database))
+        one = Node(home, Config("alice"), database, nursery, whereabouts)
         await nursery.start(serve_control, home.control_socket, one.calls())
         yield one, home.control_socket
         nursery.cancel_scope.cancel()

@@ -15,7 +15,10 @@ def test_a_candidate_is_what_its_text_says(text: str) -> None:
     assert "relay" not in candidate.address
 
 
-@pytest.mark.parametrize("text", ["", "a", "relay/", "relay/a", "relay/relay/a:1", "a/b:1", "relay:a:1", "a:65536"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "ä.example:1", "a" * 254 + ":1", "relay/", "relay/a", "relay/relay/a:1", "a/b:1", "relay:a:1", "a:65536"],
+)
 def test_what_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         check_candidate(text)
@@ -34,7 +37,7 @@ def test_a_long_list_is_cut() -> None:
 def test_relays_are_never_crowded_out() -> None:
     own = own_candidates([f"a:{port}" for port in range(1, 10)], ["r:1"])
     assert own == (*(f"a:{port}" for port in range(1, MAX_ADDRESSES)), "relay/r:1")
-    assert own_candidates(["a:1", "a:1"], []) == ("a:1",)
+    assert own_candidates(["a:1", "a:1", "ä:1"], []) == ("a:1",)
 
 
 def test_the_hosts_of_relays_are_not_the_nodes() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coopfs.core.wire.address_requests import TellAddresses
 from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
 from coopfs.core.wire.faults import Unsupported, encode_error
 from coopfs.core.wire.frames import Flag, Frame
@@ -89,6 +90,8 @@ EXAMPLES: list[Request] = [
     Agree(replace(PROPOSAL, uptime="mon-fri 08:00-18:00 Europe/Paris")),
     Renew(Renewal(b"t" * 113, b"m" * 64, b"y" * 64, "host", ("a.example:7100",))),
     Leave(b"t" * 113),
+    TellAddresses(("a.example:7100", "relay/r.example:7531"), "192.0.2.1"),
+    TellAddresses(()),
     WaitForCall(),
     DialNode(NodeKey(b"n" * 32)),
     Call(),
@@ -178,6 +181,11 @@ GOLDEN_REQUESTS = [  # map of each example; bodies are what the example says
         "7474747474747474747474747474747474747474747474747474747474747474747474747474747474747474747474747474"
         "747474747474747474747474747474747474747474"
     ),
+    (
+        "82a961646472657373657392ae612e6578616d706c653a37313030b472656c61792f722e6578616d706c653a37353331a473"
+        "65656ea93139322e302e322e31"
+    ),
+    "81a961646472657373657390",
     "80",
     "81a46e6f6465c4206e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e",
     "80",
@@ -294,6 +302,9 @@ def test_unknown_and_reserved_types_are_no_error(kind: int) -> None:
         (MessageType.MASTER_GET, {"disk": "t" * 16}, b""),
         (MessageType.OPEN, {"disk": DISK, "store": STORE, "claim": 7}, b""),
         (MessageType.OPEN, {"disk": DISK, "store": STORE, "create": {"rows": 1}}, b""),
+        (MessageType.ADDRESSES, {"addresses": ["a:1"] * 9}, b""),
+        (MessageType.ADDRESSES, {"addresses": ["a" * 254 + ":1"]}, b""),
+        (MessageType.ADDRESSES, {"addresses": ["a:1"], "seen": 7}, b""),
         (MessageType.GOODBYE, {"reason": "escape \x1b[31m"}, b""),
         (MessageType.GOODBYE, {"reason": "x" * (MAX_TEXT + 1)}, b""),
     ],

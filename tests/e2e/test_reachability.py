@@ -96,6 +96,19 @@ def test_one_reachable_end_is_enough(internet: Internet, tmp_path: Path) -> None
     assert (tmp_path / "copy" / "file").read_text() == "kept"
 
 
+def test_a_forwarded_port_is_found_without_its_owner_naming_it(internet: Internet) -> None:
+    """carol sees alice come from the router's address, and alice gives that to others."""
+    internet.forward_port("a")
+    internet.node("carol", "open", Config("carol", advertise=(f"{OPEN}:{PORT}",)))
+    internet.node("alice", "a", Config("alice"))
+    internet.node("bob", "b", Config("bob"))
+    swap(internet, "carol", "alice")
+    seen = f"{ROUTER_A}:{PORT}"
+    until(lambda: seen in partners(internet, "carol")["alice"]["addresses"])
+    swap(internet, "alice", "bob")
+    until(lambda: way(internet, "bob", "alice") == seen)
+
+
 def test_who_cannot_be_reached_is_told_to_accept(internet: Internet) -> None:
     internet.node("carol", "open", Config("carol", advertise=(f"{OPEN}:{PORT}",)))
     internet.node("alice", "a", Config("alice"))

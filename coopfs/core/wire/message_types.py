@@ -42,6 +42,7 @@ class MessageType(IntEnum):
     RELAY_WAIT = 23
     RELAY_DIAL = 24
     RELAY_CALL = 25
+    ADDRESSES = 26
 
 
 Wire = tuple[dict[str, Any], Octets]  # map, body

@@ -1,5 +1,6 @@
 """Requests and answers to frames and back (design R16): the one place where message numbers meet their classes."""
 
+from coopfs.core.wire.address_requests import TellAddresses
 from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
 from coopfs.core.wire.faults import decode_error, encode_error
 from coopfs.core.wire.frames import Flag, Frame
@@ -22,7 +23,7 @@ from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import CoopfsError, PeerError, ProtocolError
 
 StoreRequest = Close | Put | Get | Inventory
-NodeRequest = ClaimEpoch | GetMasters | PutMaster | GrantReading | Agree | Renew | Leave
+NodeRequest = ClaimEpoch | GetMasters | PutMaster | GrantReading | Agree | Renew | Leave | TellAddresses
 RelayRequest = WaitForCall | DialNode | Call
 Request = Hello | Open | StoreRequest | NodeRequest | RelayRequest | Ping | Goodbye
 
@@ -40,6 +41,7 @@ REQUESTS: dict[int, type[Request]] = {
     MessageType.AGREE: Agree,
     MessageType.RENEW: Renew,
     MessageType.LEAVE: Leave,
+    MessageType.ADDRESSES: TellAddresses,
     MessageType.RELAY_WAIT: WaitForCall,
     MessageType.RELAY_DIAL: DialNode,
     MessageType.RELAY_CALL: Call,
@@ -60,6 +62,7 @@ ANSWERS: dict[int, type[Answer]] = {
     MessageType.AGREE: Agreed,
     MessageType.RENEW: Done,
     MessageType.LEAVE: Done,
+    MessageType.ADDRESSES: Done,
     MessageType.RELAY_WAIT: Done,
     MessageType.RELAY_DIAL: Done,
     MessageType.RELAY_CALL: Done,

@@ -33,7 +33,9 @@ _READING = _CARE | {
     MessageType.INVENTORY,
     MessageType.MASTER_GET,
 }
-_WRITING = frozenset({MessageType.PUT, MessageType.CLAIM, MessageType.MASTER_PUT, MessageType.GRANT})
+_WRITING = frozenset(
+    {MessageType.PUT, MessageType.CLAIM, MessageType.MASTER_PUT, MessageType.GRANT, MessageType.ADDRESSES}
+)
 _AGREEING = frozenset({MessageType.AGREE, MessageType.RENEW, MessageType.LEAVE})
 
 ALLOWED: dict[Standing, frozenset[MessageType]] = {
