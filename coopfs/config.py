@@ -5,7 +5,6 @@ what was meant.
 """
 
 import difflib
-import os
 import re
 import socket
 import tomllib
@@ -17,6 +16,7 @@ from typing import Any
 
 from coopfs import limits
 from coopfs.errors import ConfigError, HomeError, UsageError
+from coopfs.levels import Share, Uptime, parse_uptime, storage_level
 from coopfs.schedule import ALWAYS, UNLIMITED, Schedule, Window, constant, parse_when
 from coopfs.sizes import parse_size
 
@@ -25,10 +25,13 @@ DEFAULT_PORT = 7530
 DEFAULT_LISTEN = f"[::]:{DEFAULT_PORT}"
 
 DEFAULT_SCRUB = 90  # days: 1.4 Mbit/s for 1 TB at 6+2; rot is rare, and must only be found before it meets other rot
+DEFAULT_UPTIME = Share(95)  # a machine that is left on, with a day and a half a month for updates and power cuts
+DEFAULT_MATCH_SIZE = 64 * 1024 * limits.MIB  # bytes: with eight partners half a terabyte of a disk
 DEFAULT_LEVEL = 1  # of zstd: the others cost the front more than they win
 
 _LEVEL = re.compile(r"[1-9]|1[0-9]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SERVER = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?")
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -79,7 +82,10 @@ class Config:
     to be called, HOST:PORT each. upload_limit, download_limit: of
     content, by the hour of the week. cache: bytes of content on the local disk at the most. compress: what is written
     from now on. fsync: what it waits for. scrub_days: in which every block of every partner is looked at, 0: never.
-    notify: a program and its arguments, by which the owner is told what cannot wait."""
+    notify: a program and its arguments, by which the owner is told what cannot wait.
+    site: where the node stands, in its owner's words. uptime: what it promises and asks of partners. match_*: servers
+    (URLs) through which it finds partners; bytes that it swaps with each; how many partners it wants in all; sites and
+    node keys that it does not want; whether neighbours may be partners, for tests."""
 
     name: str = field(default_factory=_host_name)
     listen: str = DEFAULT_LISTEN
@@ -92,6 +98,13 @@ class Config:
     fsync: Fsync = Fsync.LOCAL
     scrub_days: int = DEFAULT_SCRUB
     notify: tuple[str, ...] = ()
+    site: str = ""
+    uptime: Uptime = DEFAULT_UPTIME
+    match_servers: tuple[str, ...] = ()
+    match_size: int = DEFAULT_MATCH_SIZE
+    match_partners: int = 0
+    match_avoid: tuple[str, ...] = ()
+    match_together: bool = False
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -181,6 +194,15 @@ def _suggestion(key: str) -> str:
     return f", did you mean {near[0]!r}?" if near else f" (there are: {', '.join(_READERS)})"
 
 
+def _listed(value: object, most: int, what: str, example: str) -> tuple[str, ...]:
+    """At most so many texts."""
+    if not isinstance(value, list):
+        raise UsageError(f"must be a list of {what}, not {_toml_type(value)}, for example [{example}]")
+    if len(value) > most:
+        raise UsageError(f"has {len(value)} {what}, {most} are possible")
+    return tuple(map(_text, value))
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise UsageError(f"must be text in quotes, not {_toml_type(value)}")
@@ -206,16 +228,56 @@ def _read_relays(value: object) -> tuple[str, ...]:
 
 
 def _read_addresses(value: object, most: int) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise UsageError(
-            f'must be a list of addresses, not {_toml_type(value)}, for example ["backup.example.org:7530"]'
-        )
-    if len(value) > most:
-        raise UsageError(f"has {len(value)} addresses, {most} are possible")
-    for entry in value:
-        if parse_address(_text(entry))[1] == 0:
-            raise UsageError(f"{entry!r} has port 0, which nobody can dial")
-    return tuple(value)
+    addresses = _listed(value, most, "addresses", '"backup.example.org:7530"')
+    for address in addresses:
+        if parse_address(address)[1] == 0:
+            raise UsageError(f"{address!r} has port 0, which nobody can dial")
+    return addresses
+
+
+def _read_servers(value: object) -> tuple[str, ...]:
+    servers = _listed(value, limits.MATCH_SERVERS, "servers", '"https://match.example.org"')
+    for server in servers:
+        if not _SERVER.fullmatch(server):
+            raise UsageError(
+                f'{server!r} is not the address of a server; write for example "https://match.example.org"'
+            )
+    return servers
+
+
+def _read_avoid(value: object) -> tuple[str, ...]:
+    return _listed(value, limits.MATCH_SITES, "sites and keys", '"Berlin office"')
+
+
+def _read_site(value: object) -> str:
+    text = _text(value)
+    if len(text) > limits.MAX_SITE or not text.isprintable():
+        raise UsageError(f"must be up to {limits.MAX_SITE} printable letters")
+    return text
+
+
+def _read_uptime(value: object) -> Uptime:
+    return parse_uptime(_text(value))
+
+
+def _read_size(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise UsageError(f'must be bytes, a number or text like "100G", not {_toml_type(value)}')
+    size = parse_size(str(value))
+    storage_level(size)
+    return size
+
+
+def _read_wanted(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limits.MAX_WANTED:
+        raise UsageError(f"must be a number of partners, 0 to {limits.MAX_WANTED}, without quotes")
+    return value
+
+
+def _read_truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"must be true or false without quotes, not {_toml_type(value)}")
+    return value
 
 
 def _read_limit(value: object) -> Schedule:
@@ -304,74 +366,12 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "fsync": _read_fsync,
     "scrub_days": _read_days,
     "notify": _read_command,
+    "site": _read_site,
+    "uptime": _read_uptime,
+    "match_servers": _read_servers,
+    "match_size": _read_size,
+    "match_partners": _read_wanted,
+    "match_avoid": _read_avoid,
+    "match_together": _read_truth,
 }
 assert set(_READERS) == {entry.name for entry in fields(Config)}
-
-
-def default_text(config: Config) -> str:
-    """The commented file that `coopfs init` writes; reading it gives this config again, less limits and sizes."""
-    advertise = ", ".join(f'"{address}"' for address in config.advertise)
-    relays = ", ".join(f'"{address}"' for address in config.relays)
-    return f"""\
-# Configuration of this coopfs home; see coopfs.toml(5). Read when the daemon starts.
-
-# How your partners see this node in their lists: letters, digits, dots, dashes, underscores.
-name = "{config.name}"
-
-# Where the daemon listens for partners: HOST:PORT, or [::]:PORT for every address of this machine.
-listen = "{config.listen}"
-
-# Addresses under which partners can reach this node, for example ["backup.example.org:7530"].
-# Empty: this machine's own addresses. Behind a router, name the router's and forward the port.
-advertise = [{advertise}]
-
-# Relays at which partners reach this node when they cannot reach it directly, as where no port can be forwarded; for
-# example ["relay.example.org:7531"], see coopfs-relay(8).
-relays = [{relays}]
-
-# Most bytes per second of content sent to all partners together, and received: a number, or text like "2M".
-# 0: no limit. It may depend on the hour of the week; see coopfs.toml(5).
-upload_limit = 0
-download_limit = 0
-
-# Most bytes of file content on this machine's disk, whether safe with partners or still on the way to them.
-# What is safe goes first when room is needed, and is fetched back when it is read.
-# "auto": 10G; on a disk without redundancy, whose content never leaves this machine, all that there is room for.
-cache = "auto"
-
-# Whether what is written from now on is compressed: "off", "zstd", or "zstd:1" (fast) to "zstd:19" (small).
-# What does not shrink is stored as it is.
-compress = "off"
-
-# What fsync waits for. "local": that data is safe on this machine's disk. "partners": that it would also survive the
-# loss of this machine, which takes as long as your link and your partners need, or until enough of them are back.
-fsync = "local"
-
-# Days in which every block that partners store is fetched once and looked at, so that rot which nobody meets is found
-# and repaired. 0: never. It downloads all that they store in that time: 1.4 Mbit/s for 1 TB at 6+2 in 90 days.
-scrub_days = {config.scrub_days}
-
-# A command that tells you what cannot wait, such as that this machine is about to break its promise to be up, for
-# example ["mail", "-s", "coopfs", "me@example.org"]. It gets the text on standard input. Empty: only status, the log,
-# and the desktop's notifications tell.
-notify = []
-"""
-
-
-def write_default(home: Path, config: Config) -> None:
-    """Make the directory of a new home and write the commented file, whole or not at all; the very same one that an
-    `init` which was cut short has left is fine. HomeError: there is another one already, or it cannot be written."""
-    path, text = home / FILE_NAME, default_text(config)
-    draft = path.with_suffix(".new")
-    try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            draft.write_text(text, encoding="utf-8")
-            os.link(draft, path)
-        except FileExistsError:
-            if path.read_bytes() != text.encode():
-                raise HomeError(f"{path} is there already; remove it, or choose another --home") from None
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise HomeError(f"{path} cannot be written: {error.strerror}") from error

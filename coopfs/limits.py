@@ -198,6 +198,16 @@ MATCH_EXPIRE_INTERVAL = 60.0  # seconds between looks for entries that have ende
 MATCH_RECENT = 50  # matches kept for the status page: a screen or two
 MATCH_LISTED = 50  # members on the status page, likewise of all that are counted
 MATCH_OVERVIEW = 15  # seconds that a count of all is shown: 10^6 members take about one second
+MATCH_SERVERS = 8  # matching servers of one node: it tells each of itself every ten minutes
+MATCH_SITES = 64  # sites and nodes that an owner may exclude
+MATCH_ANSWER = 128 * KIB  # bytes of a matching server's answer: 16 candidates in base64 are 88 KiB
+MATCH_TIMEOUT = 15.0  # seconds that a matching server may take: a slow one holds up nothing but its own answer
+ANNOUNCE_INTERVAL = 600.0  # seconds between announcements, less up to a tenth so that nodes spread out
+FIND_MIN = 15.0  # seconds between two searches while partners are lacking; doubled up to ANNOUNCE_INTERVAL
+FIND_PATIENCE = 90.0  # seconds that one candidate may take, dialling and preallocating the space on both sides
+FIND_AGAIN = 600  # seconds until a candidate that could not be had is asked again
+OFFER_LIFETIME = 300  # seconds that space is held for a stranger that was welcomed: it answers at once, or never
+OFFERS_A_MINUTE = 30  # strangers' offers looked at: a signature costs 0.1 ms, the rest is to bore who tries keys
 
 # --- quorum (R7) --------------------------------------------------------------------------------------------------
 AWAY_AFTER = 12 * 3600.0  # seconds unreachable before a column is away

@@ -178,6 +178,20 @@ class Renewal:
 
 
 @dataclass(frozen=True, slots=True)
+class Welcome:
+    """The answer to OFFER: an invitation for the node that asked, and for nobody else.
+
+    token: 16 bytes, for AGREE; given, taken: bytes, as seen by the node that was asked; name, addresses: of that node.
+    """
+
+    token: bytes
+    given: int
+    taken: int
+    name: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """GRANT: the owner of a store lets another node read it until a time in seconds since 1970; 0 takes that back."""
 
@@ -245,6 +259,10 @@ class Partner(Protocol):
 
     async def agree(self, proposal: Proposal) -> bytes:
         """The inviter's signature (64 bytes) over the agreement text. Refused: unknown or used code, no room."""
+
+    async def offer(self, announcement: bytes) -> Welcome:
+        """Ask to be invited, by showing one's signed announcement (core/announcement). Refused: it does not suit, or
+        no more partners are wanted; NotAuthentic."""
 
     async def renew(self, renewal: Renewal) -> None:
         """Know the agreement again, with its space reserved anew, or as before. NotAuthentic; Refused: there is another

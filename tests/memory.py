@@ -29,6 +29,7 @@ from coopfs.types import (
     Slot,
     StoredBlock,
     StoreId,
+    Welcome,
     Write,
 )
 
@@ -269,6 +270,10 @@ class MemoryPartner:
     async def agree(self, proposal: Proposal) -> bytes:
         await self._host.answer()
         return self._host.agree(self._peer, proposal)
+
+    async def offer(self, announcement: bytes) -> Welcome:
+        await self._host.answer()
+        raise Refused("this node looks for no partners")
 
     async def renew(self, renewal: Renewal) -> None:
         await self._host.answer()

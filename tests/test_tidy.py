@@ -20,7 +20,7 @@ MAX_FUNCTION_LINES = 70
 
 # What a room may import besides itself (design section 7). Rooms of one line of that section do not know each other,
 # except that fs works on the inodes and extents that local keeps.
-BASE = {"", "types", "errors", "limits", "config", "schedule", "sizes"}
+BASE = {"", "types", "errors", "limits", "config", "schedule", "sizes", "levels", "configtext"}
 CORE = BASE | {"core"}
 TASKS = CORE | {"fs", "net", "local"}
 APP = TASKS | {"tasks"}
@@ -31,7 +31,7 @@ ALLOWED = {
     "net": CORE,
     "fs": CORE | {"local"},
     "tasks": TASKS,
-    "app": APP | {"control"},
+    "app": APP | {"control", "match"},
     "control": APP,
     "match": CORE | {"net"},
     "cli": APP | {"app", "demo", "match"},

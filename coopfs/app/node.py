@@ -21,11 +21,13 @@ import trio
 
 from coopfs import config
 from coopfs.app import changing, formatting, kits, leaving, splitting, status
+from coopfs.app.agreeing import Agreeing
 from coopfs.app.checking import check
 from coopfs.app.control import Watch, serve_control
 from coopfs.app.inspecting import inspect
 from coopfs.app.leaving import Farewells
 from coopfs.app.logs import log_to_stderr
+from coopfs.app.matchmaking import Matchmaking
 from coopfs.app.mount_settings import MountSettings
 from coopfs.app.notify import READY, STOPPING, notify
 from coopfs.app.own_disk import OwnDisk
@@ -65,7 +67,7 @@ from coopfs.net.whereabouts import Whereabouts
 from coopfs.net.wrappers import LimitedPartner
 from coopfs.tasks.attendant import Attendant
 from coopfs.tasks.reach import RosterNetwork
-from coopfs.types import Layout, NodeKey, Partner, Renewal
+from coopfs.types import Layout, NodeKey, Partner, Renewal, Welcome
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +93,7 @@ class Node:
         self._seed = seed
         self.identity = Identity.from_seed(seed)
         self._whereabouts = whereabouts
-        self.hosting = Hosting(home, database, time.time, self.know, self._part)
+        self.hosting = Hosting(home, database, time.time, self._agreed, self._part, self._welcome)
         hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=True)
         self.local = LocalNode(self.identity, hello, secrets.token_bytes)
         self.roster = Roster(self.local, self._standing, self._serve_peer, dial_tcp, random.random, whereabouts)
@@ -105,7 +107,12 @@ class Node:
         self.own: OwnDisk | None = None
         self.damage: str | None = None  # why the own disk, which is there, cannot be opened
         self.stopping = trio.Event()
-        self.proposed: set[NodeKey] = set()  # inviters whose answer is awaited: they may call before it is saved
+        self.agreeing = Agreeing(
+            self.local, dial_tcp, self.hosting, settings.name, lambda: self.addresses, self.know, time.time
+        )
+        self.matchmaking = Matchmaking(
+            settings, seed, database, self.hosting, lambda: self.addresses, self.agreeing, self._renewal
+        )
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -113,7 +120,7 @@ class Node:
         return self._whereabouts.own()
 
     def _standing(self, key: NodeKey) -> Standing:
-        if key in self.proposed or key in self.farewells.owed or self.hosting.has_agreement(key):
+        if key in self.agreeing.proposed or key in self.farewells.owed or self.hosting.has_agreement(key):
             return Standing.PARTNER
         return Standing.READER if self.hosting.admits_reader(key) else Standing.STRANGER
 
@@ -138,10 +145,19 @@ class Node:
     def know(self, entry: PartnerEntry) -> None:
         self.roster.add(Contact(entry.key, entry.addresses))
 
+    def _agreed(self, entry: PartnerEntry) -> None:
+        """With somebody who took up an invitation."""
+        self.know(entry)
+        self.matchmaking.changed()
+
+    async def _welcome(self, peer: NodeKey, announcement: bytes) -> Welcome:
+        return await self.matchmaking.welcome(peer, announcement)
+
     async def _part(self, key: NodeKey) -> None:
         """Somebody has said that the agreement is over."""
         logger.info("partner %s has left: nothing is stored there or here any more", key.hex()[:16])
         self.roster.remove(key)
+        self.matchmaking.changed()
         if self.own is not None:
             await changing.part(self.own, key)
 
@@ -206,6 +222,7 @@ class Node:
             },
             "disk": None if self.own is None else status.describe_disk(self.own, self.hosting.parted()),
             "partners": self.partners.describe(),
+            "matching": self.matchmaking.describe(),
             "hosted": status.describe_hosted(self.hosting, names),
         }
 
@@ -310,6 +327,7 @@ async def run_node(path: Path) -> None:
     with home.locked():
         settings = config.load(path)
         log_to_stderr()
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of each question
         database = NodeDatabase(home.node_database)
         listeners = await listen_tcp(settings.listen)
         async with trio.open_nursery() as nursery:
@@ -327,6 +345,7 @@ async def run_node(path: Path) -> None:
             nursery.start_soon(node.farewells.run)
             nursery.start_soon(node.attendant.run)
             nursery.start_soon(node.promises.run)
+            nursery.start_soon(node.matchmaking.run)
             await nursery.start(serve_control, home.control_socket, node.calls())
             logger.info("node %s (%s) serves at %s", settings.name, node.identity.key.hex()[:16], node.addresses)
             notify(READY)

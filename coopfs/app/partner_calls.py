@@ -4,21 +4,14 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-import trio
-
 from coopfs.app import changing, leaving, status
 from coopfs.app.control import Watch
 from coopfs.app.promises import check_zone
 from coopfs.app.requests import Arguments
 from coopfs.core import invitation
-from coopfs.core.invitation import Invitation
-from coopfs.core.levels import parse_uptime
-from coopfs.errors import PartnerAway, ProtocolError, UsageError
+from coopfs.errors import UsageError
+from coopfs.levels import parse_uptime
 from coopfs.local import departure, partners
-from coopfs.local.partners import PartnerEntry
-from coopfs.net.dialer import Contact, visit
-from coopfs.net.tcp import dial_tcp
-from coopfs.types import Proposal
 
 if TYPE_CHECKING:
     from coopfs.app.node import Node
@@ -45,34 +38,10 @@ class PartnerCalls:
         code = invitation.decode(arguments["code"])
         if code.uptime:
             check_zone(parse_uptime(code.uptime))
-        return {"name": (await self._accept(code)).name, "uptime": code.uptime or None}
+        return {"name": (await self._node.agreeing.accept(code)).name, "uptime": code.uptime or None}
 
-    async def _accept(self, code: Invitation) -> PartnerEntry:
-        if code.inviter == self._node.identity.key:
-            raise UsageError("this code is this node's own invitation: another node must accept it")
-        node, now = self._node, int(time.time())
-        proposal = await node.hosting.reserve(code, node.settings.name, node.addresses, now)
-        node.proposed.add(code.inviter)
-        try:
-            signature = await self._ask(code, proposal)
-        except BaseException:
-            with trio.CancelScope(shield=True):
-                await self._node.hosting.release(code)
-            raise
-        else:
-            entry = await self._node.hosting.record(code, proposal, signature)
-        finally:
-            self._node.proposed.discard(code.inviter)
-        self._node.know(entry)
-        return entry
-
-    async def _ask(self, code: Invitation, proposal: Proposal) -> bytes:
-        contact, answer = Contact(code.inviter, code.addresses), self._node.hosting.partner(code.inviter)
-        try:
-            return await visit(self._node.local, dial_tcp, contact, answer, lambda partner: partner.agree(proposal))
-        except (PartnerAway, ProtocolError) as trouble:
-            advice = f"if nobody can reach {code.name}, let this node invite, or see coopfs-relay(8)"
-            raise type(trouble)(f"{trouble}; {advice}") from None
+    async def call_partner_find(self, arguments: Arguments, watch: Watch) -> Any:
+        return await self._node.matchmaking.find(watch)
 
     async def call_partner_lose(self, arguments: Arguments, watch: Watch) -> Any:
         entry = changing.find(partners.all_partners(self._node.database), arguments["partner"])
@@ -107,7 +76,9 @@ class PartnerCalls:
         if new is None:
             code = invitation.decode(arguments["by"])
             changing.check_size(own, code.name, code.given)
-            new = next((entry for entry in entries if entry.key == code.inviter), None) or await self._accept(code)
+            new = next(
+                (entry for entry in entries if entry.key == code.inviter), None
+            ) or await self._node.agreeing.accept(code)
         await changing.give(own, old, new)
         return {"name": new.name}
 

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import trio
 
-from coopfs.core.levels import Uptime, Weekly, parse_uptime
 from coopfs.core.promise import Keeping, Kept, judge
 from coopfs.core.reliability import percent
 from coopfs.errors import UsageError
+from coopfs.levels import Uptime, Weekly, parse_uptime
 from coopfs.limits import PROMISE_AGAIN, PROMISE_CHECK
 from coopfs.tasks.attendant import Attendant
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from coopfs.app.promises import check_zone
 from coopfs.core.agreement import MAX_GIVEN
-from coopfs.core.levels import parse_uptime
 from coopfs.errors import UsageError
+from coopfs.levels import parse_uptime
 from coopfs.limits import CONTROL_LIST, CONTROL_TEXT, MAX_BLOCK_SIZE, MAX_COLUMNS
 
 Arguments = dict[str, Any]
@@ -79,6 +79,7 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
     "partner_list": {},
     "partner_invite": {"size": Shape(_whole(1, MAX_GIVEN)), "uptime": Shape(_uptime, absent=True)},
     "partner_accept": {"code": Shape(_text)},
+    "partner_find": {},
     "partner_lose": {"partner": Shape(_text)},
     "partner_end": {"partner": Shape(_text), "yes": Shape(_truth)},
     "leave": {"yes": Shape(_truth)},

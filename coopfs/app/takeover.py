@@ -16,7 +16,7 @@ from pathlib import Path
 
 import trio
 
-from coopfs import config
+from coopfs import configtext
 from coopfs.app.dialogue import Dialogue
 from coopfs.app.lostdisk import keep_aside, why_lost
 from coopfs.app.rates import download_toll
@@ -86,7 +86,7 @@ def _refuse_or_finish(home: Home, taken: Kit, talk: Dialogue) -> None:
 
 def _make_home(home: Home, taken: Kit, chosen: Config) -> None:
     if not home.identity_file.exists():
-        config.write_default(home.path, chosen)
+        configtext.write_default(home.path, chosen)
         home.create(taken.identity)
     elif home.read_seed() != taken.identity:
         raise UsageError(f"{home.path} is the home of another node than the kit's: choose another --home")

@@ -11,7 +11,7 @@ from coopfs.cli.params import PATH, Family
 from coopfs.errors import UsageError
 from coopfs.match.settings import Settings
 
-DEFAULT_LISTEN = "[::]:7531"
+DEFAULT_LISTEN = "[::]:7532"
 DEFAULT_DATABASE = "coopfs-match.sqlite"
 
 

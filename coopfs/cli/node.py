@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from coopfs import config
+from coopfs import config, configtext
 from coopfs.cli import client, detach, entry
 from coopfs.cli.params import home_option
 from coopfs.config import Config
@@ -55,7 +55,7 @@ def create_home(path: Path, chosen: Config) -> NodeKey:
     permission."""
     home = Home(path)
     if not home.identity_file.exists():
-        config.write_default(path, chosen)
+        configtext.write_default(path, chosen)
     seed = secrets.token_bytes(SEED_SIZE)
     home.create(seed)
     return Identity.from_seed(seed).key

@@ -43,6 +43,24 @@ def accept(home: Path, code: tuple[str, ...]) -> None:
 
 
 @partner.command()
+@home_option
+def find(home: Path) -> None:
+    """Look for partners now, through the matching servers of coopfs.toml.
+
+    The daemon does so by itself, too, until it has as many partners as are wanted there.
+    """
+    answer = client.call(home, "partner_find")
+    for name in answer["found"]:
+        click.echo(f"{name} is now a partner")
+    for line in [*answer["hindrances"], *(f"{server}: {why}" for server, why in answer["servers"].items() if why)]:
+        click.echo(line, err=True)
+    if answer["lacking"]:
+        click.echo(f"{answer['lacking']} of {answer['wanted']} partners are still lacking; the daemon goes on looking")
+    else:
+        click.echo(f"there are all the {answer['wanted']} partners that are wanted")
+
+
+@partner.command()
 @click.argument("name")
 @home_option
 def lose(home: Path, name: str) -> None:

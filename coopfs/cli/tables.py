@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from coopfs.cli.levelwords import promise as reachable
+from coopfs.cli.matchwords import matching_sentences
 from coopfs.cli.words import disk_sentences
 from coopfs.core.candidates import Candidate
 from coopfs.limits import UPTIME_KNOWN
@@ -50,11 +51,13 @@ def print_status(status: Json) -> None:
     disk = status["disk"]
     if disk is None:
         if not node["trouble"]:  # which may be that of a disk that cannot be opened
-            console.print("no disk yet: find partners with coopfs partner invite, then run coopfs format")
+            console.print("no disk yet: find partners with coopfs partner invite or find, then run coopfs format")
     else:
         for sentence in disk_sentences(disk, datetime.now().astimezone()):
             console.print(sentence)
         console.print(_columns(disk["columns"]))
+    for sentence in matching_sentences(status["matching"]):
+        console.print(sentence)
     if status["partners"]:
         console.print(_partners(status["partners"]))
     if status["hosted"]:

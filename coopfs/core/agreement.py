@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from coopfs.core.levels import MAX_UPTIME_TEXT, parse_uptime
 from coopfs.errors import NotAuthentic, ProtocolError, UsageError
+from coopfs.levels import MAX_UPTIME_TEXT, parse_uptime
 from coopfs.types import NodeKey, Proposal
 
 LENGTH = 113  # bytes without a promise

@@ -19,8 +19,8 @@ from nacl.signing import SigningKey, VerifyKey
 from coopfs import limits
 from coopfs.core.fields import COUNT, ID, KEY, Field, check, unpack
 from coopfs.core.invitation import check_contact
-from coopfs.core.levels import MAX_UPTIME_TEXT, STORAGE_LEVELS, Uptime, parse_uptime
 from coopfs.errors import ClockApart, NotAuthentic, ProtocolError, Replayed, TwinIdentity, UsageError
+from coopfs.levels import MAX_UPTIME_TEXT, STORAGE_LEVELS, Uptime, parse_uptime
 from coopfs.types import NodeKey
 
 SIGNATURE = 64  # bytes, Ed25519

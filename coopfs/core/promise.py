@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from coopfs.core.levels import Share, Uptime
 from coopfs.core.uptime import DAY, HOUR
+from coopfs.levels import Share, Uptime
 from coopfs.limits import PROMISE_DAYS, PROMISE_NEAR, WEEKLY_KEPT
 
 _QUARTER = HOUR // 4  # the grain in which hours of the week are looked at

@@ -8,9 +8,9 @@ from blake3 import blake3
 
 from coopfs.core import agreement
 from coopfs.core.announcement import Announcement, check_time, verify
-from coopfs.core.levels import storage_level
 from coopfs.core.matching import Spot, choose, near, spot_of, subnet_of
 from coopfs.errors import Refused, UsageError
+from coopfs.levels import storage_level
 from coopfs.match.rates import Rates
 from coopfs.match.register import Heard, Register
 from coopfs.types import NodeKey

@@ -104,7 +104,7 @@ DESCRIPTION: dict[str, Any] = {
         "/v0/matches": _question(
             "Report an agreement that came of a search",
             _object(
-                agreement=_base64(agreement.LENGTH, "The signed text, as coopfs-format(5) describes it."),
+                agreement=_base64(agreement.LONGEST, "The signed text, as coopfs-format(5) describes it."),
                 inviter_signature=_base64(agreement.SIGNATURE, "By the inviter's node key."),
                 acceptor_signature=_base64(agreement.SIGNATURE, "By the acceptor's node key."),
             ),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import trio
 
-from coopfs.core.levels import storage_size
+from coopfs.levels import storage_size
 from coopfs.limits import MATCH_LISTED, MATCH_OVERVIEW
 from coopfs.match.register import Register
 from coopfs.sizes import format_size

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
+from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots, Welcomed
 from coopfs.core.wire.messages import Request
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, Leave, PutMaster, Renew
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, Leave, Offer, PutMaster, Renew
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import PeerError, ProtocolError
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
@@ -28,6 +28,7 @@ from coopfs.types import (
     Renewal,
     Slot,
     StoredBlock,
+    Welcome,
     Write,
 )
 
@@ -119,6 +120,9 @@ class RemotePartner:
 
     async def agree(self, proposal: Proposal) -> bytes:
         return (await _request(self._link, Agree(proposal), Agreed)).signature
+
+    async def offer(self, announcement: bytes) -> Welcome:
+        return (await _request(self._link, Offer(announcement), Welcomed)).welcome
 
     async def renew(self, renewal: Renewal) -> None:
         await _request(self._link, Renew(renewal), Done)

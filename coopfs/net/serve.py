@@ -10,9 +10,9 @@ from contextlib import suppress
 import trio
 
 from coopfs.core.wire.address_requests import TellAddresses
-from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
+from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots, Welcomed
 from coopfs.core.wire.messages import Request
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, Leave, PutMaster, Renew
+from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, Leave, Offer, PutMaster, Renew
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import CoopfsError, Refused
 from coopfs.limits import GOODBYE_TIMEOUT, MAX_STORES_PER_SESSION
@@ -64,6 +64,8 @@ class Server:
             case TellAddresses():
                 self._hear(request)
                 return Done()
+            case Offer(announcement):
+                return Welcomed(await self._partner.offer(announcement))
             case Close() | Inventory():
                 return await self._use(request)
             case _:

@@ -22,6 +22,7 @@ from coopfs.types import (
     Renewal,
     Slot,
     StoredBlock,
+    Welcome,
     Write,
 )
 
@@ -130,6 +131,9 @@ class LimitedPartner:
 
     async def agree(self, proposal: Proposal) -> bytes:
         return await self._partner.agree(proposal)
+
+    async def offer(self, announcement: bytes) -> Welcome:
+        return await self._partner.offer(announcement)
 
     async def renew(self, renewal: Renewal) -> None:
         await self._partner.renew(renewal)

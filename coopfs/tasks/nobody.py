@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from coopfs.errors import Refused
-from coopfs.types import BlockStore, Claim, DiskId, Grant, Master, Opening, Proposal, Renewal
+from coopfs.types import BlockStore, Claim, DiskId, Grant, Master, Opening, Proposal, Renewal, Welcome
 
 _REFUSAL = "this is a restore view: it serves nothing"
 
@@ -27,6 +27,9 @@ class Nobody:
         raise Refused(_REFUSAL)
 
     async def agree(self, proposal: Proposal) -> bytes:
+        raise Refused(_REFUSAL)
+
+    async def offer(self, announcement: bytes) -> Welcome:
         raise Refused(_REFUSAL)
 
     async def renew(self, renewal: Renewal) -> None:

@@ -9,9 +9,9 @@ from trio.testing import MockClock
 
 from coopfs.app.owner import tell_owner
 from coopfs.app.promises import Promises, check_zone
-from coopfs.core.levels import parse_uptime
 from coopfs.core.uptime import DAY, HOUR
 from coopfs.errors import UsageError
+from coopfs.levels import parse_uptime
 from coopfs.limits import PROMISE_AGAIN, PROMISE_CHECK
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.tasks.attendant import Attendant

@@ -89,6 +89,13 @@ STATUS: dict[str, Any] = {
             "promised": "95%",
         }
     ],
+    "matching": {
+        "wanted": 3,
+        "lacking": 2,
+        "size": 64 << 30,
+        "servers": {"https://one.example": None, "https://two.example": "it [does] not answer"},
+        "trouble": None,
+    },
     "hosted": [{"partner": "bob", "disk": "01" * 16, "store": "23" * 16, "rows": 4000, "used": 17}],
 }
 
@@ -368,6 +375,17 @@ def test_a_code_may_be_given_in_several_words(tmp_path: Path) -> None:
     assert requests[0]["args"] == {"code": "COOP 12 34"}
 
 
+def test_partners_are_found_on_demand(tmp_path: Path, capsys: Captured) -> None:
+    told = {**STATUS["matching"], "found": ["bob"], "hindrances": ["carol: it is at the same site"]}
+    with answering(tmp_path, [result(**told)], [result(**{**told, "found": [], "hindrances": [], "lacking": 0})]):
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "partner", "find"]) == 0
+        first = capsys.readouterr()
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "partner", "find"]) == 0
+    assert "bob is now a partner\n2 of 3 partners are still lacking" in first.out
+    assert first.err.splitlines() == ["carol: it is at the same site", "https://two.example: it [does] not answer"]
+    assert capsys.readouterr().out == "there are all the 3 partners that are wanted\n"
+
+
 def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Captured) -> None:
     with answering(tmp_path, [result(**STATUS)]):
         assert run(cli, "coopfs", ["--home", str(tmp_path), "status"]) == 0
@@ -384,6 +402,8 @@ def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Capture
         "bob [has] lost",
         "refused",
         "7 stripes",
+        "2 of 3 partners are lacking (64.0 GiB with each)",
+        "https://two.example: it [does] not answer",
         "bob",
     ):
         assert words in shown

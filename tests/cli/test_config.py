@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from coopfs import config
+from coopfs import config, configtext
 from coopfs.errors import ConfigError, HomeError, UsageError
 from coopfs.schedule import ALWAYS, Schedule, constant, parse_when
 
 
 def test_the_default_file_reads_as_what_it_was_made_from(tmp_path: Path) -> None:
     chosen = config.Config("alice", "127.0.0.1:0", ("a.example:1", "[2001:db8::1]:7530"), ("r.example:7531",))
-    config.write_default(tmp_path / "home", chosen)
+    configtext.write_default(tmp_path / "home", chosen)
     assert config.load(tmp_path / "home") == chosen
 
 
@@ -21,12 +21,14 @@ def test_an_empty_file_means_the_defaults() -> None:
     assert read.scrub_days == 90
     assert config.parse("scrub_days = 0", "f").scrub_days == 0
     assert config.check_name(read.name)
+    assert (read.site, str(read.uptime), read.match_servers, read.match_partners) == ("", "95%", (), 0)
+    assert read.match_size == config.Config().match_size
 
 
 def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / config.FILE_NAME).write_text('name = "mine"\n')
     with pytest.raises(HomeError, match="there already"):
-        config.write_default(tmp_path, config.Config())
+        configtext.write_default(tmp_path, config.Config())
     assert config.load(tmp_path).name == "mine"
 
 
@@ -72,6 +74,18 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
         ('[[upload_limit]]\nwhen = "noon"\nrate = 1', "F, line 1: upload_limit: 'noon' is no time of the week"),
         ('[[upload_limit]]\nwhen = "mon"\nrate = "x"', "F, line 1: upload_limit: 'x' is not a size"),
         (f"upload_limit = {['x'] * 169}", "F, line 1: upload_limit: has 169 entries, 168 are possible"),
+        ('uptime = "97%"', "F, line 1: uptime: '97%' is no uptime level; there are 50%, 75%, 90%, 95%, 99%"),
+        ("uptime = 95", "F, line 1: uptime: must be text in quotes, not a number"),
+        (f'site = "{"x" * 65}"', "F, line 1: site: must be up to 64 printable letters"),
+        ('match_servers = "https://a"', "F, line 1: match_servers: must be a list of servers, not text"),
+        ('match_servers = ["a.example"]', "F, line 1: match_servers: 'a.example' is not the address of a server"),
+        (f"match_servers = {['https://a'] * 9}", "F, line 1: match_servers: has 9 servers, 8 are possible"),
+        ('match_size = "1K"', "F, line 1: match_size: 1.0 KiB are too little to swap"),
+        ("match_size = true", "F, line 1: match_size: must be bytes, a number or text like"),
+        ("match_partners = 257", "F, line 1: match_partners: must be a number of partners, 0 to 256"),
+        ('match_partners = "8"', "F, line 1: match_partners: must be a number of partners, 0 to 256"),
+        ("match_avoid = [1]", "F, line 1: match_avoid: must be text in quotes, not a number"),
+        ("match_together = 1", "F, line 1: match_together: must be true or false without quotes, not a number"),
         ('name = "a\nlisten = 1', "F: "),
         ('name = "a"\nname = "b"', "F: "),
     ],

@@ -10,8 +10,8 @@ from nacl.signing import SigningKey
 
 from coopfs.core.announcement import Announcement, Known, check_time, follow, sign, verify
 from coopfs.core.identity import Identity
-from coopfs.core.levels import Share, parse_uptime
 from coopfs.errors import ClockApart, NotAuthentic, PeerError, ProtocolError, Replayed, TwinIdentity
+from coopfs.levels import Share, parse_uptime
 from coopfs.limits import FORMER_INCARNATIONS, MATCH_SKEW, MAX_ANNOUNCEMENT
 
 SEED = bytes(range(32))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coopfs.core.levels import Share, parse_uptime
 from coopfs.core.matching import Spot, choose, fold, near, spot_of, subnets_of, suits
+from coopfs.levels import Share, parse_uptime
 from coopfs.types import NodeKey
 from tests.core.test_announcement import PLAIN
 

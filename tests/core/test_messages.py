@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coopfs.core.wire.address_requests import TellAddresses
-from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
+from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots, Welcomed
 from coopfs.core.wire.faults import Unsupported, encode_error
 from coopfs.core.wire.frames import Flag, Frame
 from coopfs.core.wire.message_map import pack_map, printable
@@ -32,6 +32,7 @@ from coopfs.core.wire.node_requests import (
     GrantReading,
     Hello,
     Leave,
+    Offer,
     Ping,
     PutMaster,
     Renew,
@@ -66,6 +67,7 @@ from coopfs.types import (
     StoredBlock,
     StoreId,
     StoreSpec,
+    Welcome,
 )
 
 DISK, STORE = DiskId(b"d" * 16), StoreId(b"s" * 16)
@@ -95,6 +97,7 @@ EXAMPLES: list[Request] = [
     WaitForCall(),
     DialNode(NodeKey(b"n" * 32)),
     Call(),
+    Offer(b"announcement"),
     Ping(),
     Goodbye("shutting down"),
 ]
@@ -106,6 +109,7 @@ ANSWER_EXAMPLES: list[tuple[MessageType, Answer]] = [
     (MessageType.INVENTORY, Slots((Slot(7, VERSION, 4096), Slot(9, VERSION + 1, 8192)))),
     (MessageType.MASTER_GET, Masters((Master(VERSION, b"master"), Master(VERSION + 1, b"newer")))),
     (MessageType.AGREE, Agreed(b"p" * 64)),
+    (MessageType.OFFER, Welcomed(Welcome(b"t" * 16, 1 << 30, 2 << 30, "host", ("a.example:7100",)))),
 ]
 ERROR_EXAMPLES: list[CoopfsError] = [
     Refused("no agreement"),
@@ -190,6 +194,7 @@ GOLDEN_REQUESTS = [  # map of each example; bodies are what the example says
     "81a46e6f6465c4206e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e",
     "80",
     "80",
+    "80",
     "81a6726561736f6ead7368757474696e6720646f776e",
 ]
 GOLDEN_ANSWERS = [  # map, body
@@ -209,6 +214,13 @@ GOLDEN_ANSWERS = [  # map, body
         (
             "81a97369676e6174757265c44070707070707070707070707070707070707070707070707070707070707070707070707070"
             "707070707070707070707070707070707070707070707070707070"
+        ),
+        "",
+    ),
+    (
+        (
+            "85a5746f6b656ec41074747474747474747474747474747474a5676976656ece40000000a574616b656ece80000000a46e61"
+            "6d65a4686f7374a961646472657373657391ae612e6578616d706c653a37313030"
         ),
         "",
     ),

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from coopfs.core.levels import parse_uptime
 from coopfs.core.promise import Keeping, judge
 from coopfs.core.uptime import DAY, HOUR
+from coopfs.levels import parse_uptime
 from coopfs.limits import WEEKLY_KEPT
 
 PARIS = partial(datetime.fromtimestamp, tz=ZoneInfo("Europe/Paris"))

@@ -1,6 +1,7 @@
 """A register on each engine; PostgreSQL is Debian's, started here on a socket of its own."""
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,15 +19,16 @@ from suitelib import postgres
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an empty database."""
-    top = tmp_path_factory.mktemp("postgresql")
-    for directory in (top, *top.parents[:2]):
-        directory.chmod(0o755)
-    postgres.initialise(top / "data")
-    with postgres.server(top / "data") as reach:
-        sockets = reach[reach.index("-h") + 1]
-        yield f"postgresql://{postgres.owner()}@/{postgres.DATABASE}?host={sockets}"
+def postgresql() -> Iterator[str]:
+    """The address of an empty database. Its owner must get at it, so it is not below pytest's own directory, to which
+    each run of pytest takes others' permission away."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="coopfs-match-") as name:
+        top = Path(name)
+        top.chmod(0o755)
+        postgres.initialise(top / "data")
+        with postgres.server(top / "data") as reach:
+            sockets = reach[reach.index("-h") + 1]
+            yield f"postgresql://{postgres.owner()}@/{postgres.DATABASE}?host={sockets}"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from coopfs.core import agreement
 from coopfs.core.agreement import Agreement
 from coopfs.core.announcement import INCARNATION, Announcement, sign, verify
 from coopfs.core.identity import Identity
-from coopfs.core.levels import Share
+from coopfs.levels import Share
 from coopfs.match.engines import Engine
 from coopfs.match.matchmaker import Matchmaker
 from coopfs.match.rates import Rates
@@ -79,9 +79,12 @@ class Server:
         maker = Matchmaker(self.register, Rates(self.clock), self.clock, random.Random(5).random, together=together)
         self._app = Web(maker, frozenset([PROXY])).application()
 
+    def transport(self, source: str) -> httpx.AsyncBaseTransport:
+        """For a client at this IP address."""
+        return httpx.ASGITransport(self._app, client=(source, 1))
+
     def client(self, source: str = "20.9.9.9") -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(self._app, client=(source, 1))
-        return httpx.AsyncClient(transport=transport, base_url="http://match.test")
+        return httpx.AsyncClient(transport=self.transport(source), base_url="http://match.test")
 
     async def ask(self, path: str, body: object, source: str = "20.9.9.9", **headers: str) -> httpx.Response:
         async with self.client(source) as client:

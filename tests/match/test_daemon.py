@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from coopfs.core.announcement import sign
-from coopfs.core.levels import Share, parse_uptime, storage_size
+from coopfs.levels import Share, parse_uptime, storage_size
 from coopfs.limits import MATCH_BODY
 from tests.e2e.commands import coopfs
 from tests.match.daemons import serving

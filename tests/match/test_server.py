@@ -11,7 +11,7 @@ import trio
 from openapi_spec_validator import validate
 
 from coopfs.core.announcement import sign
-from coopfs.core.levels import Share, parse_uptime, storage_size
+from coopfs.levels import Share, parse_uptime, storage_size
 from coopfs.limits import MATCH_BURST, MATCH_CANDIDATES, MATCH_EXPIRY, MATCH_SKEW
 from coopfs.match.engines import Engine
 from coopfs.match.openapi import DESCRIPTION

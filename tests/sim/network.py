@@ -28,6 +28,7 @@ from coopfs.types import (
     Slot,
     StoredBlock,
     StoreId,
+    Welcome,
     Write,
 )
 from tests.memory import MemoryHost, MemoryPartner
@@ -200,6 +201,9 @@ class SimPartner:
 
     async def agree(self, proposal: Proposal) -> bytes:
         return await self._call(lambda: self._partner.agree(proposal))
+
+    async def offer(self, announcement: bytes) -> Welcome:
+        return await self._call(lambda: self._partner.offer(announcement))
 
     async def renew(self, renewal: Renewal) -> None:
         await self._call(lambda: self._partner.renew(renewal))

@@ -4,11 +4,19 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from coopfs.core.wire.message_map import U16, U32, U64, Fields
+from coopfs.core.wire.message_map import U16, U32, U63, U64, Fields
 from coopfs.core.wire.message_types import ID_SIZE, SIGNATURE_SIZE, Wire, bounded
 from coopfs.errors import ProtocolError
-from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE, MAX_MASTER, MAX_ROWS, MIN_BLOCK_SIZE
-from coopfs.types import Master, Octets, Opened, Slot, StoredBlock
+from coopfs.limits import (
+    INVENTORY_PAGE,
+    MAX_ADDRESSES,
+    MAX_BLOCK_SIZE,
+    MAX_MASTER,
+    MAX_ROWS,
+    MAX_TEXT,
+    MIN_BLOCK_SIZE,
+)
+from coopfs.types import Master, Octets, Opened, Slot, StoredBlock, Welcome
 
 _SLOT = struct.Struct(">IQI")  # row, version, length
 MASTER_SLOTS = 2  # master blocks kept per disk
@@ -144,4 +152,34 @@ class Agreed:
         return cls(fields.octets("signature", SIGNATURE_SIZE))
 
 
-Answer = Done | OpenedStore | Got | Slots | Masters | Agreed
+@dataclass(frozen=True, slots=True)
+class Welcomed:
+    """To OFFER: what an invitation would say."""
+
+    welcome: Welcome
+
+    def wire(self) -> Wire:
+        welcome = self.welcome
+        return {
+            "token": welcome.token,
+            "given": welcome.given,
+            "taken": welcome.taken,
+            "name": welcome.name,
+            "addresses": welcome.addresses,
+        }, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: Octets) -> Self:
+        bounded(body, 0)
+        return cls(
+            Welcome(
+                token=fields.octets("token", ID_SIZE),
+                given=fields.whole("given", U63),
+                taken=fields.whole("taken", U63),
+                name=fields.text("name"),
+                addresses=fields.names("addresses", MAX_ADDRESSES, MAX_TEXT),
+            )
+        )
+
+
+Answer = Done | OpenedStore | Got | Slots | Masters | Agreed | Welcomed

@@ -43,6 +43,7 @@ class MessageType(IntEnum):
     RELAY_DIAL = 24
     RELAY_CALL = 25
     ADDRESSES = 26
+    OFFER = 27
 
 
 Wire = tuple[dict[str, Any], Octets]  # map, body

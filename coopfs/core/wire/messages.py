@@ -1,7 +1,7 @@
 """Requests and answers to frames and back (design R16): the one place where message numbers meet their classes."""
 
 from coopfs.core.wire.address_requests import TellAddresses
-from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots
+from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots, Welcomed
 from coopfs.core.wire.faults import decode_error, encode_error
 from coopfs.core.wire.frames import Flag, Frame
 from coopfs.core.wire.message_map import Fields, pack_map
@@ -14,6 +14,7 @@ from coopfs.core.wire.node_requests import (
     GrantReading,
     Hello,
     Leave,
+    Offer,
     Ping,
     PutMaster,
     Renew,
@@ -23,7 +24,7 @@ from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
 from coopfs.errors import CoopfsError, PeerError, ProtocolError
 
 StoreRequest = Close | Put | Get | Inventory
-NodeRequest = ClaimEpoch | GetMasters | PutMaster | GrantReading | Agree | Renew | Leave | TellAddresses
+NodeRequest = ClaimEpoch | GetMasters | PutMaster | GrantReading | Agree | Renew | Leave | TellAddresses | Offer
 RelayRequest = WaitForCall | DialNode | Call
 Request = Hello | Open | StoreRequest | NodeRequest | RelayRequest | Ping | Goodbye
 
@@ -45,6 +46,7 @@ REQUESTS: dict[int, type[Request]] = {
     MessageType.RELAY_WAIT: WaitForCall,
     MessageType.RELAY_DIAL: DialNode,
     MessageType.RELAY_CALL: Call,
+    MessageType.OFFER: Offer,
     MessageType.PING: Ping,
     MessageType.GOODBYE: Goodbye,
 }
@@ -66,6 +68,7 @@ ANSWERS: dict[int, type[Answer]] = {
     MessageType.RELAY_WAIT: Done,
     MessageType.RELAY_DIAL: Done,
     MessageType.RELAY_CALL: Done,
+    MessageType.OFFER: Welcomed,
 }
 
 

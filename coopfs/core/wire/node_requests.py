@@ -19,7 +19,7 @@ from coopfs.core.wire.message_types import (
     claim_map,
     parse_claim,
 )
-from coopfs.limits import MAX_ADDRESSES, MAX_FEATURE_NAME, MAX_FEATURES, MAX_TEXT
+from coopfs.limits import MAX_ADDRESSES, MAX_ANNOUNCEMENT, MAX_FEATURE_NAME, MAX_FEATURES, MAX_TEXT
 from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Octets, Proposal, Renewal, StoreId
 
 
@@ -194,6 +194,21 @@ class Leave:
     def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(fields.octets_between("text", *AGREEMENT_SIZES))
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Partner.offer: a stranger may make it; the signed announcement is the body."""
+
+    TYPE: ClassVar = MessageType.OFFER
+    announcement: bytes
+
+    def wire(self) -> Wire:
+        return {}, self.announcement
+
+    @classmethod
+    def parse(cls, fields: Fields, body: Octets) -> Self:
+        return cls(bytes(bounded(body, MAX_ANNOUNCEMENT)))
 
 
 @dataclass(frozen=True, slots=True)

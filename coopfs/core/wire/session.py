@@ -36,7 +36,7 @@ _READING = _CARE | {
 _WRITING = frozenset(
     {MessageType.PUT, MessageType.CLAIM, MessageType.MASTER_PUT, MessageType.GRANT, MessageType.ADDRESSES}
 )
-_AGREEING = frozenset({MessageType.AGREE, MessageType.RENEW, MessageType.LEAVE})
+_AGREEING = frozenset({MessageType.AGREE, MessageType.RENEW, MessageType.LEAVE, MessageType.OFFER})
 
 ALLOWED: dict[Standing, frozenset[MessageType]] = {
     Standing.PARTNER: _READING | _WRITING | _AGREEING,
@@ -45,7 +45,7 @@ ALLOWED: dict[Standing, frozenset[MessageType]] = {
 }
 _REFUSALS = {
     Standing.READER: "only reading is possible: the other side was let in to read, or has features not known here",
-    Standing.STRANGER: "no agreement with this node: a stranger may only accept an invitation",
+    Standing.STRANGER: "no agreement with this node: a stranger may only offer to become a partner",
 }
 
 

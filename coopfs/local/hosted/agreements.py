@@ -54,9 +54,16 @@ class Agreements:
         return self._known.get(peer)
 
     def invite(
-        self, size: int, now: int, token: bytes, name: str, addresses: tuple[str, ...], uptime: str = ""
+        self,
+        size: int,
+        now: int,
+        token: bytes,
+        name: str,
+        addresses: tuple[str, ...],
+        uptime: str = "",
+        lifetime: int = limits.INVITATION_LIFETIME,
     ) -> Invitation:
-        """Reserve `size` bytes and save an invitation to swap them for as many.
+        """Reserve `size` bytes and save an invitation to swap them for as many, good for `lifetime` seconds.
 
         now: seconds since 1970; token: 16 random bytes; name, addresses: of this node; uptime: the level that both
         promise, in its one text, empty for none. UsageError: a size or contact that cannot be. HomeError: there is no
@@ -71,7 +78,7 @@ class Agreements:
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO invitations (token, given, taken, expires, uptime) VALUES (?, ?, ?, ?, ?)",
-                (token, size, size, now + limits.INVITATION_LIFETIME, uptime),
+                (token, size, size, now + lifetime, uptime),
             )
         return Invitation(self.key, token, size, size, name, addresses, uptime)
 

@@ -32,9 +32,10 @@ from coopfs.local.hosted.readerpartner import ReaderPartner
 from coopfs.local.hosted.readers import Readers
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
-from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Opened, Opening, Partner, Proposal, Renewal
+from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Opened, Opening, Partner, Proposal, Renewal, Welcome
 
 _NOBODY = bytes(CLAIMER)
+OnOffer = Callable[[NodeKey, bytes], Awaitable[Welcome]]  # who asks, and its signed announcement
 
 
 class Hosting:
@@ -47,14 +48,17 @@ class Hosting:
         clock: Callable[[], float],
         on_agreed: Callable[[PartnerEntry], None],
         on_left: Callable[[NodeKey], Awaitable[None]],
+        on_offer: OnOffer | None = None,
     ) -> None:
         """clock: seconds since 1970; on_agreed: called when somebody has taken up an invitation and is a partner
-        now; on_left: when somebody has said that the agreement is over, and is answered when it returns.
+        now; on_left: when somebody has said that the agreement is over, and is answered when it returns; on_offer: what
+        to answer to a node that asks to be invited, None: nobody is.
         """
         self._database = database
         self._clock = clock
         self._on_agreed = on_agreed
         self._on_left = on_left
+        self._on_offer = on_offer
         self._agreements = Agreements(database, home.hosted, home.read_seed())
         self._agreements.expire(int(clock()))
         self._stores = HostedStores(database, home.hosted, self._agreements)
@@ -91,10 +95,22 @@ class Hosting:
         return self._agreements.of(peer)
 
     async def invite(
-        self, size: int, now: int, token: bytes, name: str, addresses: tuple[str, ...], uptime: str = ""
+        self,
+        size: int,
+        now: int,
+        token: bytes,
+        name: str,
+        addresses: tuple[str, ...],
+        uptime: str = "",
+        lifetime: int = limits.INVITATION_LIFETIME,
     ) -> Invitation:
         """See Agreements.invite."""
-        return await trio.to_thread.run_sync(self._agreements.invite, size, now, token, name, addresses, uptime)
+        work = self._agreements.invite
+        return await trio.to_thread.run_sync(work, size, now, token, name, addresses, uptime, lifetime)
+
+    async def expire(self) -> None:
+        """Give back the space of invitations that nobody took up in time."""
+        await trio.to_thread.run_sync(self._agreements.expire, int(self._clock()))
 
     async def reserve(self, invitation: Invitation, name: str, addresses: tuple[str, ...], now: int) -> Proposal:
         """See Agreements.reserve; follow it with `record` or `release`."""
@@ -225,6 +241,12 @@ class HostPartner:
     async def agree(self, proposal: Proposal) -> bytes:
         with self._hosting._own_failures():
             return await self._hosting._agree(self._peer, proposal)
+
+    async def offer(self, announcement: bytes) -> Welcome:
+        if self._hosting._on_offer is None:
+            raise Refused("this node looks for no partners")
+        with self._hosting._own_failures():
+            return await self._hosting._on_offer(self._peer, announcement)
 
     async def renew(self, renewal: Renewal) -> None:
         with self._hosting._own_failures():

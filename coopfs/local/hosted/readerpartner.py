@@ -18,6 +18,7 @@ from coopfs.types import (
     Renewal,
     Slot,
     StoredBlock,
+    Welcome,
     Write,
 )
 
@@ -56,6 +57,9 @@ class ReaderPartner:
         raise Refused(_ONLY_READ)
 
     async def grant(self, grant: Grant) -> None:
+        raise Refused(_ONLY_READ)
+
+    async def offer(self, announcement: bytes) -> Welcome:
         raise Refused(_ONLY_READ)
 
     async def renew(self, renewal: Renewal) -> None:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coopfs.core.levels import (
+from coopfs.errors import UsageError
+from coopfs.levels import (
     MAX_UPTIME_TEXT,
     SHARES,
     STORAGE_LEVELS,
@@ -15,7 +16,6 @@ from coopfs.core.levels import (
     storage_level,
     storage_size,
 )
-from coopfs.errors import UsageError
 from coopfs.limits import MIB
 from coopfs.schedule import Window, format_when, parse_when
 

@@ -1,0 +1,43 @@
+"""On which terms a node takes partners that it does not know: its owner's policy, applied alike to those it asks and to
+those that ask it."""
+
+from dataclasses import dataclass
+
+from coopfs.core.announcement import Announcement
+from coopfs.core.matching import Spot, fold, near, spot_of
+from coopfs.errors import Refused
+from coopfs.levels import Uptime, storage_size
+from coopfs.sizes import format_size
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """storage, uptime: levels; wanted: partners in all, 0 for none that are not known; site, system: of this node;
+    avoided: sites, folded, and node keys in hexadecimal; together: neighbours too, for tests."""
+
+    storage: int
+    uptime: Uptime
+    wanted: int
+    site: str
+    system: str
+    avoided: frozenset[str]
+    together: bool
+
+    def check(self, mine: Spot, theirs: Announcement) -> None:
+        """Refused: these two should not be partners, in words that both owners understand. mine: where this node is."""
+        if theirs.storage != self.storage:
+            swapped, wanted = (format_size(storage_size(level)) for level in (theirs.storage, self.storage))
+            raise Refused(f"it swaps {swapped}, this node {wanted}")
+        if theirs.uptime != self.uptime:
+            raise Refused(f"its uptime level is {theirs.uptime}, this node's {self.uptime}")
+        if theirs.node.hex() in self.avoided or fold(theirs.site) in self.avoided:
+            raise Refused("this node's owner does not want it as a partner")
+        if theirs.node == mine.node:
+            raise Refused("it is this node itself")
+        if not self.together and near(mine, spot_of(theirs, None)):
+            raise Refused("it is at the same site or in the same subnet: one mishap could take both")
+
+
+def avoid(names: tuple[str, ...]) -> frozenset[str]:
+    """Sites and node keys as an owner writes them."""
+    return frozenset(fold(name) for name in names)

@@ -1,0 +1,67 @@
+"""Daemons that know nothing but a matching server become each other's partners, and make a disk."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from coopfs.cli import client, detach
+from coopfs.cli.detach import COOPFS
+from coopfs.limits import MIB
+from tests.e2e.commands import coopfs, well
+from tests.e2e.waiting import until
+from tests.match.daemons import serving
+
+pytestmark = pytest.mark.slow
+
+COUNT = 4
+SETTINGS = """
+match_servers = ["{server}", "http://127.0.0.1:1"]
+match_partners = {partners}
+match_size = "30M"
+match_together = true
+"""
+
+
+@contextmanager
+def daemon(home: Path, server: str, partners: int) -> Iterator[Path]:
+    """A new node that looks for partners."""
+    well(coopfs("init", "--name", home.name, "--listen", "127.0.0.1:0", home=home))
+    file = home / "coopfs.toml"
+    kept = [line for line in file.read_text().splitlines() if not line.startswith("match_")]
+    file.write_text("\n".join(kept) + SETTINGS.format(server=server, partners=partners))
+    log = home.with_suffix(".log")
+    with log.open("wb") as output:
+        child = subprocess.Popen([*COOPFS, "--home", str(home), "serve"], stdout=output, stderr=output)
+    try:
+        until(lambda: client.answers(home))
+        yield home
+    finally:
+        child.terminate()
+        assert child.wait(timeout=detach.START_TIMEOUT) == 0, log.read_text()
+        assert "Traceback" not in log.read_text()
+
+
+def test_from_nothing(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(str(tmp_path / "match.sqlite"), tmp_path, "--together"))
+        homes = [stack.enter_context(daemon(tmp_path / f"node-{number}", server, COUNT - 1)) for number in range(COUNT)]
+
+        def lacking() -> list[int]:
+            return [client.call(home, "status")["matching"]["lacking"] for home in homes]
+
+        until(lambda: lacking() == [0] * COUNT)
+        for home in homes:
+            entries = client.call(home, "partner_list")["partners"]
+            assert {entry["name"] for entry in entries} == {other.name for other in homes} - {home.name}
+            assert {(entry["given"], entry["taken"]) for entry in entries} == {(16 * MIB, 16 * MIB)}
+        said = well(coopfs("partner", "find", home=homes[0]))
+        assert "there are all the 3 partners that are wanted" in said.out
+        assert "127.0.0.1:1: the matching server cannot be reached" in said.err
+        well(coopfs("format", "--data", "2", "--redundancy", "1", "--block-size", "64K", home=homes[0]))
+        status = httpx.get(f"{server}/v0/status").json()
+        assert (status["members"], len(status["matches"])) == (COUNT, COUNT * (COUNT - 1) // 2)
+        assert "all 3 partners that are wanted are there" in well(coopfs("status", home=homes[0])).out
