@@ -146,7 +146,7 @@ HEAD_START = 1.0  # seconds that one address has before the next is tried too: a
 
 # --- relays -------------------------------------------------------------------------------------------------------
 MAX_RELAYS = 2  # relays that one node waits at: the second for when the first is down
-RELAY_CONNECTIONS = 1024  # connections of one relay: 1024 x (32 KiB + two socket buffers) = 0.3 GB at the worst
+RELAY_CONNECTIONS = 960  # of one relay, of 1024 descriptors that a process has; x (32 KiB + socket buffers) = 0.3 GB
 RELAY_PER_SOURCE = 128  # connections from one IPv4 address or IPv6 /64: a household of two nodes with all partners
 RELAY_PER_NODE = 64  # connections of one node key: one to each partner of the largest layout, and one that waits
 RELAY_NEW = 240  # new connections a minute from one address: such a household when its relay comes back, twice

@@ -12,7 +12,7 @@ import coopfs
 from tests.e2e.commands import MOUNT_HELPER, mount_coopfs, tool, well
 from tests.e2e.world import World, pid_of
 
-UNIT = Path(coopfs.__file__).parent.parent / "contrib" / "systemd" / "coopfs@.service"
+UNITS = sorted((Path(coopfs.__file__).parent.parent / "contrib" / "systemd").iterdir())
 
 # mount(8) looks for helpers in /sbin only: they are laid over it, for this script alone.
 IN_A_NAMESPACE = """
@@ -84,9 +84,9 @@ def test_a_stop_waits_for_the_local_disk_and_for_nobody_else(world: World) -> No
     world.stop("gina")
 
 
-def test_the_unit_is_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_the_unit_is_one(unit: Path, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd is not installed")
-    text = UNIT.read_text()
-    (tmp_path / UNIT.name).write_text(re.sub("ExecStart=.* --home", f"ExecStart={MOUNT_HELPER} --home", text))
-    tool("systemd-analyze", "verify", "--man=no", tmp_path / UNIT.name)
+    (tmp_path / unit.name).write_text(re.sub(r"ExecStart=\S+", f"ExecStart={MOUNT_HELPER}", unit.read_text()))
+    tool("systemd-analyze", "verify", "--man=no", tmp_path / unit.name)
