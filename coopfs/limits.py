@@ -173,6 +173,7 @@ PUT_BATCH = 64  # puts covered by one fdatasync
 MAX_DISKS_PER_PEER = 16  # disks one partner may keep here; each can cost 2 master blocks, 128 KiB of node.sqlite
 MAX_STORES_PER_DISK = 64  # stores one partner may keep here for one disk: one per layout column, with room for resizing
 MAX_READERS = 16  # nodes that an owner may let in to read one store: each read-only kit is one
+MAX_GROWTHS = 64  # times a store can grow: what its header says of that fits into one sector
 IDLE_STORES = 64  # store files kept open that no session uses: a descriptor and 12 bytes per row each, seconds to load
 INVITATION_LIFETIME = 14 * 86400  # seconds an invitation may be answered, and holds its space: a code travels by mail
 CARVE_STEP = 64 * MIB  # bytes that leave a reservation before a store has them: what another program could snatch

@@ -234,6 +234,10 @@ class BlockStore(Protocol):
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         """At most `limit` slots ever written, with row >= first_row, by ascending row; empty at the end."""
 
+    async def grow(self, rows: int) -> None:
+        """Give the store so many rows, unless it has as many; `opened` says so then. Refused: no room in the agreement;
+        Fenced."""
+
     async def close(self) -> None:
         """End this session to the store; idempotent."""
 

@@ -1,7 +1,7 @@
 """A host in memory, with the semantics of coopfs.local.hosted.hosting: for simulated networks and as a yardstick."""
 
 from collections.abc import Awaitable, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 
@@ -366,6 +366,17 @@ class MemoryStore:
         slots += [Slot(row, 0, 0) for row in self._store.spoiled]
         wanted = sorted((slot for slot in slots if slot.row >= first_row), key=lambda slot: slot.row)
         return wanted[: min(limit, limits.INVENTORY_PAGE)]
+
+    async def grow(self, rows: int) -> None:
+        await self._answer()
+        if self._claim is None:
+            raise Refused("this store was opened for reading")
+        check_writer(self._disk.claim, self._claim)
+        others = sum(s.size for s in self._host.stores.values() if s.peer == self._store.peer and s is not self._store)
+        if others + store_size(rows, self._store.block_size) > self._host.given[self._store.peer]:
+            raise Refused("no room")
+        self._store.rows = max(rows, self._store.rows)
+        self.opened = replace(self.opened, rows=self._store.rows)
 
     async def close(self) -> None:
         if not self._closed:

@@ -22,7 +22,7 @@ from coopfs.core.kitseal import Cost
 from coopfs.core.master import Floor, LayoutPlaces, MasterBlock, StorePlace, seal_master
 from coopfs.core.meta import FIRST_CHAIN, MetaHead, extend_chain
 from coopfs.core.records import Extent, Inode, Name, Record, Stripe, Tombstone, Truncate, Type, Xattr
-from coopfs.core.storeformat import StoreHeader, slots_offset
+from coopfs.core.storeformat import RowMap, StoreHeader, decode_header
 from coopfs.core.stripe import Fragment
 from coopfs.core.units import ZSTD
 from coopfs.local.home import Home
@@ -65,7 +65,7 @@ class Network:
 
     def _make_store(self, path: Path, store: StoreId) -> None:
         path.parent.mkdir(exist_ok=True)
-        header = StoreHeader(KEYS.disk, store, ROWS, LAYOUT.block_size)
+        header = StoreHeader(KEYS.disk, store, 3, LAYOUT.block_size).grown(5).grown(ROWS)
         path.touch()
         os.truncate(path, header.size)
         write_header(path, header)
@@ -305,8 +305,9 @@ def test_below_the_floor_what_is_missing_is_said(network: Network, tmp_path: Pat
 
 def test_rotten_blocks_and_stores_of_m_partners_do_no_harm(network: Network, tmp_path: Path) -> None:
     with network.path_of_store(0).open("r+b") as spoilt:
+        places = RowMap(decode_header(spoilt.read(4096)))
         for row in range(ROWS):
-            spoilt.seek(slots_offset(ROWS) + row * LAYOUT.block_size + 1000)
+            spoilt.seek(places.run_of(row).slot_at(row) + 1000)
             spoilt.write(b"rot")
     os.truncate(network.path_of_store(3), 5000)
     assert restore(network, tmp_path / "out", range(5)).returncode == 0

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from coopfs.app.own_disk import OwnDisk
 from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
 from coopfs.core.master import StorePlace
-from coopfs.core.storeformat import store_size
+from coopfs.core.storeformat import PAGE, rows_within, store_size
 from coopfs.errors import UsageError
+from coopfs.limits import MAX_GROWTHS
 from coopfs.local.partners import PartnerEntry
 from coopfs.sizes import format_size
 from coopfs.tasks.column import Column
@@ -63,6 +64,34 @@ async def give(own: OwnDisk, old: PartnerEntry, new: PartnerEntry) -> None:
     check_size(own, new.name, new.taken)
     at = StorePlace(column.place.store, new.key, new.key, new.name, new.addresses)
     await own.replacing.begin(column.number, at)
+
+
+async def grow(own: OwnDisk, entries: Sequence[PartnerEntry], size: int | None) -> int:
+    """Begin to give the disk as many rows as fit into `size` bytes at each partner, None: into what they all give. The
+    rows. UsageError: it has more, or somebody gives less. StateError."""
+    given = {entry.key: entry.taken for entry in entries}
+    holders = {column.place.node: column.place.name for column in own.columns.columns}
+    least = min(given.get(node, 0) for node in holders)
+    for node, name in holders.items():
+        if size is not None and given.get(node, 0) < size:
+            raise UsageError(
+                f"{name} gives {format_size(given.get(node, 0))}, not {format_size(size)}: give its column to "
+                "a partner who gives more, with `coopfs partner replace`"
+            )
+    now, block_size = own.places.rows, own.ledger.layout.block_size
+    if size is not None and rows_within(size, block_size) < now:
+        raise UsageError(
+            f"the disk takes {format_size(store_size(now, block_size))} at each partner, and cannot become smaller"
+        )
+    rows = max(now, rows_after_growing(least if size is None else size, block_size))
+    own.growing.want(rows)
+    await own.committer.commit()
+    return rows
+
+
+def rows_after_growing(size: int, block_size: int) -> int:
+    """The most rows of a store that fits into `size` bytes however often it has grown: each time costs up to a page."""
+    return rows_within(max(0, size - MAX_GROWTHS * PAGE), block_size)
 
 
 def check_size(own: OwnDisk, name: str, given: int) -> None:

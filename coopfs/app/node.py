@@ -264,6 +264,10 @@ class Node:
         """The share of the time that a partner is expected to be up: what was seen of it, if that is enough."""
         return expected(self.attendant.share(entry.key))
 
+    async def call_resize(self, arguments: Arguments, watch: Watch) -> Any:
+        rows = await changing.grow(self.disk(), partners.all_partners(self.database), arguments["size"])
+        return {"rows": rows, "done": self.disk().growing.is_done}
+
     async def call_mount(self, arguments: Arguments, watch: Watch) -> Any:
         await self.disk().mount(self.home.path, Path(arguments["mountpoint"]), arguments["options"], watch)
 

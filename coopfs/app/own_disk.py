@@ -35,6 +35,7 @@ from coopfs.local.log import Log, Sealed
 from coopfs.local.mastercopy import MasterHolders, read_master, save_master
 from coopfs.local.readerlist import ReaderList
 from coopfs.local.refillmark import RefillMark
+from coopfs.local.rowmark import RowMark
 from coopfs.local.scrubmark import ScrubMark
 from coopfs.local.slots import Slots
 from coopfs.local.survey import Survey
@@ -50,6 +51,7 @@ from coopfs.tasks.content import RemoteContent
 from coopfs.tasks.fetcher import Fetched, Fetcher
 from coopfs.tasks.file_state import StateOfFile
 from coopfs.tasks.granter import Granter
+from coopfs.tasks.growing import Growing
 from coopfs.tasks.heldsync import HeldSync
 from coopfs.tasks.incoming import Incoming
 from coopfs.tasks.keeper import MasterKeeper
@@ -103,7 +105,9 @@ class OwnDisk:
         layout = places.layout
         self.log = Log(self.local.database, self.local.metadata.stripes.take_id)
         slots = Slots(self.local.database)
-        self.ledger = Ledger(self.log, slots, layout, places.rows, self._forget_content, self.local.cache)
+        rows = RowMark(self.local.database)
+        used = rows.used(places.rows)
+        self.ledger = Ledger(self.log, slots, layout, used, self._forget_content, self.local.cache)
         self.kits = KitRecord(self.local.database)
         self.readers = ReaderList(self.local.database)
         self.chronicle = Chronicle(self.ledger, self.local.database, wall)
@@ -119,6 +123,7 @@ class OwnDisk:
         self.keeper = MasterKeeper(self.keys, master, claim, self.log, save, self.committer.commit, holders)
         self._network = network
         self.replacing = Replacing(self.keeper, self.columns, self.ledger, acks, self.kits, self.readers, draw)
+        self.growing = Growing(self.keeper, self.columns, self.ledger, self.kits, rows)
         self.granter = Granter(self.readers, self.disk_id, self.columns, network)
         self._fetcher = Fetcher(self.keys, layout, self.columns.stores)
         coder = Coder(self.keys, layout, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)
@@ -254,6 +259,7 @@ class OwnDisk:
             nursery.start_soon(self.columns.each, self.cleaner.run)
             nursery.start_soon(self.keeper.run, self.columns, self._network)
             nursery.start_soon(self.replacing.run)
+            nursery.start_soon(self.growing.run)
             rehold = Rehold(self.local, self.ledger, self.committer)
             await rehold.hold_again()
             nursery.start_soon(self._writer.run)

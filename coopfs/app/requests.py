@@ -92,6 +92,7 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
         "partners": Shape(_texts, absent=True),
         "no_redundancy": Shape(_truth),
     },
+    "resize": {"size": Shape(_whole(1, MAX_GIVEN), absent=True)},
     "mount": {"mountpoint": Shape(_path), "options": Shape(_texts)},
     "umount": {},
     "sync": {"path": Shape(_path, absent=True), "complete": Shape(_truth)},

@@ -1,4 +1,4 @@
-"""format, mount, umount, sync, status: the own disk."""
+"""format, resize, mount, umount, sync, status: the own disk."""
 
 import json
 import time
@@ -66,6 +66,19 @@ def format_disk(
     if made["choice"] is not None:
         click.echo(chosen(made["choice"], DEFAULT_TARGET if target is None else target))
     click.echo(f"next: export the kit and keep it somewhere else: coopfs --home {home} kit export FILE")
+
+
+@click.command()
+@click.argument("size", type=SIZE, required=False)
+@home_option
+def resize(home: Path, size: int | None) -> None:
+    """Let this node's disk take SIZE at each of its partners.
+
+    SIZE is what every partner's agreement gives, or less. Without it, the disk takes all that they all give. It grows
+    while it is used, when every partner that counts has made room.
+    """
+    done = client.call(home, "resize", {"size": size})["done"]
+    click.echo("nothing to do" if done else "the disk grows when all partners have made room: coopfs status tells")
 
 
 @click.command()

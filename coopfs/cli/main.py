@@ -39,6 +39,7 @@ for command in (
     partner.leave,
     plan.plan,
     disk.format_disk,
+    disk.resize,
     disk.mount,
     disk.umount,
     disk.sync,

@@ -25,6 +25,7 @@ def disk_sentences(disk: Json, now: datetime) -> list[str]:
         safety(disk, now),
         waiting(disk),
         *([replacement(disk["replacement"])] if disk["replacement"] else []),
+        *([growth(disk["growth"], disk)] if disk["growth"] else []),
         *([unsent(disk["unsent"])] if disk["unsent"] else []),
         space(disk),
         cache(disk["cache"]),
@@ -73,6 +74,13 @@ def waiting(disk: Json) -> str:
     who = "1 call of fsync waits" if calls == 1 else f"{calls} calls of fsync wait"
     synced = f"; [yellow]{who}[/]" if calls else ""
     return f"{what}; {there}{repair}{synced}"
+
+
+def growth(wanted: Json, disk: Json) -> str:
+    """A disk that is to get more rows."""
+    more = format_size((wanted["rows"] - disk["rows"]) * disk["row_bytes"])
+    waits = f"; [yellow]{escape(wanted['waits_for'])}[/]" if wanted["waits_for"] else ""
+    return f"growing by about {more} when all partners have made room{waits}"
 
 
 def replacement(given: Json) -> str:

@@ -20,6 +20,13 @@ class Rows:
         self.free = total - self._taken.count(True)
         self._from = 0  # no row before this one is free
 
+    def grow(self, total: int) -> None:
+        """There are so many, which is more."""
+        assert total > self.total
+        self._taken.extend(bytes(total - self.total))
+        self.free += total - self.total
+        self.total = total
+
     def take(self) -> int:
         """A free row, 0..total-1. OutOfSpace: none left."""
         row = self._taken.find(False, self._from)

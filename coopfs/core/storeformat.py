@@ -3,15 +3,20 @@
     0                       header, one page of 4096 bytes
     4096                    index: one entry of 64 bytes per row, zero-filled to a whole page
     4096 + index            slots: `block size` bytes per row; a block lies at the start of its slot
+    ...                     for each time it has grown: index and slots of the rows that were added
 
 All numbers are big-endian; checksums are BLAKE3-128. Header:
 
      0  magic         16 bytes  "coopfs store 0", two NUL
     16  disk id       16 bytes
     32  store id      16 bytes
-    48  rows          u32       1..2^31
+    48  rows          u32       1..2^31, that it was made with
     52  block size    u32       bytes, 16 KiB..1 MiB, a multiple of 4096
-    56  checksum      16 bytes  of the 56 bytes before; zero follows to the end of the page
+    56  checksum      16 bytes  of the 56 bytes before
+    72  added         u32 each  rows added, the oldest first, at most 64 times; 0 ends them
+   ...  checksum      16 bytes  of all before, if any were added; zero follows to the end of the page
+
+All that is not zero lies in the first 512 bytes, which a disk writes whole or not at all: that is how a store grows.
 
 Entry:
 
@@ -34,8 +39,10 @@ still looks right: each reading compares the checksum.
 """
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from blake3 import blake3
 
@@ -53,27 +60,86 @@ _HEADER = struct.Struct(">16s16s16sII")
 _ENTRY = struct.Struct(">QQII16s8x")
 _FIELDS_OF_SLAB = struct.Struct(">QQII24x16s")  # an entry without its content checksum
 _NEVER_WRITTEN = bytes(ENTRY)
+SECTOR = 512  # bytes of the header that may not be zero
+_ADDED_AT = _HEADER.size + CHECKSUM
+_ADDED = struct.Struct(">I")
 assert _ENTRY.size + CHECKSUM == ENTRY
+assert _ADDED_AT + (limits.MAX_GROWTHS + 1) * _ADDED.size + CHECKSUM <= SECTOR
 
 
 @dataclass(frozen=True, slots=True)
 class StoreHeader:
-    """rows of block_size bytes of one store of one disk."""
+    """rows of block_size bytes of one store of one disk. added: how many of them each growth has brought."""
 
     disk: DiskId
     store: StoreId
     rows: int
     block_size: int
+    added: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes of the whole file."""
-        return store_size(self.rows, self.block_size)
+        *_, last = self.runs()
+        return last.end
+
+    def runs(self) -> "tuple[RowRun, ...]":
+        """The rows as they lie in the file: those that it was made with, then those that each growth has brought."""
+        counts = (self.rows - sum(self.added), *self.added)
+        firsts = (0, *accumulate(counts[:-1]))
+        offsets = accumulate((store_size(count, self.block_size) - PAGE for count in counts[:-1]), initial=PAGE)
+        return tuple(
+            RowRun(first, count, offset, self.block_size)
+            for first, count, offset in zip(firsts, counts, offsets, strict=True)
+        )
+
+    def grown(self, rows: int) -> "StoreHeader":
+        """The same with so many rows, which is more."""
+        assert rows > self.rows
+        return replace(self, rows=rows, added=(*self.added, rows - self.rows))
 
     def encode(self) -> bytes:
         """One page."""
-        fields = _HEADER.pack(_MAGIC, self.disk, self.store, self.rows, self.block_size)
-        return (fields + checksum(fields)).ljust(PAGE, b"\0")
+        fields = _HEADER.pack(_MAGIC, self.disk, self.store, self.rows - sum(self.added), self.block_size)
+        page = fields + checksum(fields)
+        if self.added:
+            page += b"".join(map(_ADDED.pack, (*self.added, 0)))
+            page += checksum(page)
+        return page.ljust(PAGE, b"\0")
+
+
+@dataclass(frozen=True, slots=True)
+class RowRun:
+    """Rows that lie together in a store file: from `first` on, with their index at `offset` bytes."""
+
+    first: int
+    count: int
+    offset: int
+    block_size: int
+
+    def entry_at(self, row: int) -> int:
+        """Where a row's index entry lies, in bytes from the start of the file."""
+        return self.offset + (row - self.first) * ENTRY
+
+    def slot_at(self, row: int) -> int:
+        """Where its block lies."""
+        return self.offset + slots_offset(self.count) - PAGE + (row - self.first) * self.block_size
+
+    @property
+    def end(self) -> int:
+        return self.slot_at(self.first + self.count)
+
+
+class RowMap:
+    """Where each row of a store lies."""
+
+    def __init__(self, header: StoreHeader) -> None:
+        self.runs = header.runs()
+        self._firsts = [run.first for run in self.runs]
+
+    def run_of(self, row: int) -> RowRun:
+        """The run that a row is in."""
+        return self.runs[bisect_right(self._firsts, row) - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +172,27 @@ def decode_header(page: bytes) -> StoreHeader:
     if page[_HEADER.size : _HEADER.size + CHECKSUM] != checksum(page[: _HEADER.size]):
         raise HomeError("has a damaged header")
     _, disk, store, rows, block_size = _HEADER.unpack_from(page)
-    if not valid_shape(rows, block_size):
+    added = _decode_added(page)
+    if not valid_shape(rows + sum(added), block_size) or rows == 0:
         raise HomeError("has a header with a size that no store has")
-    return StoreHeader(DiskId(disk), StoreId(store), rows, block_size)
+    return StoreHeader(DiskId(disk), StoreId(store), rows + sum(added), block_size, added)
+
+
+def _decode_added(page: bytes) -> tuple[int, ...]:
+    """The rows of each growth. HomeError: damaged."""
+    added: list[int] = []
+    page, at = page.ljust(PAGE, b"\0"), _ADDED_AT
+    while len(added) <= limits.MAX_GROWTHS:
+        (rows,) = _ADDED.unpack_from(page, at)
+        at += _ADDED.size
+        if rows == 0:
+            break
+        added.append(rows)
+    else:
+        raise HomeError("has a damaged header")
+    if added and page[at : at + CHECKSUM] != checksum(page[:at]):
+        raise HomeError("has a damaged header")
+    return tuple(added)
 
 
 def decode_entry(data: bytes, store: StoreId, row: int) -> Entry | None:

@@ -6,12 +6,13 @@ new link then.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots, Welcomed
 from coopfs.core.wire.messages import Request
 from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, Leave, Offer, PutMaster, Renew
-from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
+from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put, Resize
 from coopfs.errors import PeerError, ProtocolError
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
 from coopfs.net.link import Link
@@ -87,6 +88,10 @@ class RemoteStore:
         if len(slots) > limit or (slots and slots[0].row < first_row):
             raise ProtocolError(f"the peer sent {len(slots)} slots for at most {limit} from row {first_row} on")
         return list(slots)
+
+    async def grow(self, rows: int) -> None:
+        await _request(self._link, Resize(self._number, rows), Done)
+        self.opened = replace(self.opened, rows=max(rows, self.opened.rows))
 
     async def close(self) -> None:
         if self._closed:

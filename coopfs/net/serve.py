@@ -13,7 +13,7 @@ from coopfs.core.wire.address_requests import TellAddresses
 from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots, Welcomed
 from coopfs.core.wire.messages import Request
 from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, Leave, Offer, PutMaster, Renew
-from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
+from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put, Resize
 from coopfs.errors import CoopfsError, Refused
 from coopfs.limits import GOODBYE_TIMEOUT, MAX_STORES_PER_SESSION
 from coopfs.net.link import Link
@@ -66,7 +66,7 @@ class Server:
                 return Done()
             case Offer(announcement):
                 return Welcomed(await self._partner.offer(announcement))
-            case Close() | Inventory():
+            case Close() | Inventory() | Resize():
                 return await self._use(request)
             case _:
                 raise AssertionError(request)  # HELLO, PING and GOODBYE are the link's, GET and PUT come as runs
@@ -126,11 +126,14 @@ class Server:
             raise Refused(f"no store {number} is open in this connection")
         return store
 
-    async def _use(self, request: Close | Inventory) -> Answer:
+    async def _use(self, request: Close | Inventory | Resize) -> Answer:
         store = self._store(request.store)
         match request:
             case Inventory(_, first_row, limit):
                 return Slots(tuple(await store.inventory(first_row, limit)))
+            case Resize(_, rows):
+                await store.grow(rows)
+                return Done()
             case Close(number):
                 del self._stores[number]
                 await store.close()

@@ -98,6 +98,10 @@ class LimitedStore:
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         return await self._store.inventory(first_row, limit)
 
+    async def grow(self, rows: int) -> None:
+        await self._store.grow(rows)
+        self.opened = self._store.opened
+
     async def close(self) -> None:
         await self._store.close()
 

@@ -94,6 +94,8 @@ class Column:
             began = trio.current_time()
             try:
                 session = await partner.open(self._opening)
+                if session.opened.rows < self.seat.rows.total:  # it was in A while others grew
+                    await session.grow(self.seat.rows.total)
                 await self._reconcile(session)
                 await self._work(partner, session)
             except Fenced as fence:

@@ -68,6 +68,11 @@ class Ledger:
         row = self.rows.take()
         return Place(self.log.next_version(), row)
 
+    def grow(self, rows: int) -> None:
+        """So many rows may be taken from now on, which is more: all stores that count have them (R14)."""
+        self.rows.grow(rows)
+        self.changed.notify()
+
     def seal_data(self, stripe: Sealed) -> None:
         """A data stripe has its place; send it after the next commit."""
         self.log.seal_data(stripe)

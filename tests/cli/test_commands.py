@@ -62,6 +62,7 @@ STATUS: dict[str, Any] = {
         "repair_seconds_left": 10_800,
         "margin": 1,
         "replacement": None,
+        "growth": None,
         "unsent": None,
         "kit": {"exported_at": "2026-01-02 03:04:05 UTC", "holders": 8, "needed": 2, "lacks": []},
         "trouble": "bob [has] lost blocks",

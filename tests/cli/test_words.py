@@ -24,6 +24,7 @@ DISK: dict[str, Any] = {
         "below_target": 0,
         "repair_seconds_left": None,
         "replacement": None,
+        "growth": None,
         "unsent": None,
         "fsyncs_waiting": 0,
     },

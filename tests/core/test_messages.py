@@ -38,7 +38,7 @@ from coopfs.core.wire.node_requests import (
     Renew,
 )
 from coopfs.core.wire.relay_requests import Call, DialNode, WaitForCall
-from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
+from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put, Resize
 from coopfs.errors import (
     BlockRefused,
     CoopfsError,
@@ -84,6 +84,7 @@ EXAMPLES: list[Request] = [
     Put(3, 7, VERSION, b"block", 2),
     Get(3, 7),
     Inventory(3, 8, 100),
+    Resize(3, 1000),
     ClaimEpoch(CLAIM),
     GetMasters(DISK),
     PutMaster(CLAIM, Master(VERSION, b"master")),
@@ -141,6 +142,7 @@ GOLDEN_REQUESTS = [  # map of each example; bodies are what the example says
     "84a573746f726503a3726f7707a776657273696f6ecf0001000000000005a46d6f726502",
     "82a573746f726503a3726f7707",
     "83a573746f726503a966697273745f726f7708a56c696d697464",
+    "82a573746f726503a4726f7773cd03e8",
     (
         "86a46469736bc41064646464646464646464646464646464a565706f636801a7636c61696d6572c410636363636363636363"
         "63636363636363a474696d65ce6553f100a36b6579c4206b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b"

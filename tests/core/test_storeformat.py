@@ -10,6 +10,7 @@ from coopfs.core.storeformat import (
     ENTRY,
     PAGE,
     Entry,
+    RowMap,
     StoreHeader,
     decode_entry,
     decode_header,
@@ -34,6 +35,34 @@ def test_golden_header() -> None:
     )
     assert page[72:] == bytes(PAGE - 72)
     assert decode_header(page) == HEADER
+
+
+def test_golden_header_of_a_store_that_has_grown() -> None:
+    header = HEADER.grown(1_000_010).grown(1_000_011)
+    page = header.encode()
+    assert page[:72] == HEADER.encode()[:72]
+    assert page[72:100].hex() == "0000000a0000000100000000505453a85ce3ac546308877dfeb3d25f"
+    assert page[100:] == bytes(PAGE - 100)
+    assert decode_header(page) == header
+    for at in (72, 79, 83, 90):
+        with pytest.raises(HomeError):
+            decode_header(page[:at] + bytes([page[at] ^ 1]) + page[at + 1 :])
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=5))
+def test_rows_lie_one_after_the_other_and_never_over_each_other(counts: list[int]) -> None:
+    header = StoreHeader(HEADER.disk, STORE, counts[0], limits.MIN_BLOCK_SIZE)
+    for count in counts[1:]:
+        header = header.grown(header.rows + count)
+    places = RowMap(header)
+    taken = [(0, PAGE)]
+    for row in range(header.rows):
+        run = places.run_of(row)
+        taken += [(run.entry_at(row), ENTRY), (run.slot_at(row), header.block_size)]
+    ends = [offset + size for offset, size in sorted(taken)]
+    assert all(end <= start for end, (start, _) in zip(ends, sorted(taken)[1:], strict=False))
+    assert max(ends) == header.size
+    assert header.size - store_size(header.rows, header.block_size) < PAGE * len(counts)
 
 
 def test_golden_entry() -> None:

@@ -17,6 +17,7 @@ from coopfs.errors import Fenced, HomeError, NoAgreement, NotAuthentic, Refused,
 from coopfs.local import partners
 from coopfs.local.home import Home
 from coopfs.local.hosted.hosting import Hosting
+from coopfs.local.hosted.reservation import extend, peer_file
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
 from coopfs.types import Grant, Master, NodeKey, Opening, StoredBlock, StoreId, StoreSpec, make_version
@@ -406,3 +407,51 @@ async def test_an_owner_that_leaves_is_heard_again_when_its_answer_was_lost(host
         assert (hosting.owed(), hosting.parted()) == ([], {owner.key})
         with pytest.raises(Refused, match="over"):
             await hosting.partner(owner.key).renew(replace(shown, mine=shown.yours, yours=shown.mine))
+
+
+# --- stores that grow ---------------------------------------------------------------------------------------------
+
+
+async def test_what_a_store_grows_by_comes_from_the_reservation(host: Node, owner: Owner) -> None:
+    with host.running() as hosting:
+        await admit(hosting, owner)
+        store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
+        before = host.allocated()
+        for rows in (SPEC.rows + 3, SPEC.rows + 20):
+            await store.grow(rows)
+            await store.put(rows - 1, V1, b"block")
+        assert abs(host.allocated() - before) <= 4096
+        with pytest.raises(Refused, match="are in use"):
+            await store.grow(4 * SPEC.rows)
+    with host.running() as hosting:
+        store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE))
+        assert store.opened.rows == SPEC.rows + 20
+        assert await store.get(SPEC.rows + 2) == await store.get(SPEC.rows + 19) == StoredBlock(V1, b"block")
+        assert abs(host.allocated() - before) <= 4096
+
+
+async def test_a_growth_that_was_cut_short_leaves_nothing(host: Node, owner: Owner) -> None:
+    with host.running() as hosting:
+        await admit(hosting, owner)
+        store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
+        await store.put(3, V1, b"block")
+        before = host.allocated()
+    path = host.home.hosted / STORE.hex()
+    extend(peer_file(host.home.hosted, owner.key), 0, path, path.stat().st_size + SIZE)
+    with host.running() as hosting:
+        store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1)))
+        assert (store.opened.rows, path.stat().st_size) == (SPEC.rows, SIZE)
+        assert abs(host.allocated() - before) <= 4096
+        await store.grow(SPEC.rows + 1)
+        assert await store.get(3) == StoredBlock(V1, b"block")
+
+
+async def test_a_store_cannot_grow_for_ever(host: Node, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_GROWTHS", 2)
+    with host.running() as hosting:
+        await admit(hosting, owner)
+        store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
+        for rows in (21, 22):
+            await store.grow(rows)
+        with pytest.raises(Refused, match="grown 2 times"):
+            await store.grow(23)

@@ -616,3 +616,38 @@ async def test_who_leaves_takes_nothing_of_others_away(site: Site, owner: Owner)
     await partner.leave(text[:-1] + b"\1")
     assert await store.get(3) == StoredBlock(V1, b"block")
     await partner.claim(owner.claim(1))
+
+
+# --- stores that grow ---------------------------------------------------------------------------------------------
+
+
+async def test_a_store_grows_within_its_agreement_and_keeps_what_it_holds(site: Site, owner: Owner) -> None:
+    store = await new_store(site, owner)
+    await store.put(SPEC.rows - 1, V1, b"last")
+    with pytest.raises(Refused):
+        await store.put(SPEC.rows, V1, b"beyond")
+    await store.grow(2 * SPEC.rows)
+    await store.grow(SPEC.rows)
+    assert store.opened.rows == 2 * SPEC.rows
+    await store.put(SPEC.rows, V1, b"first of the new")
+    await store.put(2 * SPEC.rows - 1, V2, b"last of the new")
+    with pytest.raises(Refused):
+        await store.grow(4 * SPEC.rows)
+    with pytest.raises(Refused):
+        await store.put(2 * SPEC.rows, V1, b"beyond")
+    partner = await site.partner(owner.seed)
+    again = await partner.open(Opening(owner.disk, STORE))
+    assert (again.opened.rows, again.opened.changes) == (2 * SPEC.rows, 3)
+    assert [slot.row for slot in await again.inventory(0, 100)] == [SPEC.rows - 1, SPEC.rows, 2 * SPEC.rows - 1]
+    assert await again.get(SPEC.rows - 1) == StoredBlock(V1, b"last")
+    assert await again.get(2 * SPEC.rows - 1) == StoredBlock(V2, b"last of the new")
+    with pytest.raises(Refused):
+        await again.grow(3 * SPEC.rows)
+
+
+async def test_only_the_newest_writer_lets_a_store_grow(site: Site, owner: Owner) -> None:
+    store = await new_store(site, owner)
+    partner = await site.partner(owner.seed)
+    await partner.claim(owner.claim(2, b"b" * 16))
+    with pytest.raises(Fenced):
+        await store.grow(2 * SPEC.rows)

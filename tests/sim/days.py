@@ -25,6 +25,7 @@ from tests.sim.trace import Violation
 from tests.sim.work import Work
 from tests.sim.world import World
 
+MAX_ROWS = 200  # that the disk of a life grows to: half of them are used
 LONG_AWAY = 13 * 3600.0  # seconds: more than limits.AWAY_AFTER
 STORMS = (CALM, Weather(delay=0.4, loss=0.01, late=0.5), Weather(delay=0.05, loss=0.05, late=0.5), Weather(delay=3.0))
 
@@ -63,6 +64,8 @@ class Days:
         actions[self._replace] = 3
         actions[self._export_kit] = 2
         actions[self._empty] = 1
+        if self.world.grows:
+            actions[self._grow] = 4
         if self.world.files is None:
             actions[self._image] = 0.5
         else:
@@ -220,6 +223,13 @@ class Days:
             if self.random.random() < 0.3:
                 return
         await self._give(site.number)
+
+    async def _grow(self) -> None:
+        """A few rows more are wanted than there are, or than were wanted before."""
+        growing = self.owner.own.growing
+        if growing.rows < MAX_ROWS:
+            growing.want(growing.rows + self.random.randint(1, 30))
+            self.world.note(f"grow to {growing.rows}")
 
     async def _give(self, number: int) -> None:
         """A new partner gets a column. Who has it is declared lost if it is, maybe again after a crash."""

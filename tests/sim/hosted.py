@@ -177,4 +177,11 @@ class FilePartner(MemoryPartner):
         known = self._host.known_disk(self._peer, opening.disk)
         assert known is not None
         content.hosted.claim = known.claim
-        return HostStore(session.opened, content.file, content.hosted, opening.claim, nullcontext, lambda: None)
+        return HostStore(session.opened, content.file, content.hosted, opening.claim, nullcontext, lambda: None, _grow)
+
+
+def _grow(file: StoreFile, rows: int) -> None:
+    if rows > file.header.rows:
+        header = file.header.grown(rows)
+        os.truncate(file._path, header.size)
+        file.grow(header)

@@ -58,8 +58,11 @@ class Verdict:
         return "fine" if self.broken is None else f"{type(self.broken).__name__}: {self.broken}"
 
 
-def live(seed: int, geometry: Geometry, directory: Path, ending: Ending, without: Set[int] = frozenset()) -> Verdict:
-    """A whole life. directory: empty, for the files of all machines; without: steps that are left out."""
+def live(
+    seed: int, geometry: Geometry, directory: Path, ending: Ending, without: Set[int] = frozenset(), grows: bool = False
+) -> Verdict:
+    """A whole life. directory: empty, for the files of all machines; without: steps that are left out; grows: whether
+    the disk gets more rows now and then."""
     name = f"{seed} {geometry}"
     random = Random(name)
     lives: list[Life] = []
@@ -69,6 +72,7 @@ def live(seed: int, geometry: Geometry, directory: Path, ending: Ending, without
             world = World(geometry, random, directory, late)
             world.cache = Random(f"cache {name}").choice(CACHES) if geometry.m else None
             world.compresses = Random(f"compress {name}").random() < COMPRESSES
+            world.grows = grows
             world.scrub = SCRUB if Random(f"scrub {name}").random() < SCRUBS else 0.0
             life = Life(world, Steps(random, name, without), ending)
             lives.append(life)

@@ -257,6 +257,10 @@ class SimStore:
     async def get_many(self, rows: Sequence[int]) -> Sequence[StoredBlock | None]:
         return await self._call(lambda: self._store.get_many(rows))
 
+    async def grow(self, rows: int) -> None:
+        await self._call(lambda: self._store.grow(rows))
+        self.opened = self._store.opened
+
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         self._network.trace.counts["inventory"] += 1
         return await self._call(lambda: self._store.inventory(first_row, limit))

@@ -5,9 +5,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import pytest
 
+from tests.sim import world
 from tests.sim.life import Verdict, live
 from tests.sim.restores import Restores
 from tests.sim.world import Geometry
@@ -15,6 +17,8 @@ from tests.sim.world import Geometry
 GEOMETRIES = [Geometry(*km) for km in [(1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (1, 3)]]
 FAST = 4  # lives of each geometry in the fast suite: 24 x 0.5 s of one core
 SLOW = 20  # and in the whole one
+GROWING = 2  # of each geometry whose disk grows
+FEW = 60  # rows that these begin with, so that those they get are used
 MEMORY = Path("/dev/shm")  # a file system in memory: a life is thousands of small writes
 
 
@@ -63,6 +67,13 @@ def test_further_lives(seed: int, geometry: Geometry, directory: Path) -> None:
 @pytest.mark.parametrize(("seed", "geometry"), fixed(range(1000, 1000 + FAST)) + chosen(), ids=str)
 def test_a_life_that_loses_more_than_was_promised(seed: int, geometry: Geometry, directory: Path) -> None:
     check(seed, geometry, live(seed, geometry, directory, Restores.check_salvage))
+
+
+@pytest.mark.parametrize(("seed", "geometry"), fixed(range(2000, 2000 + GROWING)), ids=str)
+def test_a_life_of_a_disk_that_grows(seed: int, geometry: Geometry, directory: Path) -> None:
+    with patch.object(world, "ROWS", FEW):
+        verdict = live(seed, geometry, directory, Restores.check_promise, grows=True)
+    check(seed, geometry, verdict)
 
 
 @pytest.mark.parametrize("geometry", [Geometry(1, 2), Geometry(3, 2)], ids=str)

@@ -60,6 +60,7 @@ class World:
         self.damaged: set[int] = set()  # columns that lost blocks they had acknowledged, until all is repaired
         self.cache: int | None = None  # stripes that the owner's cache has room for; None: for all
         self.scrub = 0.0  # seconds in which the owner looks at every block once; 0: never
+        self.grows = False  # the disk gets more rows again and again
         self.compresses = False  # some of its owner's processes, and what they write shrinks
         self.image: dict[StoreId, dict[int, StoredBlock]] = {}  # of all stores, as they were at some time
         self.skipped = 0.0  # seconds that went by while nothing happened

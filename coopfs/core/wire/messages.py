@@ -20,10 +20,10 @@ from coopfs.core.wire.node_requests import (
     Renew,
 )
 from coopfs.core.wire.relay_requests import Call, DialNode, WaitForCall
-from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put
+from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put, Resize
 from coopfs.errors import CoopfsError, PeerError, ProtocolError
 
-StoreRequest = Close | Put | Get | Inventory
+StoreRequest = Close | Put | Get | Inventory | Resize
 NodeRequest = ClaimEpoch | GetMasters | PutMaster | GrantReading | Agree | Renew | Leave | TellAddresses | Offer
 RelayRequest = WaitForCall | DialNode | Call
 Request = Hello | Open | StoreRequest | NodeRequest | RelayRequest | Ping | Goodbye
@@ -35,6 +35,7 @@ REQUESTS: dict[int, type[Request]] = {
     MessageType.PUT: Put,
     MessageType.GET: Get,
     MessageType.INVENTORY: Inventory,
+    MessageType.RESIZE: Resize,
     MessageType.CLAIM: ClaimEpoch,
     MessageType.MASTER_GET: GetMasters,
     MessageType.MASTER_PUT: PutMaster,
@@ -57,6 +58,7 @@ ANSWERS: dict[int, type[Answer]] = {
     MessageType.PUT: Done,
     MessageType.GET: Got,
     MessageType.INVENTORY: Slots,
+    MessageType.RESIZE: Done,
     MessageType.CLAIM: Done,
     MessageType.MASTER_GET: Masters,
     MessageType.MASTER_PUT: Done,

@@ -34,7 +34,14 @@ _READING = _CARE | {
     MessageType.MASTER_GET,
 }
 _WRITING = frozenset(
-    {MessageType.PUT, MessageType.CLAIM, MessageType.MASTER_PUT, MessageType.GRANT, MessageType.ADDRESSES}
+    {
+        MessageType.PUT,
+        MessageType.RESIZE,
+        MessageType.CLAIM,
+        MessageType.MASTER_PUT,
+        MessageType.GRANT,
+        MessageType.ADDRESSES,
+    }
 )
 _AGREEING = frozenset({MessageType.AGREE, MessageType.RENEW, MessageType.LEAVE, MessageType.OFFER})
 

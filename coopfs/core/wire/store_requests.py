@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from coopfs.core.wire.message_map import U32, U64, Fields
 from coopfs.core.wire.message_types import ID_SIZE, MessageType, Wire, bounded, claim_map, parse_claim
-from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE, MAX_REQUESTS
+from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE, MAX_REQUESTS, MAX_ROWS
 from coopfs.types import DiskId, Octets, Opening, StoreId, StoreSpec
 
 
@@ -109,6 +109,23 @@ class Get:
     def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
         return cls(fields.whole("store", U32), fields.whole("row", U32))
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """BlockStore.grow."""
+
+    TYPE: ClassVar = MessageType.RESIZE
+    store: int
+    rows: int
+
+    def wire(self) -> Wire:
+        return {"store": self.store, "rows": self.rows}, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: Octets) -> Self:
+        bounded(body, 0)
+        return cls(store=fields.whole("store", U32), rows=fields.whole("rows", MAX_ROWS, low=1))
 
 
 @dataclass(frozen=True, slots=True)

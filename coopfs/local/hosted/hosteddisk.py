@@ -72,6 +72,14 @@ class HostedDisk:
                 await self._grant(claim)
             return await trio.to_thread.run_sync(acquire)
 
+    async def change(self, session: Claim, work: Callable[[], None]) -> None:
+        """Do something to a store that was opened with `session`, in a thread, while nothing is put. Fenced."""
+        with trio.CancelScope(shield=True):
+            async with self._lock:
+                self._check()
+                check_writer(self.claim, session)
+                await trio.to_thread.run_sync(work)
+
     async def masters(self) -> Sequence[Master]:
         return await trio.to_thread.run_sync(hostrecords.masters, self._database, self._peer, self._disk)
 

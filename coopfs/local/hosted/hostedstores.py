@@ -1,6 +1,7 @@
 """All store files of this home: made inside the agreements' room, opened once, shared by the sessions that use them."""
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -12,8 +13,8 @@ from coopfs.local.home import sync_directory
 from coopfs.local.hosted import hostrecords
 from coopfs.local.hosted.agreements import Agreements
 from coopfs.local.hosted.hostrecords import StoreRecord
-from coopfs.local.hosted.reservation import carve, peer_file
-from coopfs.local.hosted.storefile import StoreFile, write_header
+from coopfs.local.hosted.reservation import carve, extend, peer_file
+from coopfs.local.hosted.storefile import StoreFile, read_header, write_header
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.sizes import format_size
 from coopfs.types import DiskId, NodeKey, Opening, StoreId
@@ -50,6 +51,7 @@ class HostedStores:
         self._lock = Lock()
         self._creating = Lock()
         self._finish_creations()
+        self._note_growths()
         for peer in {record.peer for record in self._records.values()}:
             if agreements.given(peer) is None:
                 self.drop(peer)
@@ -83,6 +85,28 @@ class HostedStores:
         with self._lock:
             self._open[opening.store] = _Open(file, 1)
         return file
+
+    def grow(self, store: StoreId, file: StoreFile, rows: int) -> None:
+        """The open store has so many rows from now on, or more. Refused: no room in the agreement, or it has grown too
+        often. HomeError: no room on the disk; nothing is changed then."""
+        with self._creating:
+            record = self._records.get(store)
+            if record is None:
+                raise StoreGone("this store does not exist here")
+            if rows <= record.header.rows:
+                return
+            if not valid_shape(rows, record.header.block_size):
+                raise Refused(f"no store can have {rows} rows of {record.header.block_size} bytes")
+            if len(record.header.added) >= limits.MAX_GROWTHS:
+                raise Refused(f"this store has grown {limits.MAX_GROWTHS} times, which is the most that is possible")
+            header = record.header.grown(rows)
+            needed = header.size - record.header.size
+            left = self._room(record.peer) - needed
+            if left < 0:
+                raise Refused(self._no_room(record.peer, needed))
+            extend(peer_file(self._directory, record.peer), left, record.file(self._directory), header.size)
+            file.grow(header)
+            self._records[store] = replace(record, header=header)
 
     def owns(self, peer: NodeKey, disk: DiskId, store: StoreId) -> bool:
         """Whether this is a store of that peer and disk."""
@@ -166,6 +190,14 @@ class HostedStores:
         with disk_errors("clear", self._directory):
             for draft in self._directory.glob("*.new"):
                 draft.unlink()
+
+    def _note_growths(self) -> None:
+        """What stores have grown by says their files. One that cannot be read says so when it is opened."""
+        for store, record in self._records.items():
+            with suppress(HomeError):
+                header = read_header(record.file(self._directory))
+                if replace(header, rows=header.rows - sum(header.added), added=()) == record.header:
+                    self._records[store] = replace(record, header=header)
 
     def _rename(self, record: StoreRecord) -> None:
         with disk_errors("write in", self._directory):

@@ -273,7 +273,15 @@ class HostPartner:
         granted = disk.claim
         epoch, claimer = (granted.epoch, granted.claimer) if granted is not None else (0, _NOBODY)
         opened = Opened(file.header.rows, file.header.block_size, changes, digest, epoch, claimer)
-        return HostStore(opened, file, disk, claim, hosting._own_failures, lambda: self._release(opening))
+        return HostStore(
+            opened,
+            file,
+            disk,
+            claim,
+            hosting._own_failures,
+            lambda: self._release(opening),
+            lambda file, rows: hosting._stores.grow(opening.store, file, rows),
+        )
 
     def _release(self, opening: Opening) -> None:
         self._open -= 1

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coopfs.core.storeformat import StoreHeader, store_size
+from coopfs.core.storeformat import StoreHeader
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, StoreId
 
@@ -65,7 +65,7 @@ def save_master(database: NodeDatabase, peer: NodeKey, disk: DiskId, master: Mas
 
 
 def stores(database: NodeDatabase) -> Sequence[StoreRecord]:
-    """All of them, by partner and disk."""
+    """All of them, by partner and disk, with the rows that they were made with: what was added says the file."""
     with database.reading() as connection:
         rows = connection.execute(
             "SELECT peer, disk, store, rows, block_size FROM stores ORDER BY peer, disk, store"
@@ -116,6 +116,5 @@ def used(records: Sequence[StoreRecord]) -> dict[NodeKey, int]:
     """Bytes that each partner's stores take here."""
     sums: dict[NodeKey, int] = {}
     for record in records:
-        size = store_size(record.header.rows, record.header.block_size)
-        sums[record.peer] = sums.get(record.peer, 0) + size
+        sums[record.peer] = sums.get(record.peer, 0) + record.header.size
     return sums

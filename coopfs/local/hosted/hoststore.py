@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 import trio
 
@@ -11,6 +12,8 @@ from coopfs.errors import PeerError, Refused
 from coopfs.local.hosted.hosteddisk import HostedDisk
 from coopfs.local.hosted.storefile import StoreFile
 from coopfs.types import Claim, Octets, Opened, Slot, StoredBlock, Write
+
+_READING = "this store was opened for reading"
 
 
 class HostStore:
@@ -24,15 +27,17 @@ class HostStore:
         claim: Claim | None,
         failures: Callable[[], AbstractContextManager[None]],
         release: Callable[[], None],
+        grow: Callable[[StoreFile, int], None],
     ) -> None:
         """claim: what the session was opened for writing with; failures: turns this machine's faults into Refused;
-        release: called once, when the session is closed and no call is under way."""
+        release: called once, when the session is closed and no call is under way; grow: gives it so many rows."""
         self.opened = opened
         self._file = file
         self._disk = disk
         self._claim = claim
         self._failures = failures
         self._release = release
+        self._grow = grow
         self._calls = 0
         self._closed = False
 
@@ -46,7 +51,7 @@ class HostStore:
         """As `put`: one write and one fdatasync for all of them."""
         with self._call():
             if self._claim is None:
-                raise Refused("this store was opened for reading")
+                raise Refused(_READING)
             outcomes = [self._judge(write) for write in writes]
             fitting = [write for write, refusal in zip(writes, outcomes, strict=True) if refusal is None]
             committed = iter(await self._disk.put(self._claim, self._file, fitting))
@@ -72,6 +77,14 @@ class HostStore:
         """At most INVENTORY_PAGE slots, whatever the limit."""
         with self._call():
             return await trio.to_thread.run_sync(self._file.inventory, first_row, min(limit, limits.INVENTORY_PAGE))
+
+    async def grow(self, rows: int) -> None:
+        """Refused: no room in the agreement. Fenced."""
+        with self._call():
+            if self._claim is None:
+                raise Refused(_READING)
+            await self._disk.change(self._claim, lambda: self._grow(self._file, rows))
+            self.opened = replace(self.opened, rows=self._file.header.rows)
 
     async def close(self) -> None:
         """Idempotent; it is done even where the caller is being cancelled."""

@@ -98,5 +98,8 @@ class GrantedStore:
         self._check()
         return await self._store.inventory(first_row, limit)
 
+    async def grow(self, rows: int) -> None:
+        raise Refused(_ONLY_READ)
+
     async def close(self) -> None:
         await self._store.close()

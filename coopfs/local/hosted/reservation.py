@@ -80,6 +80,28 @@ def carve(source: Path, keep: int, target: Path, size: int) -> None:
         raise _no_room(target, size, error) from error
 
 
+def extend(source: Path, keep: int, target: Path, size: int) -> None:
+    """Make the file `target`, which is there, `size` bytes long, zero and allocated beyond what it had, and take what
+    that needs from the reservation `source`.
+
+    keep: bytes that must be left in the reservation. HomeError: no room; both are as before.
+    """
+    before, length = reserved(source), reserved(target)
+    step = max(limits.CARVE_STEP, size // 64)
+    left = before
+    try:
+        for done in range(length, size, step):
+            part = min(step, size - done)
+            left = max(min(keep, left), left - part)
+            _shrink(source, left)
+            _resize(target, done + part)
+    except OSError as error:
+        with suppress(OSError):
+            os.truncate(target, length)
+            _resize(source, before)
+        raise _no_room(target, size - length, error) from error
+
+
 def _resize(path: Path, size: int) -> None:
     """Allocate or cut, durably."""
     if size == 0:

@@ -23,13 +23,15 @@ from coopfs.core.acceptance import accepts, check_put, check_row
 from coopfs.core.storeformat import (
     ENTRY,
     PAGE,
+    SECTOR,
     Entry,
+    RowMap,
+    RowRun,
     StoreHeader,
     checksum,
     decode_entries,
     decode_entry,
     decode_header,
-    slots_offset,
 )
 from coopfs.errors import BlockRefused, HomeError
 from coopfs.local.diskerrors import disk_errors
@@ -50,6 +52,26 @@ def write_header(path: Path, header: StoreHeader) -> None:
             os.close(descriptor)
 
 
+def read_header(path: Path) -> StoreHeader:
+    """The header of the store in this file, of which anything beyond its size is cut: a growth that came to nothing.
+    HomeError: missing, cut short, damaged, or of another version."""
+    with disk_errors("open", path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        with disk_errors("read", path):
+            header = decode_header(os.pread(descriptor, PAGE, 0))
+            size = os.fstat(descriptor).st_size
+            if size > header.size:
+                os.ftruncate(descriptor, header.size)
+            if size < header.size:
+                raise HomeError(f"has {size} bytes instead of {header.size}")
+    except HomeError as error:
+        raise HomeError(f"{path} {error}: move it away, its owner will send the blocks again") from None
+    finally:
+        os.close(descriptor)
+    return header
+
+
 class StoreFile:
     """An open store file. Synchronous; `get` and `inventory` may run in other threads beside one `put`."""
 
@@ -57,12 +79,12 @@ class StoreFile:
         """HomeError: missing, cut short, damaged, of another version, or not readable."""
         self._path = path
         self._writing = Lock()
+        self.header = read_header(path)
+        self._map = RowMap(self.header)
         with disk_errors("open", path):
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             with disk_errors("read", path):
-                self.header = self._read_header()
-                self._slots = slots_offset(self.header.rows)
                 self.index = StoreIndex(self.header.rows)
                 self._load()
         except HomeError:
@@ -79,6 +101,14 @@ class StoreFile:
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+    def grow(self, header: StoreHeader) -> None:
+        """Its header is this from now on, with more rows; the file is long enough, and zero there. HomeError."""
+        with self._writing, disk_errors("write", self._path):
+            _write_at(self._descriptor, header.encode()[:SECTOR], 0)
+            os.fsync(self._descriptor)
+            self.index.grow(header.rows)
+            self.header, self._map = header, RowMap(header)
 
     def put(self, writes: Sequence[Write]) -> list[BlockRefused | None]:
         """Put a batch of at most PUT_BATCH blocks; return, for each, why it was refused or None, when all are on
@@ -148,24 +178,26 @@ class StoreFile:
 
     def _write(self, write: Write, change: int) -> None:
         entry = Entry(write.version, change, write.row, len(write.data), checksum(write.data))
-        _write_at(self._descriptor, write.data, self._slots + write.row * self.header.block_size)
-        _write_at(self._descriptor, entry.encode(self.header.store), PAGE + write.row * ENTRY)
+        run = self._map.run_of(write.row)
+        _write_at(self._descriptor, write.data, run.slot_at(write.row))
+        _write_at(self._descriptor, entry.encode(self.header.store), run.entry_at(write.row))
 
     def _write_empty(self, row: int) -> None:
         """Say on disk that the block of `row` is gone, so that it does not come back at the next start."""
         entry = Entry(0, self.index.state()[0], row, 0, bytes(len(checksum(b""))))
-        _write_at(self._descriptor, entry.encode(self.header.store), PAGE + row * ENTRY)
+        _write_at(self._descriptor, entry.encode(self.header.store), self._map.run_of(row).entry_at(row))
 
     def _read(self, row: int) -> StoredBlock | None:
         """The block of the version that the index in memory names, if entry and content say the same."""
         version = self.index.version(row)
         if version == 0:
             return None
+        run = self._map.run_of(row)
         try:
-            entry = decode_entry(os.pread(self._descriptor, ENTRY, PAGE + row * ENTRY), self.header.store, row)
+            entry = decode_entry(os.pread(self._descriptor, ENTRY, run.entry_at(row)), self.header.store, row)
             if entry is None or entry.version != version:
                 return None
-            data = os.pread(self._descriptor, entry.length, self._slots + row * self.header.block_size)
+            data = os.pread(self._descriptor, entry.length, run.slot_at(row))
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
@@ -180,36 +212,28 @@ class StoreFile:
             self._write_empty(row)
         return block
 
-    def _read_header(self) -> StoreHeader:
-        page = os.pread(self._descriptor, PAGE, 0)
-        try:
-            header = decode_header(page)
-            size = os.fstat(self._descriptor).st_size
-            if size != header.size:
-                raise HomeError(f"has {size} bytes instead of {header.size}")
-        except HomeError as error:
-            raise HomeError(f"{self._path} {error}: move it away, its owner will send the blocks again") from None
-        return header
-
     def _load(self) -> None:
         """Fill the index, then check the blocks that a crash may have torn. 3 us per row: 8 s for 2.5 M rows."""
         recent: list[tuple[int, int]] = []
-        highest = 0
-        for first in range(0, self.header.rows, _SLAB):
-            count = min(_SLAB, self.header.rows - first)
-            slab = os.pread(self._descriptor, count * ENTRY, PAGE + first * ENTRY)
-            # A length beyond the slot would reach into the next one: no host wrote that.
-            entries = [
-                entry for entry in decode_entries(slab, self.header.store, first) if entry[2] <= self.header.block_size
-            ]
-            self.index.load((row, version, length) for row, version, length, _ in entries if version)
-            self.index.set([Slot(row, 0, 0) for row, version, *_ in entries if not version], 0)
-            highest = max([highest, *(entry[3] for entry in entries)])
-            recent = [(change, row) for change, row in recent if change > highest - limits.PUT_BATCH]
-            recent += [(entry[3], entry[0]) for entry in entries if entry[3] > highest - limits.PUT_BATCH]
-        self.index.set([], highest)
+        for run in self._map.runs:
+            for first in range(run.first, run.first + run.count, _SLAB):
+                recent = self._load_slab(run, first, recent)
+        self.index.set([], recent[0][0] if recent else 0)
         for _, row in recent:
             self._intact(row)
+
+    def _load_slab(self, run: RowRun, first: int, recent: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Up to _SLAB entries of a run. recent: (change, row) of those that a crash may have torn, the newest first, of
+        all slabs before; returned: and of this one."""
+        count = min(_SLAB, run.first + run.count - first)
+        slab = os.pread(self._descriptor, count * ENTRY, run.entry_at(first))
+        # A length beyond the slot would reach into the next one: no host wrote that.
+        entries = [e for e in decode_entries(slab, self.header.store, first) if e[2] <= self.header.block_size]
+        self.index.load((row, version, length) for row, version, length, _ in entries if version)
+        self.index.set([Slot(row, 0, 0) for row, version, *_ in entries if not version], 0)
+        highest = max([*(change for change, _ in recent[:1]), *(entry[3] for entry in entries)], default=0)
+        recent = recent + [(entry[3], entry[0]) for entry in entries if entry[3] > highest - limits.PUT_BATCH]
+        return sorted((each for each in recent if each[0] > highest - limits.PUT_BATCH), reverse=True)
 
 
 def _write_at(descriptor: int, data: Octets, offset: int) -> None:

@@ -25,6 +25,12 @@ class StoreIndex:
         self._used = 0
         self._lock = Lock()
 
+    def grow(self, rows: int) -> None:
+        """It has so many rows, those that are new never written."""
+        with self._lock:
+            self._versions.frombytes(bytes(8 * (rows - len(self._versions))))
+            self._lengths.frombytes(bytes(4 * (rows - len(self._lengths))))
+
     @property
     def used(self) -> int:
         """Intact slots."""
