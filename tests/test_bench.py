@@ -90,7 +90,14 @@ def test_help_explains_every_figure() -> None:
     assert told >= (IN_FRONT | STREAMED | RESTORED | EVICTED | OVER_A_LINE | AS_ROOT)
 
 
-@pytest.mark.parametrize("wrong", [["--plot", "figures.png"], ["--plot", "x.svg", "--growth", "9", "--growth", "99"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--plot", "figures.png"],
+        ["--plot", "x.svg", "--growth", "9", "--growth", "99"],
+        ["--plot", "x.svg", "--recovery"],
+    ],
+)
 def test_a_plot_of_something_else_is_refused(tmp_path: Path, wrong: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, str(BENCH), *wrong, "--dir", str(tmp_path)],
@@ -171,3 +178,27 @@ def test_growth_is_held_against_n_log_n_and_bounds(monkeypatch: pytest.MonkeyPat
     assert verdict(disks("restore", 0.5, 5, 61), "restore") == "above its bound"
     assert verdict(disks("owner_memory", 100e6, 149e6, 399e6), "owner_memory") == ""
     assert verdict(disks("owner_memory", 100e6, 151e6, 399e6), "owner_memory") == "above its bound"
+
+
+@pytest.mark.slow
+def test_what_losses_cost(tmp_path: Path) -> None:
+    work, output = tmp_path / "work", tmp_path / "figures.json"
+    work.mkdir()
+    sizes = ["--files", "50", "--size", "4", "--seconds", "1"]
+    command = [sys.executable, str(BENCH), "--recovery", *sizes, "--dir", str(work), "--json", str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "held again, and written to" in done.stdout
+    document = json.loads(output.read_text())
+    assert document["sizes"] == {"files": 50, "size": 4 << 20, "seconds": 1}
+    values = {name: figure["value"] for name, figure in document["figures"].items()}
+    points = {
+        f"{kind}_{rate}_{of}" for kind in ("point", "unheld") for rate in (1, 10, 100) for of in ("median", "most")
+    }
+    assert points < values.keys()
+    assert all(value >= 0 for value in values.values())
+    assert values["takeover_read"] < values["takeover_writable"] <= values["takeover_content"]
+    for where in ("here", "evicted"):
+        assert 1 <= values[f"sent_{where}"] < 1.2, "a block goes to one partner, once"
+    assert values["fetched_here"] < 1, "what is here need not be fetched"
+    assert not list(work.iterdir())

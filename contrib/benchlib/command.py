@@ -14,6 +14,7 @@ import click
 from benchlib import figures, measures, phases
 from benchlib import growth as growth_of
 from benchlib import plot as plotting
+from benchlib import recovery as recovery_of
 from coopfs.cli import progress
 from coopfs.cli.run import run
 from coopfs.limits import MIB
@@ -28,6 +29,10 @@ TEMPORARY = Path("/var/tmp")  # a disk, where /tmp is often memory
 @click.option(
     "--growth", multiple=True, metavar="N", type=click.IntRange(1), help="Measure instead how cost grows to N files."
 )
+@click.option("--recovery", is_flag=True, help="Measure instead what losses cost, with --size and --files.")
+@click.option(
+    "--seconds", default=80, show_default=True, metavar="N", type=click.IntRange(1), help="Each of its rates."
+)
 @click.option("--dir", "parent", default=TEMPORARY, metavar="DIR", type=click.Path(path_type=Path), help="On the disk.")
 @click.option("--json", "output", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures there too.")
 @click.option("--plot", metavar="FILE.svg", type=click.Path(path_type=Path), help="Draw the shares of the ceilings.")
@@ -36,6 +41,8 @@ def bench(
     files: int,
     rounds: int,
     growth: tuple[int, ...],
+    recovery: bool,
+    seconds: int,
     parent: Path,
     output: Path | None,
     plot: Path | None,
@@ -44,10 +51,13 @@ def bench(
 
     Nine daemons run on loopback, in a new directory below --dir. Nothing is left of them. With --growth, given for
     two sizes or more, disks of so many files are made there one after the other, without a mount and with partners in
-    the same process, and disks of ten times as many rows: 10^6 files take half an hour and 20 GB.
+    the same process, and disks of ten times as many rows: 10^6 files take half an hour and 20 GB. With --recovery the
+    machine is lost and taken over, and partners are replaced; it takes some minutes.
     """
-    if plot is not None and (growth or plot.suffix != ".svg"):
-        raise click.UsageError("--plot draws an SVG file, named so, of all but --growth")
+    if growth and recovery:
+        raise click.UsageError("--growth and --recovery are two runs")
+    if plot is not None and (growth or recovery or plot.suffix != ".svg"):
+        raise click.UsageError("--plot draws an SVG file, named so, of neither --growth nor --recovery")
     if len(set(growth)) == 1:
         raise click.UsageError("--growth compares sizes: give it twice at least, as --growth 10000 --growth 100000")
     work = Path(tempfile.mkdtemp(prefix="coopfs-bench-", dir=parent))
@@ -56,6 +66,8 @@ def bench(
     try:
         if growth:
             document = _growth(work, sorted(set(growth)))
+        elif recovery:
+            document = _recovery(work, files, size * MIB, seconds)
         else:
             document = _speed(work, phases.Sizes(size * MIB, files, rounds), plot)
     finally:
@@ -78,6 +90,13 @@ def _growth(work: Path, files: list[int]) -> dict[str, Any]:
         found = growth_of.run(work, files, watch)
     growth_of.show(found)
     return growth_of.as_json(found)
+
+
+def _recovery(work: Path, files: int, size: int, seconds: int) -> dict[str, Any]:
+    with progress.show() as watch:
+        found = recovery_of.run(work, files, size, seconds, watch)
+    recovery_of.show(found)
+    return recovery_of.as_json(found, files, size, seconds)
 
 
 def _unwind(number: int, _frame: FrameType | None) -> None:

@@ -144,7 +144,7 @@ def _evicted(figures: Figures, network: Network) -> None:
 
 def _over_line(figures: Figures, network: subjects.Distant, sizes: Sizes) -> None:
     """What the user wrote, times n / k, for each second until it was held."""
-    carried, began = network.carried(), time.perf_counter()
+    (carried, _), began = network.carried(), time.perf_counter()
     workload.write(network.mount / "a", sizes.size, workload.leave)
     _sync(network, complete=False)
     seconds = time.perf_counter() - began
@@ -154,7 +154,7 @@ def _over_line(figures: Figures, network: subjects.Distant, sizes: Sizes) -> Non
     figures.add(
         "line_share", "share of that line, redundancy counted", "of 1", COOPFS, coded / seconds / subjects.LINK_RATE
     )
-    sent = (network.carried() - carried) / coded
+    sent = (network.carried()[0] - carried) / coded
     figures.add("line_sent", "sent for each byte of that", "bytes", COOPFS, sent)
 
 

@@ -5,8 +5,8 @@
 Each OUTER=INNER listens on one port of loopback and connects to the other; the first is the owner's daemon, whose line
 it is. What goes from the owner to others leaves at RATE bytes per second, each byte DELAY seconds later than it was
 sent, and so does what comes to it. Bytes wait for the line in the order in which they came, as at a router; what does
-not fit into its buffer is left to TCP's own windows. It says "ready" when it listens, prints how many bytes the owner
-sent whenever it is given a line, and ends with its input.
+not fit into its buffer is left to TCP's own windows. It says "ready" when it listens, and ends with its input. For each
+line of that it prints how many bytes the owner has sent and got; a number there is the RATE from then on.
 """
 
 import sys
@@ -23,7 +23,7 @@ class Line:
     """One direction of the link. rate: bytes per second; delay: seconds."""
 
     def __init__(self, rate: float, delay: float) -> None:
-        self._rate = rate
+        self.rate = rate
         self._delay = delay
         self._free_at = 0.0  # when all that was accepted has left
         self._turn = trio.Lock()  # fair: connections take turns
@@ -35,7 +35,7 @@ class Line:
             waiting = self._free_at - trio.current_time() - BUFFER
             if waiting > 0:
                 await trio.sleep(waiting)
-            self._free_at = max(self._free_at, trio.current_time()) + size / self._rate
+            self._free_at = max(self._free_at, trio.current_time()) + size / self.rate
             self.carried += size
             return self._free_at + self._delay
 
@@ -73,8 +73,10 @@ async def main(rate: float, delay: float, ports: list[tuple[int, int]], say: Cal
             handler = partial(_serve, inner, *((down, up) if number == 0 else (up, down)))
             await nursery.start(partial(trio.serve_tcp, handler, outer, host="127.0.0.1"))
         say("ready")
-        async for _ in trio.wrap_file(sys.stdin):
-            say(str(up.carried))
+        async for line in trio.wrap_file(sys.stdin):
+            if line.strip():
+                up.rate = down.rate = float(line)
+            say(f"{up.carried} {down.carried}")
         nursery.cancel_scope.cancel()
 
 

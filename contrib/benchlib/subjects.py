@@ -48,11 +48,15 @@ def null_filesystem(work: Path) -> Iterator[Path]:
 
 
 class Distant(Network):
-    """A network whose owner is reached, and reaches others, through a slow line only."""
+    """A network whose owner is reached, and reaches others, through a slow line only. spares: nodes that are there, and
+    no partners yet."""
+
+    spares: tuple[str, ...] = ()
 
     def __init__(self, work: Path) -> None:
         super().__init__(work)
-        self._outer = free_ports(2 * NODES)[NODES:]  # the daemons get the same ones, without these
+        nodes = NODES + len(self.spares)
+        self._outer = free_ports(2 * nodes)[nodes:]  # the daemons get the same ones, without these
         self._ways: dict[str, tuple[int, int]] = {}  # node -> port of the line, and of the daemon
         self._line: subprocess.Popen[str] | None = None
 
@@ -61,8 +65,11 @@ class Distant(Network):
         self._ways[name] = outer, int(address.rpartition(":")[2])
         return f"127.0.0.1:{outer}"
 
+    def start(self, names: Sequence[str], watch: Watch) -> None:
+        super().start((*names, *self.spares), watch)
+
     def swap(self, partners: Sequence[str], size: int, watch: Watch) -> None:
-        ways = [self._ways[OWNER], *(self._ways[name] for name in partners)]
+        ways = [self._ways[OWNER], *(self._ways[name] for name in (*partners, *self.spares))]
         command = [sys.executable, str(Path(slowlink.__file__)), str(LINK_RATE), str(LINK_DELAY / 2)]
         command += [f"{outer}={inner}" for outer, inner in ways]
         self._line = subprocess.Popen(
@@ -73,14 +80,15 @@ class Distant(Network):
             raise MountError("the slow line does not start")
         super().swap(partners, size, watch)
 
-    def carried(self) -> int:
-        """Bytes that the owner has sent so far."""
+    def carried(self, rate: str = "") -> tuple[int, int]:
+        """Bytes that the owner has sent so far, and got. rate: of the line from now on, if it is another one."""
         assert self._line is not None
         assert self._line.stdin is not None
         assert self._line.stdout is not None
-        self._line.stdin.write("\n")
+        self._line.stdin.write(f"{rate}\n")
         self._line.stdin.flush()
-        return int(self._line.stdout.readline())
+        sent, got = self._line.stdout.readline().split()
+        return int(sent), int(got)
 
     def end(self) -> None:
         try:

@@ -31,6 +31,11 @@ def write(path: Path, size: int, finish: Callable[[int], None]) -> float:
     return size / MB / (time.perf_counter() - began)
 
 
+def content(size: int, start: int) -> memoryview:
+    """At most `size` bytes of what is written, another part for each start."""
+    return memoryview(_CONTENT)[start % 4096 :][:size]
+
+
 def leave(descriptor: int) -> None:
     """A `finish` for write: nothing is waited for."""
 

@@ -162,8 +162,12 @@ class Networks:
         self._lines.change(victims)
         filler.stop()
 
-    def _until_states(self, victims: Sequence[str], wanted: set[str]) -> None:
-        until(lambda: all(self._owner.columns()[name]["state"] in wanted for name in victims), PATIENCE)
+    def _until_states(self, names: Sequence[str], wanted: set[str]) -> None:
+        try:
+            until(lambda: all(self._owner.columns()[name]["state"] in wanted for name in names), PATIENCE)
+        except AssertionError:
+            states = {name: (column["state"], column["trouble"]) for name, column in self._owner.columns().items()}
+            raise Failed(f"after {PATIENCE:g} seconds {', '.join(names)} are not {wanted}: {states}") from None
 
     def _status(self, victims: Sequence[str], blamed: set[str]) -> str:
         """What it says for people. Only the victims may be in another state than caught up, and in those alone."""

@@ -57,7 +57,8 @@ def plan(nights: int, random: Random) -> list[Night]:
 
 @dataclass(slots=True)
 class Month:
-    """beside: a directory of the machine's own disk. held: digests of the snapshots that a sync has made safe."""
+    """beside: a directory of the machine's own disk. held: digests of the snapshots that a sync has made safe; memory:
+    MB that the owner's daemon had resident at the most since it was started, after each night."""
 
     disk: Disk
     beside: Path
@@ -67,6 +68,7 @@ class Month:
     source: Source = field(init=False)
     held: dict[datetime, str] = field(default_factory=dict)
     taken: dict[datetime, str] = field(default_factory=dict)
+    memory: list[float] = field(default_factory=list)
 
     def live(self, nights: int) -> None:
         """All of it. Failed: something is wrong."""
@@ -79,6 +81,7 @@ class Month:
             when = FIRST + timedelta(days=number)
             self.taken[when] = digest(self.source.top)
             self._night(kind, when)
+            self.memory.append(self.disk.memory())
             if number % CHECK_EVERY == 1:
                 self._check()
         self._check()

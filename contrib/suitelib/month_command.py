@@ -49,7 +49,8 @@ def month(nights: int, seed: int, data: int, redundancy: int, options: tuple[str
         with progress.show() as watch, places.disk(work / "network", coding) as disk:
             beside = work / "beside"
             beside.mkdir()
-            Month(disk, beside, Random(seed), 2 if nights < SHORT else KEEP, watch).live(nights)
+            lived = Month(disk, beside, Random(seed), 2 if nights < SHORT else KEEP, watch)
+            lived.live(nights)
             complaints = places.complaints(disk.network, EXPECTED)
     except Failed as failed:
         print(f"seed {seed}: {failed}")
@@ -58,6 +59,8 @@ def month(nights: int, seed: int, data: int, redundancy: int, options: tuple[str
         shutil.rmtree(work, ignore_errors=True)
     for line in complaints:
         print(line)
+    first, most = lived.memory[0], max(lived.memory)
+    print(f"most memory of the owner's daemon: {first:.0f} MB in the first night, {most:.0f} MB in any")
     print(f"seed {seed}: {nights} nights, {'all is well' if not complaints else 'the daemons complain'}")
     return 1 if complaints else 0
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from benchlib.costs import peak_memory
+
 from coopfs.cli import client, detach
 from coopfs.cli.client import ignore_progress
 from coopfs.demo import mounts
@@ -87,6 +89,10 @@ class Disk:
     def sync(self, *, complete: bool = False) -> None:
         """Return when all that was written is held, or complete."""
         self._call("sync", {"path": None, "complete": complete})
+
+    def memory(self) -> float:
+        """The most MB (10^6 bytes) that the daemon which runs now has had resident."""
+        return peak_memory(self.network.pid(OWNER))
 
     def remount(self) -> None:
         self._call("umount")
