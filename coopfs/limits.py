@@ -221,6 +221,7 @@ DEFAULT_TARGET = 99.9  # per cent of the moments at which a restore works at onc
 DEFAULT_PARTNER_UP = 0.9  # of the time: what the paper's figures assume of a machine on the Internet
 DEFAULT_LOST = 0.1  # of the partners in a year: disks fail at 1 to 5 %, and people move on
 DEFAULT_REPAIR_DAYS = 21.0  # the grace period, and a week to find a partner and to fill its store
+OUTLOOK_KINDS = 64  # kinds of stripes looked at for the present figure: 2 ms x 62 partners
 PLAN_PARTNERS = 20  # that one owner may be able to find
 
 # --- space (R9) ---------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from coopfs.app.logs import log_to_stderr
 from coopfs.app.matchmaking import Matchmaking
 from coopfs.app.mount_settings import MountSettings
 from coopfs.app.notify import READY, STOPPING, notify
+from coopfs.app.outlook import describe_outlook
 from coopfs.app.own_disk import OwnDisk
 from coopfs.app.owner import tell_owner
 from coopfs.app.partner_calls import PartnerCalls
@@ -220,7 +221,7 @@ class Node:
                 "uptime": status.describe_uptime(self.attendant.share()),
                 "promise": status.describe_promise(self.promises.worst()),
             },
-            "disk": None if self.own is None else status.describe_disk(self.own, self.hosting.parted()),
+            "disk": None if self.own is None else self._describe(self.own),
             "partners": self.partners.describe(),
             "matching": self.matchmaking.describe(),
             "hosted": status.describe_hosted(self.hosting, names),
@@ -260,9 +261,16 @@ class Node:
         chosen, choice = splitting.for_partners(entries, names, target, self._up)
         return Layout(1, choice.k, choice.m, size or DEFAULT_BLOCK_SIZE), chosen, choice
 
+    def _describe(self, own: OwnDisk) -> dict[str, Any]:
+        seen = describe_outlook(own, self._expected, int(time.time()))
+        return {**status.describe_disk(own, self.hosting.parted()), "outlook": seen}
+
     def _up(self, entry: PartnerEntry) -> float:
+        return self._expected(entry.key)
+
+    def _expected(self, key: NodeKey) -> float:
         """The share of the time that a partner is expected to be up: what was seen of it, if that is enough."""
-        return expected(self.attendant.share(entry.key))
+        return expected(self.attendant.share(key))
 
     async def call_resize(self, arguments: Arguments, watch: Watch) -> Any:
         rows = await changing.grow(self.disk(), partners.all_partners(self.database), arguments["size"])

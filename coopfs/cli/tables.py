@@ -171,6 +171,8 @@ def _agreements(partners: Sequence[Json]) -> Table:
     """What was agreed with each, and how it keeps to it."""
     headers = ("name", "now", "given", "taken", "since", "promised", "was up", "last seen")
     table = _table(*headers, title="agreements", right=(2, 3, 6))
+    promised = table.columns[headers.index("promised")]
+    promised.no_wrap, promised.overflow = False, "fold"  # hours of the week are long, and the only thing that may wrap
     for partner in partners:
         table.add_row(
             escape(partner["name"]),

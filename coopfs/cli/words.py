@@ -10,6 +10,8 @@ from typing import Any
 
 from rich.markup import escape
 
+from coopfs.core.reliability import percent
+from coopfs.limits import DEFAULT_TARGET
 from coopfs.sizes import format_size
 
 Json = dict[str, Any]
@@ -23,6 +25,7 @@ def disk_sentences(disk: Json, now: datetime) -> list[str]:
     sentences = [
         f"disk {escape(disk['id'][:12])}: {disk['k']}+{disk['m']} on {len(disk['columns'])} partners, {where}",
         safety(disk, now),
+        *outlook(disk["outlook"]),
         waiting(disk),
         *([replacement(disk["replacement"])] if disk["replacement"] else []),
         *([growth(disk["growth"], disk)] if disk["growth"] else []),
@@ -57,6 +60,33 @@ def safety(disk: Json, now: datetime) -> str:
     if margin == 0:
         return f"[bold red]{got}, but not if any further partner were lost[/]"
     return f"[bold green]{got}; it would survive the loss of any {margin} more partner{'s' if margin > 1 else ''}[/]"
+
+
+def outlook(seen: Json | None) -> Iterator[str]:
+    """How likely a restore works, what is weakest, how far behind held is, and what would help most."""
+    if seen is None:
+        return
+    yield (
+        f"a restore works at a random moment with {percent(seen['now'])} %, and within {seen['within_days']:.0f} days "
+        f"with {percent(seen['within'])} %, if partners are up as before"
+    )
+    weakest, lag, waits = seen["weakest"], seen["lag_seconds"], seen["waiting_seconds"]
+    parts = []
+    if weakest is not None:
+        blocks, stripes = weakest["blocks"], weakest["stripes"]
+        parts.append(f"the weakest {stripes} stripe{'s are' if stripes > 1 else ' is'} on {blocks} partners")
+    if lag is not None:
+        parts.append(f"what was held last took {_span(lag)} to get there")
+    if waits is not None:
+        parts.append(f"the oldest that is not held waits for {_span(waits)}")
+    if parts:
+        yield "; ".join(parts)
+    if seen["help"] is not None and seen["now"] > 1.0 - DEFAULT_TARGET / 100.0:
+        name, left = seen["help"]["partner"], percent(seen["help"]["now"])
+        if name is None:
+            yield f"most would help that all stripes were on every partner: then {left} %"
+        else:
+            yield f"most would help that {escape(name)} were always up: then {left} %"
 
 
 def waiting(disk: Json) -> str:
@@ -237,6 +267,10 @@ def clock(text: str, now: datetime) -> str:
     """A moment of an answer ("2026-01-02 03:04:05 UTC") as told here: the time of day alone if it is today's."""
     moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC).astimezone(now.tzinfo)
     return moment.strftime("%H:%M:%S" if moment.date() == now.date() else "%Y-%m-%d %H:%M:%S")
+
+
+def _span(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 120 else _duration(seconds)
 
 
 def _duration(seconds: int) -> str:

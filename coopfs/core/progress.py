@@ -155,6 +155,13 @@ class Progress:
                 return min(self._outside(acks) - self.quorum.k, everything_else)
         return everything_else
 
+    def kinds(self) -> dict[int, int]:
+        """The acks of stripes below target that the held state names, and how many stripes have these."""
+        if not self._oldest_groups or self._oldest_groups[0] > self.barrier:
+            return {}
+        masks = self._pending.masks()
+        return {acks: masks[acks] for acks in masks if any(map(self._is_named, self._pending.with_acks(acks)))}
+
     def reach_of(self, ids: Iterable[int]) -> Reach:
         """The least reach of these sealed stripes."""
         return min((self.quorum.reach(self._acks(i), self.away) for i in ids), default=Reach.COMPLETE)

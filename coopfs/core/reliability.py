@@ -74,6 +74,13 @@ def yearly_loss(k: int, n: int, lost: float, repair: float) -> float:
     return -math.expm1(-YEAR / total)
 
 
+def survival(lost: float, days: float) -> float:
+    """The probability that a partner is not lost for good within so many days; lost: the probability for a year."""
+    assert 0.0 <= lost < 1.0
+    assert days >= 0.0
+    return math.exp(math.log1p(-lost) * days / YEAR)
+
+
 def percent(failure: float) -> str:
     """1 - failure in per cent, with the first two digits that are not 9: 0.000432 is "99.957". Beyond ten nines the
     partners' independence is no longer what one would bet on."""

@@ -52,6 +52,11 @@ class Groups:
         """All groups in this state, oldest first."""
         return self._select("state = ? ORDER BY id", (state,))
 
+    def next_closed(self, group: int) -> Group | None:
+        """The first one after this that is not open."""
+        found = self._select("id > ? AND state <> ? ORDER BY id LIMIT 1", (group, State.OPEN))
+        return found[0] if found else None
+
     def start(self, group: int) -> None:
         self._db.write("INSERT INTO groups (id, state) VALUES (?, ?)", (group, State.OPEN))
 

@@ -57,6 +57,10 @@ STATUS: dict[str, Any] = {
         "compression": {"level": 1, "content_bytes": 8 << 30, "stored_bytes": 2 << 30},
         "scrub": {"days": 90.0, "done": 30, "of": 120, "finished_at": None, "wrong": 0, "silent": 0},
         **{"offline": False, "found": None},
+        "outlook": {
+            **{"now": 0.0043, "within": 1.2e-7, "within_days": 14.0, "weakest": {"stripes": 7, "blocks": 6}},
+            **{"lag_seconds": 61, "waiting_seconds": 7_200, "help": {"partner": "b[o]b", "now": 0.0011}},
+        },
         "not_held_bytes": 3 << 20,
         "below_target": 7,
         "repair_seconds_left": 10_800,
@@ -394,6 +398,10 @@ def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Capture
     for words in (
         "node alice",
         "6+2 on 1 partners",
+        "a restore works at a random moment with 99.57 %, and within 14 days with 99.999988 %",
+        "the weakest 7 stripes are on 6 partners; what was held last took 61 s to get there; the oldest that is not",
+        "waits for 2 hours",
+        "most would help that b[o]b were always up: then 99.89 %",
         "it keeps its promise to be reachable 95 % of the time, and may be off for 75 hours more",
         "it was up for 98.8 % of the last 2000 hours",
         "91.2 %",

@@ -5,7 +5,19 @@ from typing import Any
 
 import pytest
 
-from coopfs.cli.words import advice, cache, clock, compression, disk_sentences, kit, replacement, safety, scrub, waiting
+from coopfs.cli.words import (
+    advice,
+    cache,
+    clock,
+    compression,
+    disk_sentences,
+    kit,
+    outlook,
+    replacement,
+    safety,
+    scrub,
+    waiting,
+)
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=timezone(timedelta(hours=1)))
 HELD = "2026-11-21 12:34:56 UTC"
@@ -35,7 +47,7 @@ DISK: dict[str, Any] = {
     "compression": {"level": 1, "content_bytes": 8 << 30, "stored_bytes": 2 << 30},
     "scrub": {"days": 90.0, "done": 30, "of": 120, "finished_at": None, "wrong": 0, "silent": 0},
     "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "holders": 4, "needed": 2, "lacks": []},
-    **{"offline": False, "found": None},
+    **{"offline": False, "found": None, "outlook": None},
     "columns": [{**COLUMN, "partner": name} for name in ("anna", "bob", "carl", "dora")],
 }
 
@@ -220,3 +232,31 @@ def test_what_a_lost_disk_had_not_sent(trouble: str | None, said: str) -> None:
     (sentence,) = [each for each in told if "never sent" in each]
     assert sentence.startswith("3.0 MiB that were never sent")
     assert said in sentence
+
+
+OUTLOOK: dict[str, Any] = {
+    **{"now": 0.0004, "within": 1e-7, "within_days": 14.0, "weakest": None},
+    **{"lag_seconds": 600, "waiting_seconds": None, "help": {"partner": "bob", "now": 1e-5}},
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, ["what was held last took 10 minutes to get there"]),
+        ({"now": 0.01}, ["what was held last took 10 minutes to get there", "most would help that bob were always up"]),
+        ({"lag_seconds": None}, []),
+        ({"lag_seconds": None, "weakest": {"stripes": 1, "blocks": 3}}, ["the weakest 1 stripe is on 3 partners"]),
+        (
+            {"lag_seconds": None, "now": 0.5, "help": {"partner": None, "now": 1e-5}},
+            ["most would help that all stripes were on every partner: then 99.9990 %"],
+        ),
+        ({"lag_seconds": None, "now": 0.5, "help": None}, []),
+    ],
+)
+def test_the_outlook(changed: dict[str, Any], said: list[str]) -> None:
+    first, *others = outlook(OUTLOOK | changed)
+    assert first.startswith("a restore works at a random moment with ")
+    assert len(others) == len(said)
+    assert all(line.startswith(words) for line, words in zip(others, said, strict=True))
+    assert list(outlook(None)) == []

@@ -11,6 +11,7 @@ from coopfs.core.reliability import (
     mixed_failure,
     percent,
     restore_failure,
+    survival,
     weakest_failure,
     yearly_loss,
 )
@@ -112,6 +113,11 @@ def test_without_redundancy_one_loss_is_enough() -> None:
     assert yearly_loss(1, 1, 0.1, 21.0) == pytest.approx(0.1)
     assert yearly_loss(3, 3, 0.1, 21.0) == pytest.approx(1 - 0.9**3)
     assert yearly_loss(1, 4, 0.0, 21.0) == 0.0
+
+
+def test_a_partner_survives_a_part_of_a_year() -> None:
+    assert survival(0.1, YEAR) == pytest.approx(0.9)
+    assert survival(0.1, 0.0) == survival(0.0, 100.0) == 1.0
 
 
 @pytest.mark.parametrize(

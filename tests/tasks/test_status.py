@@ -4,10 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
+from coopfs.app.outlook import describe_outlook
 from coopfs.app.status import describe_disk
 from coopfs.core.columnstate import ColumnState
+from coopfs.core.reliability import restore_failure
 from coopfs.core.space import reserve_rows, stripe_payload
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.mastercopy import MasterHolders
@@ -81,3 +84,37 @@ def test_space_and_rows_add_up(tmp_path: Path) -> None:
         assert told["cleaning"]["data_rows"] + told["cleaning"]["log_rows"] == told["rows_used"]
 
     play(tmp_path, Geometry(2, 1), main)
+
+
+def test_the_present_figure_follows_the_weakest_stripes(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        def seen() -> Any:
+            return describe_outlook(owner.own, lambda node: 0.9, now=2_000_000_000)
+
+        assert seen() is None, "nothing is held"
+        await group_of(owner, b"a", 100_000)
+        await trio.sleep(SETTLED)
+        told = seen()
+        assert told["now"] == pytest.approx(restore_failure(2, 4, 0.9))
+        assert told["within"] < told["now"]
+        assert (told["weakest"], told["waiting_seconds"], told["within_days"]) == (None, None, 14.0)
+        assert 0 <= told["lag_seconds"] < SETTLED
+
+        owner.world.sites[3].go(False)
+        await group_of(owner, b"b", 100_000)
+        await trio.sleep(SETTLED)
+        told = seen()
+        assert told["weakest"]["blocks"] == 3
+        assert told["now"] == pytest.approx(restore_failure(2, 3, 0.9))
+        assert told["help"]["partner"] is None, "the blocks that are missing"
+        owner.own.columns.columns[3].state = ColumnState.AWAY
+        assert seen()["now"] == pytest.approx(restore_failure(2, 3, 0.9))
+        owner.own.columns.columns[2].state = ColumnState.LOST
+        assert seen()["now"] == pytest.approx(1 - 0.81)
+        for site in owner.world.sites:
+            site.go(False)
+        await group_of(owner, b"c", 100_000)
+        await trio.sleep(SETTLED)
+        assert seen()["waiting_seconds"] > 0, "nobody takes it"
+
+    play(tmp_path, Geometry(2, 2), main)
