@@ -41,6 +41,7 @@ from coopfs.app.takeover import TAKING_OVER
 from coopfs.core.choice import Choice, expected
 from coopfs.core.identity import Identity
 from coopfs.core.kit import to_text
+from coopfs.core.promise import promised_share
 from coopfs.core.wire.node_requests import Hello
 from coopfs.core.wire.session import Standing
 from coopfs.errors import MountError, StateError, UsageError
@@ -270,7 +271,8 @@ class Node:
 
     def _expected(self, key: NodeKey) -> float:
         """The share of the time that a partner is expected to be up: what was seen of it, if that is enough."""
-        return expected(self.attendant.share(key))
+        agreed = self.hosting.agreement(key)
+        return expected(self.attendant.share(key), None if agreed is None else promised_share(agreed.uptime))
 
     async def call_resize(self, arguments: Arguments, watch: Watch) -> Any:
         rows = await changing.grow(self.disk(), partners.all_partners(self.database), arguments["size"])

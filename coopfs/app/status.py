@@ -11,6 +11,7 @@ from coopfs.app.promises import Promised
 from coopfs.core.agreement import Agreement
 from coopfs.core.choice import expected
 from coopfs.core.columnstate import ColumnState
+from coopfs.core.promise import promised_share
 from coopfs.core.space import reserve_rows, stripe_payload
 from coopfs.local.groups import State
 from coopfs.local.hosted.endings import Ending
@@ -204,6 +205,7 @@ def describe_partner(
     """One partner: bytes given and taken, since when, what uptime both have promised; whether it is up, by which way,
     why not, and how much it was; expected: the share of the time that it is taken to be up."""
     link, seen = roster.live(entry.key), attendant.share(entry.key)
+    promised = None if agreed is None else promised_share(agreed.uptime)
     return {
         "name": entry.name,
         "key": entry.key.hex(),
@@ -218,7 +220,7 @@ def describe_partner(
         "since": None if agreed is None else date(agreed.start),
         "promised": None if agreed is None else agreed.uptime or None,
         "uptime": describe_uptime(seen),
-        "expected": expected(seen),
+        "expected": expected(seen, promised),
     }
 
 

@@ -56,6 +56,7 @@ def _table(found: Sequence[Json]) -> Table:
         table.add_column(header, justify="right", no_wrap=True)
     for choice in found:
         k, m = choice["k"], choice["m"]
+        f = Quorum(k, m).f
         numbers = (str(k), str(m), str(k + m), f"{percent(choice['unsure'])} %", f"{choice['overhead']:.2f} bytes")
-        table.add_row(*numbers, f"{Quorum(k, m).f} losses", f"{percent(choice['loss'])} %")
+        table.add_row(*numbers, f"{f} loss{'es' if f != 1 else ''}", f"{percent(choice['loss'])} %")
     return table

@@ -20,11 +20,12 @@ class Hopes:
     repair: float
 
 
-def expected(seen: tuple[float, int] | None) -> float:
+def expected(seen: tuple[float, int] | None, promised: float | None = None) -> float:
     """The probability that a node is up of which this share was seen, in so many seconds: none is believed to be always
-    up, and what was seen for less than a week says nothing."""
+    up, and what was seen for less than a week says nothing, so that what it has promised, if anything, stands for
+    it."""
     if seen is None or seen[1] < UPTIME_KNOWN:
-        return DEFAULT_PARTNER_UP
+        return DEFAULT_PARTNER_UP if promised is None else promised
     return min(seen[0], 1.0 - LEAST_DOWN)
 
 

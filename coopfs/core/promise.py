@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from coopfs.core.uptime import DAY, HOUR
-from coopfs.levels import Share, Uptime
+from coopfs.levels import Share, Uptime, parse_uptime
 from coopfs.limits import PROMISE_DAYS, PROMISE_NEAR, WEEKLY_KEPT
 
 _QUARTER = HOUR // 4  # the grain in which hours of the week are looked at
@@ -37,6 +37,17 @@ class Kept:
     seen: int
     left: int
     state: Keeping
+
+
+def promised_share(text: str) -> float | None:
+    """The share of all time that the level of this text promises; None: it is empty, and nothing is promised."""
+    if not text:
+        return None
+    level = parse_uptime(text)
+    if isinstance(level, Share):
+        return level.percent / 100.0
+    quarters = [(day, minute) for day in range(7) for minute in range(7, 24 * 60, 15)]
+    return WEEKLY_KEPT * sum(level.window.holds(*each) for each in quarters) / len(quarters)
 
 
 def judge(level: Uptime, hours: Hours, local: Callable[[int], datetime]) -> Kept | None:

@@ -47,4 +47,6 @@ def test_what_is_expected_of_a_partner() -> None:
     assert expected(None) == DEFAULT_PARTNER_UP
     assert expected((0.2, UPTIME_KNOWN - 1)) == DEFAULT_PARTNER_UP
     assert expected((0.2, UPTIME_KNOWN)) == 0.2
+    assert expected((0.2, UPTIME_KNOWN - 1), 0.75) == expected(None, 0.75) == 0.75
+    assert expected((0.2, UPTIME_KNOWN), 0.75) == 0.2
     assert expected((1.0, 10 * UPTIME_KNOWN)) == 0.999

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from coopfs.core.promise import Keeping, judge
+from coopfs.core.promise import Keeping, judge, promised_share
 from coopfs.core.uptime import DAY, HOUR
 from coopfs.levels import parse_uptime
 from coopfs.limits import WEEKLY_KEPT
@@ -50,6 +50,12 @@ def test_hours_that_are_not_promised_may_be_missed() -> None:
     never = judge(level, ((began, HOUR * (not here), HOUR) for began, here in sorted(at_work)), PARIS)
     assert never is not None
     assert (never.share, never.state) == (0.0, Keeping.BROKEN)
+
+
+def test_the_share_that_a_level_promises() -> None:
+    assert promised_share("") is None
+    assert promised_share("90%") == 0.9
+    assert promised_share("mon-fri 08:00-18:00 Europe/Paris") == pytest.approx(WEEKLY_KEPT * 50 / 168)
 
 
 def test_part_of_an_hour_may_be_promised() -> None:
