@@ -59,7 +59,7 @@ from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
 from coopfs.local.unsent import DAMAGED, damaged
-from coopfs.net.addresses import own_addresses
+from coopfs.net.addresses import open_port, own_addresses
 from coopfs.net.channel import LocalNode
 from coopfs.net.dialer import Contact
 from coopfs.net.relayed import Waiting
@@ -346,8 +346,8 @@ async def run_node(path: Path) -> None:
         listeners = await listen_tcp(settings.listen)
         async with trio.open_nursery() as nursery:
             configured = settings.advertise or own_addresses(listeners)
-            port = listeners[0].socket.getsockname()[1]
-            whereabouts = Whereabouts(configured, settings.relays, port, partial(partners.move, database))
+            save = partial(partners.move, database)
+            whereabouts = Whereabouts(configured, settings.relays, open_port(listeners), save)
             node = Node(home, settings, database, nursery, whereabouts)
             await nursery.start(node.roster.run)
             nursery.start_soon(serve_tcp, listeners, node.roster.accept)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import trio
 
+from coopfs.app.callers import wait_for_calls
 from coopfs.app.copying import CopyOut
 from coopfs.app.dialogue import Dialogue
 from coopfs.app.rates import download_toll
@@ -76,7 +77,7 @@ async def opened(taken: Kit, talk: Dialogue) -> AsyncIterator[Disk]:
     wanted = taken.disks[0]
     hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=False)
     node = LocalNode(Identity.from_seed(taken.identity), hello, secrets.token_bytes)
-    roster = Roster(node, lambda key: Standing.STRANGER, lambda key: Nobody(), dial_tcp, random.random)
+    roster = Roster(node, lambda key: standing(roster, key), lambda key: Nobody(), dial_tcp, random.random)
     with tempfile.TemporaryDirectory(prefix="coopfs-restore-") as work, ExitStack() as afterwards:
         async with trio.open_nursery() as nursery:
             await nursery.start(roster.run)
@@ -100,6 +101,7 @@ async def _recover(
     network = RosterNetwork(roster, download_toll(talk.download_limit, time.time))
     for partner in taken.partners:
         roster.add(Contact(partner.node, partner.addresses))
+    await wait_for_calls(roster, [partner.node for partner in taken.partners], talk, nursery)
     search = MasterSearch(wanted.keys, network, lambda node, places: know(roster, node, places), talk.watch)
     master = await search.run([partner.node for partner in taken.partners])
     places = master.layouts[-1]
@@ -118,6 +120,11 @@ async def _recover(
     local.cache.limit(0, 0)  # what is fetched is kept in memory
     content = RemoteContent(log, fetcher, local.stage, nursery)
     return Disk(local, ReadOnlySpace(log.content_bytes()), content, attendance), fetcher
+
+
+def standing(roster: Roster, key: NodeKey) -> Standing:
+    """Of who calls a restore: only partners are waited for."""
+    return Standing.PARTNER if roster.knows(key) else Standing.STRANGER
 
 
 def know(roster: Roster, node: NodeKey, addresses: tuple[str, ...]) -> None:

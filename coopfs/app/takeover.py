@@ -17,10 +17,11 @@ from pathlib import Path
 import trio
 
 from coopfs import configtext
+from coopfs.app.callers import wait_for_calls
 from coopfs.app.dialogue import Dialogue
 from coopfs.app.lostdisk import keep_aside, why_lost
 from coopfs.app.rates import download_toll
-from coopfs.app.restoring import agree, know
+from coopfs.app.restoring import agree, know, standing
 from coopfs.config import Config
 from coopfs.core.claims import CLAIMER
 from coopfs.core.identity import Identity
@@ -28,7 +29,6 @@ from coopfs.core.kit import Kit, KitDisk
 from coopfs.core.master import MasterBlock
 from coopfs.core.storeformat import store_size
 from coopfs.core.wire.node_requests import Hello
-from coopfs.core.wire.session import Standing
 from coopfs.errors import UsageError
 from coopfs.limits import PROTOCOL_VERSION
 from coopfs.local import partners
@@ -96,7 +96,7 @@ async def _become(home: Home, taken: Kit, wanted: KitDisk, talk: Dialogue) -> No
     identity = Identity.from_seed(taken.identity)
     hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=False)
     node = LocalNode(identity, hello, secrets.token_bytes)
-    roster = Roster(node, lambda key: Standing.STRANGER, lambda key: Nobody(), dial_tcp, random.random)
+    roster = Roster(node, lambda key: standing(roster, key), lambda key: Nobody(), dial_tcp, random.random)
     for partner in taken.partners:
         roster.add(Contact(partner.node, partner.addresses))
     takeover = Takeover(
@@ -112,6 +112,7 @@ async def _become(home: Home, taken: Kit, wanted: KitDisk, talk: Dialogue) -> No
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
         nodes = [partner.node for partner in taken.partners]
+        await wait_for_calls(roster, nodes, talk, nursery)
         result = await takeover.run(home.disks / TAKING_OVER, nodes, wanted.floor)
         nursery.cancel_scope.cancel()
     _settle(home, taken, result, talk)

@@ -31,11 +31,13 @@ def serve_relay(listen: str, rate: int, node_rate: int, node_daily: int) -> None
     run(listen, rate, node_rate, node_daily)
 
 
-def dialogue(*, accept_older: bool, download_limit: int, ask: Ask, say: Say, watch: Watch) -> "Dialogue":
+def dialogue(
+    *, accept_older: bool, download_limit: int, ask: Ask, say: Say, watch: Watch, listen: str | None
+) -> "Dialogue":
     """What the user of a restore wants, and how to speak with them."""
     from coopfs.app.dialogue import Dialogue
 
-    return Dialogue(accept_older, download_limit, ask, say, watch)
+    return Dialogue(accept_older, download_limit, ask, say, watch, listen)
 
 
 def restore_mount(kit: Kit, mountpoint: Path, talk: "Dialogue", ready: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from coopfs.cli import detach, entry, progress
 from coopfs.cli.kit import read_kit
 from coopfs.cli.params import PATH, SIZE, Family
 from coopfs.cli.passphrase import open_text, passphrase_file_option
+from coopfs.config import parse_address
 
 if TYPE_CHECKING:
     from coopfs.app.dialogue import Dialogue
@@ -24,6 +25,9 @@ download_limit_option = click.option(
     default=0,
     metavar="SIZE",
     help="Most bytes per second of content [default: no limit].",
+)
+calls_option = click.option(
+    "--listen", metavar="HOST:PORT", help="Wait here, up to 5 minutes, for partners that can only call, not be called."
 )
 
 
@@ -40,6 +44,7 @@ def restore() -> None:
 @click.argument("mountpoint", type=PATH)
 @accept_older_option
 @download_limit_option
+@calls_option
 @passphrase_file_option
 @click.option("--foreground", is_flag=True, help="Stay in the foreground until it is unmounted; messages go to stderr.")
 @click.option(
@@ -51,6 +56,7 @@ def restore_mount(
     mountpoint: Path,
     accept_older: bool,
     download_limit: int,
+    listen: str | None,
     passphrase_file: Path | None,
     foreground: bool,
     log: Path | None,
@@ -64,6 +70,7 @@ def restore_mount(
     if not foreground:
         options = ["--accept-older"] * accept_older + ([f"--log={log}"] if log else [])
         options.append(f"--download-limit={download_limit}")
+        options += [f"--listen={listen}"] if listen else []
         options += [f"--passphrase-file={passphrase_file}"] if passphrase_file else []
         click.get_current_context().exit(detach.restore_view([*options, "--", str(kit), str(mountpoint)]))
     taken = open_text(read_kit(kit), passphrase_file)
@@ -75,7 +82,7 @@ def restore_mount(
             if ready_fd is not None:
                 detach.leave_terminal(ready_fd, output)
 
-        entry.restore_mount(taken, mountpoint.absolute(), talk(watch, accept_older, download_limit), ready)
+        entry.restore_mount(taken, mountpoint.absolute(), talk(watch, accept_older, download_limit, listen), ready)
 
 
 @restore.command("copy")
@@ -83,20 +90,33 @@ def restore_mount(
 @click.argument("directory", type=PATH)
 @accept_older_option
 @download_limit_option
+@calls_option
 @passphrase_file_option
 def restore_copy(
-    kit: Path, directory: Path, accept_older: bool, download_limit: int, passphrase_file: Path | None
+    kit: Path,
+    directory: Path,
+    accept_older: bool,
+    download_limit: int,
+    listen: str | None,
+    passphrase_file: Path | None,
 ) -> None:
     """Write the newest state of KIT's disk into DIRECTORY, which must be empty or not exist."""
     taken = open_text(read_kit(kit), passphrase_file)
     with progress.show() as watch:
-        entry.restore_copy(taken, directory.absolute(), talk(watch, accept_older, download_limit))
+        entry.restore_copy(taken, directory.absolute(), talk(watch, accept_older, download_limit, listen))
 
 
-def talk(watch: progress.Shown, accept_older: bool, download_limit: int) -> "Dialogue":
-    """The dialogue on this terminal."""
+def talk(watch: progress.Shown, accept_older: bool, download_limit: int, listen: str | None) -> "Dialogue":
+    """The dialogue on this terminal. UsageError: nobody can listen there."""
+    if listen is not None:
+        parse_address(listen)
     return entry.dialogue(
-        accept_older=accept_older, download_limit=download_limit, ask=partial(ask, watch), say=say, watch=watch
+        accept_older=accept_older,
+        download_limit=download_limit,
+        ask=partial(ask, watch),
+        say=say,
+        watch=watch,
+        listen=listen,
     )
 
 

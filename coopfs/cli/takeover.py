@@ -17,6 +17,11 @@ from coopfs.cli.restore import accept_older_option, download_limit_option, talk
 @listen_option
 @advertise_option
 @relay_option
+@click.option(
+    "--await-calls",
+    is_flag=True,
+    help="First wait at --listen, up to 5 minutes, for partners that can only call, not be called.",
+)
 @accept_older_option
 @download_limit_option
 @passphrase_file_option
@@ -27,6 +32,7 @@ def takeover(
     listen: str,
     advertise: tuple[str, ...],
     relays: tuple[str, ...],
+    await_calls: bool,
     accept_older: bool,
     download_limit: int,
     passphrase_file: Path | None,
@@ -40,5 +46,5 @@ def takeover(
     taken = open_text(read_kit(kit), passphrase_file)
     chosen = settings(taken.name, listen, advertise, relays)
     with progress.show() as watch:
-        entry.take_over(home, taken, chosen, talk(watch, accept_older, download_limit))
+        entry.take_over(home, taken, chosen, talk(watch, accept_older, download_limit, listen if await_calls else None))
     click.echo(f"next: coopfs --home {home} serve, then mount.coopfs {home} MOUNTPOINT")

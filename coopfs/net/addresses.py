@@ -1,7 +1,8 @@
-"""Which addresses to give to partners when the owner has configured none."""
+"""Which addresses to give to partners, beside those that the owner has configured."""
 
 import socket
 from collections.abc import Iterable
+from ipaddress import ip_address
 
 import trio
 
@@ -19,6 +20,15 @@ def own_addresses(listeners: Iterable[trio.SocketListener]) -> tuple[str, ...]:
         for each in _outgoing() if host in _WILDCARDS else [host]:
             addresses[f"[{each}]:{port}" if ":" in each else f"{each}:{port}"] = None
     return tuple(addresses)
+
+
+def open_port(listeners: Iterable[trio.SocketListener]) -> int | None:
+    """The port on which other machines can connect to this one; None: only this machine can."""
+    for listener in listeners:
+        host, port, *_ = listener.socket.getsockname()
+        if not ip_address(host.partition("%")[0]).is_loopback:
+            return int(port)
+    return None
 
 
 def _outgoing() -> list[str]:

@@ -22,14 +22,14 @@ from coopfs.types import NodeKey
 
 
 class Whereabouts:
-    """configured: HOST:PORT each, by the owner or of this machine; port: where the node listens; save: what a partner
-    says of itself, durably (a CoopfsError if that fails)."""
+    """configured: HOST:PORT each, by the owner or of this machine; port: where the node listens for other machines,
+    None: only for its own; save: what a partner says of itself, durably (a CoopfsError if that fails)."""
 
     def __init__(
         self,
         configured: Iterable[str],
         relays: Iterable[str],
-        port: int,
+        port: int | None,
         save: Callable[[NodeKey, tuple[str, ...]], None],
     ) -> None:
         self._configured = tuple(configured)
@@ -42,7 +42,8 @@ class Whereabouts:
 
     def own(self) -> tuple[str, ...]:
         """This node's candidates now: configured, observed, relays."""
-        observed = self._sightings.addresses(self._port, trio.current_time())
+        now = trio.current_time()
+        observed = () if self._port is None else self._sightings.addresses(self._port, now)
         return own_candidates((*self._configured, *observed), self._relays)
 
     async def tell(self, link: Link) -> None:

@@ -1,14 +1,18 @@
-"""The command `coopfs relay serve`: what it refuses, and how it begins and ends."""
+"""The command `coopfs relay serve`: what it refuses, and how it begins and ends; and --listen of a restore."""
 
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from coopfs.cli.detach import COOPFS
 from coopfs.cli.main import cli
 from coopfs.cli.run import run
+from coopfs.core.keys import make_keys
+from coopfs.core.kit import Kit, KitDisk, to_text
+from coopfs.core.master import Floor
 
 Captured = pytest.CaptureFixture[str]
 
@@ -45,3 +49,13 @@ def test_it_ends_when_it_is_told_to(end: signal.Signals) -> None:
         relay.send_signal(end)
         assert relay.stderr.read() == ""
     assert relay.returncode == 0
+
+
+@pytest.mark.parametrize("command", ["copy", "mount"])
+def test_a_restore_cannot_listen_where_there_is_no_address(command: str, tmp_path: Path, capsys: Captured) -> None:
+    disk = KitDisk(make_keys(b"r" * 32, b"s" * 32), Floor(1 << 48, 86400))
+    kit = Kit("alice", b"i" * 32, (disk,), (), 90000)
+    (tmp_path / "kit").write_text(to_text(kit, "2026-01-02"))
+    options = ["--listen", "here", *(["--foreground"] if command == "mount" else [])]
+    assert run(cli, "coopfs", ["restore", command, *options, str(tmp_path / "kit"), str(tmp_path)]) == 2
+    assert "'here' is not an address" in capsys.readouterr().err

@@ -96,6 +96,22 @@ def test_one_reachable_end_is_enough(internet: Internet, tmp_path: Path) -> None
     assert (tmp_path / "copy" / "file").read_text() == "kept"
 
 
+def test_a_restore_waits_for_partners_that_can_only_call(internet: Internet, tmp_path: Path) -> None:
+    """carol burns; bob, behind his router, goes on calling where she was."""
+    internet.node("carol", "open", Config("carol", advertise=(f"{OPEN}:{PORT}",)))
+    internet.node("bob", "b", Config("bob"))
+    swap(internet, "carol", "bob")
+    internet.call("carol", "format", **DISK)
+    kit = write_and_lose(internet, "carol", tmp_path / "mnt")
+    alone = internet.run("open", "restore", "copy", kit, tmp_path / "copy")
+    assert alone.code == 9
+    assert "partners gives a master block" in alone.line
+    well(internet.run("open", "restore", "copy", "--listen", f"[::]:{PORT}", kit, tmp_path / "copy"))
+    assert (tmp_path / "copy" / "file").read_text() == "kept"
+    there = ("--listen", f"[::]:{PORT}", "--await-calls")
+    well(internet.run("open", "--home", tmp_path / "carol again", "takeover", *there, kit))
+
+
 def test_a_forwarded_port_is_found_without_its_owner_naming_it(internet: Internet) -> None:
     """carol sees alice come from the router's address, and alice gives that to others."""
     internet.forward_port("a")

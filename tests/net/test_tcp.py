@@ -5,6 +5,7 @@ import trio
 
 from coopfs.errors import PartnerAway, ProtocolError, UsageError
 from coopfs.limits import DEFAULT_BLOCK_SIZE, PUTS_IN_FLIGHT
+from coopfs.net.addresses import open_port
 from coopfs.net.dialer import Contact, call
 from coopfs.net.partner import RemotePartner
 from coopfs.net.roster import Roster
@@ -28,6 +29,14 @@ def a_host(key: NodeKey) -> Partner:
 def port_of(listeners: list[trio.SocketListener]) -> int:
     port: int = listeners[0].socket.getsockname()[1]
     return port
+
+
+@pytest.mark.parametrize(("listen", "for_others"), [("127.0.0.1:0", False), ("[::1]:0", False), ("[::]:0", True)])
+async def test_a_port_is_open_to_other_machines_unless_it_is_on_loopback(listen: str, for_others: bool) -> None:
+    listeners = await listen_tcp(listen)
+    assert open_port(listeners) == (port_of(listeners) if for_others else None)
+    for listener in listeners:
+        await listener.aclose()
 
 
 async def test_two_nodes_over_sockets() -> None:
