@@ -149,6 +149,7 @@ MAX_RELAYS = 2  # relays that one node waits at: the second for when the first i
 RELAY_CONNECTIONS = 960  # of one relay, of 1024 descriptors that a process has; x (32 KiB + socket buffers) = 0.3 GB
 RELAY_PER_SOURCE = 128  # connections from one IPv4 address or IPv6 /64: a household of two nodes with all partners
 RELAY_PER_NODE = 64  # connections of one node key: one to each partner of the largest layout, and one that waits
+RELAY_SHAKING = 16  # handshakes at once from one address, of MAX_PENDING_CONNECTIONS: half-open ones last 10 s
 RELAY_NEW = 240  # new connections a minute from one address: such a household when its relay comes back, twice
 RELAY_SOURCES = 65_536  # addresses of which new connections are counted: x ~100 bytes, forgotten each minute
 RELAY_NODES = 65_536  # nodes of which a day's bytes are counted: x ~100 bytes; with more, new ones wait until tomorrow

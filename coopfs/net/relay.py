@@ -23,7 +23,14 @@ from coopfs.core.wire.messages import decode_request, encode_answer, encode_refu
 from coopfs.core.wire.relay_requests import DialNode, WaitForCall
 from coopfs.core.wire.session import Standing
 from coopfs.errors import PartnerAway, PeerError, ProtocolError, Refused
-from coopfs.limits import HANDSHAKE_TIMEOUT, MAX_PENDING_CONNECTIONS, RELAY_PATIENCE, RELAY_PIECE, RELAY_REPORT
+from coopfs.limits import (
+    HANDSHAKE_TIMEOUT,
+    MAX_PENDING_CONNECTIONS,
+    RELAY_PATIENCE,
+    RELAY_PIECE,
+    RELAY_REPORT,
+    RELAY_SHAKING,
+)
 from coopfs.net.channel import Channel, LocalNode, respond
 from coopfs.net.splice import End, Splice
 from coopfs.net.waiter import Waiter
@@ -56,7 +63,7 @@ class Relay:
         self._users: Counter[NodeKey] = Counter()
         self._waiting: dict[NodeKey, Waiter] = {}
         self._arrived = trio.Event()
-        self._pending = 0
+        self._shaking: Counter[str] = Counter()  # handshakes under way, by place
         self._turned_away: Counter[str] = Counter()
 
     async def report(self) -> None:
@@ -85,7 +92,7 @@ class Relay:
 
     async def _welcome(self, stream: trio.abc.Stream, place: str) -> None:
         try:
-            channel = await self._shake(stream)
+            channel = await self._shake(stream, place)
         except PeerError as stranger:
             self._turn_away(f"{place}: {stranger}")
             return
@@ -99,14 +106,15 @@ class Relay:
         if reason in self._turned_away or len(self._turned_away) < MAX_PENDING_CONNECTIONS:
             self._turned_away[reason] += 1
 
-    async def _shake(self, stream: trio.abc.Stream) -> Channel:
-        if self._pending >= MAX_PENDING_CONNECTIONS:
-            raise Refused(f"{MAX_PENDING_CONNECTIONS} connections are in the handshake")
-        self._pending += 1
+    async def _shake(self, stream: trio.abc.Stream, place: str) -> Channel:
+        if self._shaking.total() >= MAX_PENDING_CONNECTIONS or self._shaking[place] >= RELAY_SHAKING:
+            raise Refused("too many connections are in the handshake")
+        self._shaking[place] += 1
         try:
             channel, _ = await respond(stream, self._node, lambda key: Standing.STRANGER)
         finally:
-            self._pending -= 1
+            self._shaking[place] -= 1
+            self._shaking += Counter()  # drops what is 0
         return channel
 
     @contextmanager

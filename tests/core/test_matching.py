@@ -39,6 +39,8 @@ def test_where_an_announcement_comes_from() -> None:
     assert spot_of(named, "8.8.8.8") == Spot(PLAIN.node, "paris 14e", ("8.8.8.0/24",), "linux")
     assert spot_of(replace(named, site=" "), "8.8.8.8").site == "8.8.8.0/24"
     assert spot_of(replace(named, site="", addresses=("attic.example.org:1",)), None).site == ""
+    relayed = replace(named, addresses=("relay/8.8.4.4:7531",))  # many wait at one relay, from everywhere
+    assert spot_of(relayed, "8.8.8.8").subnets == ("8.8.8.0/24",)
     assert fold(" Paris   14E ") == "paris 14e"
 
 

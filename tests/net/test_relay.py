@@ -26,6 +26,7 @@ from coopfs.limits import (
     RELAY_NEW,
     RELAY_PER_NODE,
     RELAY_PER_SOURCE,
+    RELAY_SHAKING,
 )
 from coopfs.net.channel import Channel, LocalNode, initiate, respond
 from coopfs.net.dialer import Contact, call
@@ -403,8 +404,17 @@ async def test_a_caller_that_does_not_wait_for_the_answer_is_thrown_out(
 
 
 async def test_half_open_connections_are_bounded_and_end(world: World, autojump_clock: MockClock) -> None:
-    streams = [await world.network.dial(AT) for _ in range(MAX_PENDING_CONNECTIONS)]
-    await wait_all_tasks_blocked()
+    streams = []
+    for source in range(MAX_PENDING_CONNECTIONS // RELAY_SHAKING):
+        world.network.listeners[AT] = partial(world.relay.accept, source=f"192.0.2.{source}")
+        streams += [await world.network.dial(AT) for _ in range(RELAY_SHAKING)]
+        await wait_all_tasks_blocked()
+        with pytest.raises(PartnerAway):
+            await world.connect(ALICE)  # from there no more
+        if source == 0:
+            world.network.listeners[AT] = partial(world.relay.accept, source="192.0.2.99")
+            await world.connect(ALICE)
+    world.network.listeners[AT] = partial(world.relay.accept, source="192.0.2.99")
     with pytest.raises(PartnerAway):
         await world.connect(ALICE)
     started = trio.current_time()
