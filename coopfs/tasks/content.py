@@ -80,14 +80,12 @@ class RemoteContent:
     async def recall(self, stripe: int) -> None:
         """Bring a stripe back into the cache. ContentUnavailable: not from the partners that are reached now."""
         record = self._record(stripe)
-        fetched = await self._fetcher.fetch(record.place, record.tag)
-        await self._keep(stripe, Content(fetched.data, record.slices))
+        await self._take(record, await self._fetcher.fetch(record.place, record.tag))
 
     async def bring(self, stripe: int) -> None:
         """As recall, but waiting for partners as long as a reader does."""
         record = self._record(stripe)
-        fetched = await self._fetcher.wait_for(record.place, record.tag)
-        await self._keep(stripe, Content(fetched.data, record.slices))
+        await self._take(record, await self._fetcher.wait_for(record.place, record.tag))
 
     @property
     def is_awaited(self) -> bool:
@@ -95,6 +93,14 @@ class RemoteContent:
         return bool(self._under_way)
 
     # --- inside ---------------------------------------------------------------------------------------------------
+
+    async def _take(self, record: Stripe, fetched: Fetched) -> None:
+        """Into the cache; what its header names is noted, if that is not known since a takeover: with both it can be
+        repaired from here."""
+        sealed = self._log.get(record.id)
+        if sealed is not None and sealed.end is None:
+            self._log.set_named_end(record.id, fetched.header.end)
+        await self._keep(record.id, Content(fetched.data, record.slices))
 
     def _record(self, stripe: int) -> Stripe:
         sealed = self._log.get(stripe)

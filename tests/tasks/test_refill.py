@@ -78,3 +78,27 @@ def test_it_goes_on_after_a_crash(tmp_path: Path) -> None:
             assert heir.own.refill.figures() is None
 
     play(tmp_path, Geometry(1, 2), main)
+
+
+def test_what_is_back_is_not_fetched_again_to_be_repaired(tmp_path: Path) -> None:
+    """A partner that lacks blocks comes back, and those that have them are away."""
+
+    async def main(owner: Owner) -> None:
+        late, *others = owner.world.sites
+        late.go(up=False)
+        await group_of(owner, b"a", SIZE)
+        await trio.sleep(SETTLED)
+        heir = await heir_of(owner, tmp_path / "takeover")
+        async with running(heir):
+            await heir.own.ready.wait()
+            await trio.sleep(SETTLED)
+            assert heir.own.refill.figures() is None
+            for site in others:
+                site.go(up=False)
+            late.go(up=True)
+            await trio.sleep(SETTLED)
+            data = heir.own.local.database.read("SELECT acks FROM stripes WHERE kind = ?", (Kind.DATA,))
+            assert data
+            assert all(acks & 1 for (acks,) in data)
+
+    play(tmp_path, Geometry(1, 2), main)
