@@ -26,11 +26,14 @@ def set_up(world: World) -> None:
         assert re.search("node key [0-9a-f]{64}", made.out)
         world.restart(name)
     for name in NODES[1:]:
-        code = well(coopfs("partner", "invite", "--size", "48M", home=world.home("alice"))).out
+        code = well(coopfs("partner", "invite", "--size", "48M", "--uptime", "95%", home=world.home("alice"))).out
         accepted = well(coopfs("partner", "accept", *code.split(), home=world.home(name)))
-        assert accepted.out == "alice is now a partner\n"
-    formatted = coopfs("format", "--data", "1", "--redundancy", "1", "--block-size", "128K", home=world.home("alice"))
-    assert "formatted 1+1" in well(formatted).out
+        assert accepted.out == "alice is now a partner\nboth have promised to be reachable 95 % of the time\n"
+    formatted = well(coopfs("format", "--block-size", "128K", home=world.home("alice"))).out
+    assert "formatted 1+1" in formatted
+    assert "this split comes nearest: a restore works at a random moment with 90.2 %" in formatted, (
+        "both of two, for sure"
+    )
 
 
 def test_from_init_to_restore(world: World, tmp_path: Path) -> None:
@@ -57,6 +60,8 @@ def test_from_init_to_restore(world: World, tmp_path: Path) -> None:
         assert told["disk"]["mounted"] == str(mnt)
         assert (told["disk"]["k"], told["disk"]["m"], told["disk"]["margin"]) == (1, 1, 1)
         assert told["disk"]["not_held_bytes"] == 0
+        assert told["disk"]["outlook"]["now"] == pytest.approx(1 - 0.95**2)
+        assert [(partner["promised"], partner["expected"]) for partner in told["partners"]] == [("95%", 0.95)] * 2
         assert {column["state"] for column in told["disk"]["columns"]} == {"caught up"}
         shown = well(coopfs("status", home=alice)).out
         assert "nothing written since waits; 2 of 2 partners are reached" in shown
