@@ -128,6 +128,7 @@ MAX_TEXT = 1024  # bytes of a name, address or reason from outside
 MAX_LAYOUTS = 16  # layouts of a disk in force at once: one, and one more for each resizing under way
 MAX_KEY_IDS = 64  # key ids of a disk in use at once: one for each rekeying whose old stripes are still alive
 MAX_STORES = 3  # stores of one column in a master block: primary, incoming, vault (R14)
+MAX_TRUSTEES = 16  # partners of a disk that hold its master block only: a kit needs f + 1 in all
 MAX_MASTER = 64 * KIB  # bytes of a sealed master block: 62 columns x 3 stores x ~200 bytes = 37 KiB
 MAX_MAP = 16 * KIB  # bytes of one message map: the largest are 8 addresses or 192 feature names of 64 bytes, ~12 KiB
 MAX_FEATURES = 64  # names in one feature list of HELLO

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from coopfs.app.own_disk import OwnDisk
 from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
-from coopfs.core.master import StorePlace
+from coopfs.core.master import StorePlace, Trustee
 from coopfs.core.storeformat import PAGE, rows_within, store_size
 from coopfs.errors import UsageError
-from coopfs.limits import MAX_GROWTHS
+from coopfs.limits import MAX_GROWTHS, MAX_TRUSTEES
 from coopfs.local.partners import PartnerEntry
 from coopfs.sizes import format_size
 from coopfs.tasks.column import Column
@@ -47,10 +47,27 @@ async def part(own: OwnDisk, node: NodeKey) -> None:
     incoming = own.columns.incoming
     if incoming is not None and incoming.place.node == node:
         await own.replacing.give_up()
+    await own.keeper.dismiss(node)
     for column in own.columns.columns:
         if column.place.node == node and column.state is not ColumnState.LOST:
             own.columns.happen(column, Event.LOST)
             await own.committer.commit()
+
+
+async def entrust(own: OwnDisk, entry: PartnerEntry) -> None:
+    """A partner without a column holds the master block from now on. UsageError: it has a column, or there are too
+    many. StateError."""
+    if any(store.node == entry.key for stores in own.places.columns for store in stores):
+        raise UsageError(f"{entry.name} holds a column of this disk, and the master block with it")
+    if all(trustee.node != entry.key for trustee in own.keeper.block.trustees):
+        check_trustees(own)
+    await own.keeper.entrust(Trustee(entry.key, entry.name, entry.addresses))
+
+
+def check_trustees(own: OwnDisk) -> None:
+    """UsageError: there can be no more of them."""
+    if len(own.keeper.block.trustees) >= MAX_TRUSTEES:
+        raise UsageError(f"{MAX_TRUSTEES} partners hold the master block only already, the most that are allowed")
 
 
 async def give(own: OwnDisk, old: PartnerEntry, new: PartnerEntry) -> None:
@@ -64,6 +81,7 @@ async def give(own: OwnDisk, old: PartnerEntry, new: PartnerEntry) -> None:
     check_size(own, new.name, new.taken)
     at = StorePlace(column.place.store, new.key, new.key, new.name, new.addresses)
     await own.replacing.begin(column.number, at)
+    await own.keeper.dismiss(new.key)
 
 
 async def grow(own: OwnDisk, entries: Sequence[PartnerEntry], size: int | None) -> int:

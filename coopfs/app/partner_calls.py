@@ -43,6 +43,19 @@ class PartnerCalls:
     async def call_partner_find(self, arguments: Arguments, watch: Watch) -> Any:
         return await self._node.matchmaking.find(watch)
 
+    async def call_partner_add(self, arguments: Arguments, watch: Watch) -> Any:
+        own, entries = self._node.disk(), partners.all_partners(self._node.database)
+        if not arguments["master_only"]:
+            raise UsageError("partners with space are made with `coopfs partner invite` and accept: say --master-only")
+        entry = next((entry for entry in entries if entry.name == arguments["by"]), None)
+        if entry is None:
+            code = invitation.decode(arguments["by"])
+            changing.check_trustees(own)
+            known = next((entry for entry in entries if entry.key == code.inviter), None)
+            entry = known or await self._node.agreeing.accept(code)
+        await changing.entrust(own, entry)
+        return {"name": entry.name}
+
     async def call_partner_lose(self, arguments: Arguments, watch: Watch) -> Any:
         entry = changing.find(partners.all_partners(self._node.database), arguments["partner"])
         await changing.lose(self._node.disk(), entry)

@@ -80,6 +80,7 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
     "partner_invite": {"size": Shape(_whole(1, MAX_GIVEN)), "uptime": Shape(_uptime, absent=True)},
     "partner_accept": {"code": Shape(_text)},
     "partner_find": {},
+    "partner_add": {"by": Shape(_text), "master_only": Shape(_truth)},
     "partner_lose": {"partner": Shape(_text)},
     "partner_end": {"partner": Shape(_text), "yes": Shape(_truth)},
     "leave": {"yes": Shape(_truth)},

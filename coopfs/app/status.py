@@ -11,6 +11,7 @@ from coopfs.app.promises import Promised
 from coopfs.core.agreement import Agreement
 from coopfs.core.choice import expected
 from coopfs.core.columnstate import ColumnState
+from coopfs.core.master import Trustee
 from coopfs.core.promise import promised_share
 from coopfs.core.space import reserve_rows, stripe_payload
 from coopfs.local.groups import State
@@ -73,11 +74,17 @@ def describe_disk(own: OwnDisk, parted: Set[NodeKey] = frozenset()) -> dict[str,
         "replacement": _describe_replacement(own),
         "growth": None if own.growing.is_done else {"rows": own.growing.rows, "waits_for": own.growing.hindrance()},
         "unsent": {"bytes": own.salvager.left, "trouble": own.salvager.trouble} if own.salvager.left else None,
+        "trustees": [_describe_trustee(trustee, own) for trustee in own.keeper.block.trustees],
         "trouble": own.trouble,
         "offline": own.columns.offline,
         "found": _describe_found(own),
         "columns": [_describe_column(column, own, damage, parted) for column in own.columns.columns],
     }
+
+
+def _describe_trustee(trustee: Trustee, own: OwnDisk) -> dict[str, Any]:
+    """Who holds the master block only, and whether it has the newest."""
+    return {"partner": trustee.name, "has_newest": trustee.node in own.keeper.holders()}
 
 
 def _describe_cache(own: OwnDisk) -> dict[str, Any]:

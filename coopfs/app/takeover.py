@@ -25,8 +25,8 @@ from coopfs.app.restoring import agree, know, standing
 from coopfs.config import Config
 from coopfs.core.claims import CLAIMER
 from coopfs.core.identity import Identity
-from coopfs.core.kit import Kit, KitDisk
-from coopfs.core.master import MasterBlock
+from coopfs.core.kit import Kit, KitDisk, KitPartner
+from coopfs.core.master import MasterBlock, Trustee
 from coopfs.core.storeformat import store_size
 from coopfs.core.wire.node_requests import Hello
 from coopfs.errors import UsageError
@@ -131,10 +131,12 @@ def _settle(home: Home, taken: Kit, result: Taken, talk: Dialogue) -> None:
         with database.transaction() as connection:
             stored = _entries(result.master, addresses)
             holders = {entry.key for entry in stored}
-            others = [PartnerEntry(p.name, p.node, p.addresses, 0, 0) for p in taken.partners if p.node not in holders]
-            for entry in (*stored, *others):  # these only store here, and have to show what was agreed
+            others: list[KitPartner | Trustee] = [*taken.partners, *result.master.trustees]
+            entries = [PartnerEntry(p.name, p.node, p.addresses, 0, 0) for p in others if p.node not in holders]
+            for entry in (*stored, *entries):  # these only store here, and have to show what was agreed
                 if entry.key not in known:
                     partners.insert(connection, entry)
+                    known.add(entry.key)
     finally:
         database.close()
     _note_kit(result.directory, taken)

@@ -1,4 +1,4 @@
-"""partner invite, accept, lose, replace, end, list, and leave: who swaps space with this node."""
+"""partner invite, accept, add, lose, replace, end, list, and leave: who swaps space with this node."""
 
 import json
 from pathlib import Path
@@ -58,6 +58,20 @@ def find(home: Path) -> None:
         click.echo(f"{answer['lacking']} of {answer['wanted']} partners are still lacking; the daemon goes on looking")
     else:
         click.echo(f"there are all the {answer['wanted']} partners that are wanted")
+
+
+@partner.command()
+@click.option("--master-only", is_flag=True, help="It holds the master block of this node's disk, and nothing else.")
+@click.argument("code", nargs=-1, required=True)
+@home_option
+def add(home: Path, master_only: bool, code: tuple[str, ...]) -> None:
+    """Let a partner without a column help restores find the others: by its name, or by the CODE of its invitation.
+
+    The invitation may be of the smallest size. Such a partner counts for how good a kit is that names it.
+    """
+    arguments = {"by": " ".join(code), "master_only": master_only}
+    name = client.call(home, "partner_add", arguments)["name"]
+    click.echo(f"{name} gets the master block; export a new kit, which names it")
 
 
 @partner.command()

@@ -4,7 +4,7 @@ The most important comes first: what would come back if this machine burned now.
 what would help.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ def disk_sentences(disk: Json, now: datetime) -> list[str]:
         *compression(disk),
         scrub(disk["scrub"], now),
         kit(disk["kit"], now),
+        *([trustees(disk["trustees"])] if disk["trustees"] else []),
     ]
     return sentences + [f"[yellow]-> {line}[/]" for line in advice(disk)]
 
@@ -206,6 +207,13 @@ def kit(made: Json | None, now: datetime) -> str:
     if spare == 0:
         return f"[yellow]{when}, good while no further partner that it names is lost{since}[/]"
     return f"{when}, good while no more than {spare} of the partners that it names are lost{since}"
+
+
+def trustees(told: Sequence[Json]) -> str:
+    """Who holds the master block only."""
+    late = [each["partner"] for each in told if not each["has_newest"]]
+    newest = f"; {escape(', '.join(late))} not yet the newest" if late else ""
+    return f"master block only: {escape(', '.join(each['partner'] for each in told))}{newest}"
 
 
 def advice(disk: Json) -> Iterator[str]:

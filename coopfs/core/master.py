@@ -26,6 +26,7 @@ from coopfs.limits import (
     MAX_MASTER,
     MAX_ROWS,
     MAX_STORES,
+    MAX_TRUSTEES,
     MIN_BLOCK_SIZE,
 )
 from coopfs.types import BlockKind, Layout, Master, NodeKey, StoreId
@@ -40,6 +41,7 @@ _FIELDS = {
     "features": Field(tuple, 0, MAX_FEATURES),
     "layouts": Field(tuple, 1, MAX_LAYOUTS),
     "floor": Field(tuple, 2, 2),
+    "trustees": Field(tuple, 0, MAX_TRUSTEES, absent=True),
 }
 _LAYOUT = {
     "id": U16,
@@ -49,6 +51,7 @@ _LAYOUT = {
     "rows": Field(int, 1, MAX_ROWS),
     "columns": Field(tuple, 1, MAX_COLUMNS),
 }
+_TRUSTEE = (KEY, TEXT, Field(tuple, 0, MAX_ADDRESSES))
 _STORE = (ID, KEY, KEY, TEXT, Field(tuple, 0, MAX_ADDRESSES), TEXT)
 
 
@@ -121,6 +124,15 @@ class Floor:
 
 
 @dataclass(frozen=True, slots=True)
+class Trustee:
+    """A partner that holds the master block, and no column (paper section 2.4): who it is, and where."""
+
+    node: NodeKey
+    name: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MasterBlock:
     """counter: epoch(16).count(48); claimer: 16 bytes, of the claim it was written under; features: names that a
     reader must know."""
@@ -131,6 +143,7 @@ class MasterBlock:
     features: tuple[str, ...]
     layouts: tuple[LayoutPlaces, ...]
     floor: Floor
+    trustees: tuple[Trustee, ...] = ()
 
 
 def seal_master(keys: DiskKeys, block: MasterBlock, partner: NodeKey) -> Master:
@@ -185,15 +198,22 @@ def _body(b: MasterBlock) -> dict[str, Any]:
             for places in b.layouts
         ],
         "floor": [b.floor.version, b.floor.date],
-    }
+    } | ({"trustees": [[t.node, t.name, t.addresses] for t in b.trustees]} if b.trustees else {})
 
 
 def _block(decoded: Any) -> MasterBlock:
-    counter, claimer, key_ids, features, layouts, floor = pick(decoded, _FIELDS)
+    counter, claimer, key_ids, features, layouts, floor, trustees = pick(decoded, _FIELDS)
     check(key_ids, (U16,) * len(key_ids))
     check(features, (TEXT,) * len(features))
     places = tuple(_layout(each) for each in layouts)
-    return MasterBlock(counter, claimer, key_ids, features, places, Floor(*check(floor, (U64, COUNT))))
+    held_by = tuple(map(_trustee, trustees or ()))
+    return MasterBlock(counter, claimer, key_ids, features, places, Floor(*check(floor, (U64, COUNT))), held_by)
+
+
+def _trustee(decoded: Any) -> Trustee:
+    node, name, addresses = check(decoded, _TRUSTEE)
+    check(addresses, (TEXT,) * len(addresses))
+    return Trustee(NodeKey(node), name, addresses)
 
 
 def _layout(decoded: Any) -> LayoutPlaces:

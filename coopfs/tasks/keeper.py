@@ -5,7 +5,7 @@ pass an old state off as the newest. It follows what is held once a day, and at 
 
 1. a block with a higher counter and the new floor is saved and committed;
 2. each partner gets it as soon as its column is open, which is after its store was compared: a copied home stops there.
-   One that has lost its store has nothing to compare, and gets it too.
+   One that has lost its store has nothing to compare, and gets it too, and trustees do when any column is open.
 """
 
 import logging
@@ -16,7 +16,7 @@ import trio
 
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.keys import DiskKeys
-from coopfs.core.master import VAULT, Floor, LayoutPlaces, MasterBlock, StorePlace, seal_master
+from coopfs.core.master import VAULT, Floor, LayoutPlaces, MasterBlock, Trustee, seal_master
 from coopfs.errors import PeerError
 from coopfs.limits import AWAY_CHECK, FLOOR_CHECK, FLOOR_INTERVAL, RESTORE_PATIENCE
 from coopfs.local.log import Log
@@ -67,7 +67,7 @@ class MasterKeeper:
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(columns.each, give)
-            nursery.start_soon(self._tell_former, network)
+            nursery.start_soon(self._tell_others, columns, network)
             while True:
                 if abs(self._held().date - self.block.floor.date) >= FLOOR_INTERVAL:  # a clock may have been wrong
                     await self.move_floor()
@@ -104,35 +104,66 @@ class MasterKeeper:
             await self._replace(replace(self.block, counter=self.block.counter + 1, layouts=layouts))
             return True
 
+    async def entrust(self, trustee: Trustee) -> None:
+        """A further partner is to hold the master block, or one that does is called or found otherwise. StateError."""
+        async with self._moving:
+            others = tuple(t for t in self.block.trustees if t.node != trustee.node)
+            if trustee not in self.block.trustees:
+                await self._entrust((*others, trustee))
+
+    async def dismiss(self, node: NodeKey) -> None:
+        """It need not hold the master block any more. StateError."""
+        async with self._moving:
+            left = tuple(t for t in self.block.trustees if t.node != node)
+            if left != self.block.trustees:
+                await self._entrust(left)
+
+    async def _entrust(self, trustees: tuple[Trustee, ...]) -> None:
+        await self._replace(replace(self.block, counter=self.block.counter + 1, trustees=trustees))
+
     async def _replace(self, block: MasterBlock) -> None:
         self._save(block)
         await self._commit()
         self.block = block
         self.changed.notify()
 
-    async def _tell_former(self, network: Network) -> None:
-        """Who held a column until now must know that another does: in a restore it would answer for it (R7)."""
-        while True:
-            await self.changed.wait_until(lambda: self._untold() is not None)
-            former = self._untold()
-            if former is None:
-                continue
+    async def _tell_others(self, columns: Columns, network: Network) -> None:
+        """Trustees; and who held a column until now must know that another does: in a restore it would answer for it
+        (R7)."""
+
+        async def tell(node: NodeKey, name: str) -> None:
             try:
                 with trio.move_on_after(RESTORE_PATIENCE):
-                    await self._put(former, await network.reach(former.node))
+                    await self._put(node, await network.reach(node))
             except PeerError as trouble:
-                logger.info("partner %s does not take the master block: %s", former.name, trouble)
+                logger.info("partner %s does not take the master block: %s", name, trouble)
+
+        while True:
+            await self.changed.wait_until(lambda: bool(self._untold()))
+            async with trio.open_nursery() as nursery:
+                for node, name in self._untold().items():
+                    if columns.reached or node == self._former():
+                        nursery.start_soon(tell, node, name)
             await trio.sleep(AWAY_CHECK)
 
-    def _untold(self) -> StorePlace | None:
+    def _former(self) -> NodeKey | None:
+        """Who held a column until now."""
         former = self.places.spare(VAULT)
-        return None if former is None or former[1].node in self.holders() else former[1]
+        return None if former is None else former[1].node
 
-    async def _put(self, store: StorePlace, partner: Partner) -> None:
+    def _untold(self) -> dict[NodeKey, str]:
+        """Those without a column that do not have the newest block, and how they are called."""
+        others = {trustee.node: trustee.name for trustee in self.block.trustees}
+        former = self.places.spare(VAULT)
+        if former is not None:
+            others[former[1].node] = former[1].name
+        return {node: name for node, name in others.items() if node not in self.holders()}
+
+    async def _put(self, node: NodeKey, partner: Partner) -> None:
         block = self.block
-        await partner.put_master(self._claim, seal_master(self._keys, block, store.node))
+        await partner.put_master(self._claim, seal_master(self._keys, block, node))
         if block.counter == self.block.counter:
-            self._holders.note(block.counter, store.node)
+            self._holders.note(block.counter, node)
             self.changed.notify()
 
     async def _give(self, column: Column, network: Network) -> None:
@@ -146,7 +177,7 @@ class MasterKeeper:
             await self._until(is_due, column)
             given = column.session, self.block.counter
             try:
-                await self._put(column.place, await network.reach(column.place.node))
+                await self._put(column.place.node, await network.reach(column.place.node))
             except PeerError as trouble:  # its column's next session begins with the newest one
                 logger.info("partner %s does not take the master block: %s", column.place.name, trouble)
                 if column.session is None:

@@ -57,6 +57,9 @@ class MasterSearch:
             raise NotAuthentic(f"a master block needs features that this version lacks: {', '.join(block.features)}")
         if self._best is None or block.counter > self._best.counter:
             self._best = block
+        for trustee in block.trustees:
+            self._know(trustee.node, trustee.addresses)
+            self._ask(trustee.node, nursery)
         for places in block.layouts:
             for column in places.columns:
                 for store in column:

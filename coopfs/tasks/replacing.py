@@ -139,6 +139,7 @@ class Replacing:
         remaining = {c.place.node for c in (*others, incoming) if c.session is not None} | {
             c.place.node for c in others if c.state is ColumnState.EMPTIED and c.place.node in self._keeper.holders()
         }
+        remaining |= {t.node for t in self._keeper.block.trustees} & self._keeper.holders()
         if made is not None and len(remaining.intersection(made.partners)) <= self._quorum.f:
             return f"a new kit must be exported that names {incoming.place.name}"
         return None

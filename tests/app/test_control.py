@@ -72,6 +72,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "sync": {"path": None, "complete": False},
     "partner_end": {"partner": "bob", "yes": False},
     "leave": {"yes": False},
+    "partner_add": {"by": "bob", "master_only": True},
     "resize": {"size": None},
     "check": {"deep": False, "repair": False, "anew": False},
     "kit_export": {"read_only": True, "until": None},

@@ -67,6 +67,7 @@ STATUS: dict[str, Any] = {
         "margin": 1,
         "replacement": None,
         "growth": None,
+        "trustees": [],
         "unsent": None,
         "kit": {"exported_at": "2026-01-02 03:04:05 UTC", "holders": 8, "needed": 2, "lacks": []},
         "trouble": "bob [has] lost blocks",

@@ -37,6 +37,7 @@ DISK: dict[str, Any] = {
         "repair_seconds_left": None,
         "replacement": None,
         "growth": None,
+        "trustees": [],
         "unsent": None,
         "fsyncs_waiting": 0,
     },

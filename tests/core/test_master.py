@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coopfs.core import master
 from coopfs.core.keys import SIGNATURE, DiskKeys, make_keys
-from coopfs.core.master import INCOMING, PRIMARY, LayoutPlaces, open_master, seal_master
+from coopfs.core.master import INCOMING, PRIMARY, LayoutPlaces, Trustee, open_master, seal_master
 from coopfs.core.seal import NO_COLUMN, NO_STORE, Binding, seal, unseal
 from coopfs.errors import NotAuthentic
 from coopfs.limits import MAX_COLUMNS, MAX_MASTER, MAX_STORES
@@ -52,6 +52,14 @@ def test_golden_vector() -> None:
 def test_round_trip() -> None:
     assert STORED.counter == MASTER.counter
     assert open_master(KEYS, STORED, PARTNER) == MASTER
+
+
+def test_trustees_are_read_as_they_were_written_and_strictly() -> None:
+    block = replace(MASTER, trustees=(Trustee(NodeKey(b"t" * 32), "tess", ("192.0.2.9:4000",)),))
+    assert open_master(KEYS, seal_master(KEYS, block, PARTNER), PARTNER) == block
+    for bad in ([[b"t" * 31, "tess", []]], [[b"t" * 32, "", []]], [[b"t" * 32, "tess", [1]]], [[b"t" * 32, "tess"]], 7):
+        with pytest.raises(NotAuthentic):
+            open_master(KEYS, changed(trustees=bad), PARTNER)
 
 
 def test_the_largest_master_fits() -> None:

@@ -1,12 +1,19 @@
 """The floor of the master block follows what is held, and every partner gets the newest block."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
 
+from coopfs.app import changing
+from coopfs.app.status import describe_disk
 from coopfs.core.master import Floor
+from coopfs.errors import UsageError
 from coopfs.limits import FLOOR_CHECK, FLOOR_INTERVAL
+from coopfs.local.partners import PartnerEntry
+from coopfs.tasks.masters import MasterSearch
+from tests.sim.network import Weather
 from tests.sim.owner import Owner
 from tests.sim.restore import Refused, restore
 from tests.sim.world import Geometry
@@ -100,5 +107,36 @@ def test_stores_that_were_set_back_cannot_pass_for_the_newest_state(tmp_path: Pa
         found = await restore(world, world.network, tmp_path / "restored")
         assert not isinstance(found, Refused)
         assert (found.doubt is not None) == floor_known
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_a_partner_without_a_column_holds_the_newest_block_and_is_asked(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        world, keeper = owner.world, owner.own.keeper
+        await group_of(owner, b"a")
+        site = world.join(len(world.sites))
+        entry = PartnerEntry("tess", site.host.key, ("192.0.2.9:1",), 0, 0)
+        with pytest.raises(UsageError, match="holds a column"):
+            await changing.entrust(owner.own, replace(entry, key=world.sites[0].host.key))
+        site.go(up=False)
+        await changing.entrust(owner.own, entry)
+        await trio.sleep(LONG)
+        assert describe_disk(owner.own)["trustees"] == [{"partner": "tess", "has_newest": False}]
+        site.go(up=True)
+        await trio.sleep(LONG)
+        assert describe_disk(owner.own)["trustees"] == [{"partner": "tess", "has_newest": True}]
+        world.skipped += FLOOR_INTERVAL
+        await group_of(owner, b"b")
+        await trio.sleep(LONG)
+        disk = site.host.known_disk(world.node, world.keys.disk)
+        assert disk is not None
+        assert max(disk.masters, key=lambda m: m.counter).counter == keeper.block.counter
+        search = MasterSearch(world.keys, world.way(Weather()), lambda node, where: None, lambda *_: None)
+        assert await search.run([site.host.key]) == keeper.block
+        counts = owner.own.ledger.progress.quorum.f + 1
+        assert len(keeper.holders()) > counts
+        await changing.part(owner.own, site.host.key)
+        assert keeper.block.trustees == ()
 
     play(tmp_path, Geometry(1, 2), main)
