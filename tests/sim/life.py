@@ -6,12 +6,14 @@
 """
 
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 from unittest.mock import patch
 
 import trio
@@ -81,12 +83,33 @@ def live(
 
     broken = None
     try:
-        with patch.object(cleaning, "LOG_SLACK", LOG_SLACK), patch.object(keeper, "FLOOR_INTERVAL", FLOOR_INTERVAL):
+        with (
+            patch.object(cleaning, "LOG_SLACK", LOG_SLACK),
+            patch.object(keeper, "FLOOR_INTERVAL", FLOOR_INTERVAL),
+            _only_words_are_logged(),
+        ):
             schedule.run(random, main)
     except* Exception as group:  # noqa: BLE001  whatever ends a life is told with its seed
         broken = cause_of(group)
     (life,) = lives
     return Verdict(life.steps.count, life.world.trace.digest, life.world.trace.counts, broken)
+
+
+@contextlib.contextmanager
+def _only_words_are_logged() -> Iterator[None]:
+    """Whoever keeps what is logged, as pytest does until the end of a test, would keep a whole life with each error."""
+    make = logging.getLogRecordFactory()
+
+    def tell(*fields: Any, **more: Any) -> logging.LogRecord:
+        record = make(*fields, **more)
+        record.msg, record.args = record.getMessage(), ()
+        return record
+
+    logging.setLogRecordFactory(tell)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(make)
 
 
 def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -85,3 +85,10 @@ def test_a_seed_is_a_life(geometry: Geometry, directory: Path) -> None:
         home.mkdir()
         digests.append(live(seed, geometry, home, Restores.check_promise).trace)
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_what_a_life_logs_keeps_nothing_of_it(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An error among the arguments of a record has a traceback, and so all that its frames knew."""
+    live(0, Geometry(3, 2), directory, Restores.check_promise)
+    assert caplog.records
+    assert not any(record.args for record in caplog.records)
