@@ -21,7 +21,7 @@ class Chronicle:
     async def run(self) -> None:
         """Note every move of the barrier, for ever; it is durable with the next commit. StateError."""
         while True:
-            await self._ledger.changed.wait_until(lambda: self._ledger.progress.barrier > self._milestones.newest)
+            await self._ledger.moved.wait_until(lambda: self._ledger.progress.barrier > self._milestones.newest)
             self._milestones.note(self._ledger.progress.barrier, int(self._wall()))
             self._database.set_fact(_FACT, self._milestones.encode())
 

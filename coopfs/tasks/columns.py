@@ -31,6 +31,7 @@ class Columns:
     def __init__(self, places: LayoutPlaces, make: Make, ledger: Ledger, wall: Callable[[], float]) -> None:
         self.stores: list[Column] = []  # those that count, by number, then the one that is being filled
         self.changed = Signal()  # stores came or went
+        self.stirred = Signal()  # one of them opened, closed, or changed its state
         self._count = places.layout.n
         self._make = make
         self._ledger = ledger
@@ -132,6 +133,7 @@ class Columns:
     async def _watch(self, column: Column) -> None:
         while True:
             self._judge(column)
+            self.stirred.notify()
             self._ledger.changed.notify()  # the writer waits until somebody is reached
             await column.changed.wait()
 

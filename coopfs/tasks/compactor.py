@@ -45,7 +45,7 @@ class Compactor:
             barrier = self._ledger.progress.barrier
             for id_, length in self._sparsest():
                 await self.empty(id_, length)
-            await self._ledger.changed.wait_until(partial(self._held_after, barrier))
+            await self._ledger.moved.wait_until(partial(self._held_after, barrier))
 
     def _held_after(self, group: int) -> bool:
         return self._ledger.progress.barrier > group

@@ -44,6 +44,7 @@ class Ledger:
         self.rows = Rows(rows, log.rows_taken())
         self.log_rows = log.meta_rows()  # that meta stripes have, dead ones too until that is held
         self.changed = Signal()
+        self.moved = Signal()  # another group is the newest that is sealed, or held
         self._forget_content = forget_content
         self.progress = Progress(Quorum(layout.k, layout.m), log.barrier, log.newest_sealed(), log.rehold)
         for stripe in log.below((1 << layout.n) - 1):
@@ -92,6 +93,7 @@ class Ledger:
         for id_ in self.log.died_in(group):
             self.progress.die(id_, group)
         self.progress.seal_group(group)
+        self.moved.notify()
         self._advance()
 
     def write_group(self, group: int, end: Place) -> None:
@@ -196,6 +198,7 @@ class Ledger:
         if barrier > before:
             self.log.set_barrier(barrier)
             self._release(barrier)
+            self.moved.notify()
         self.changed.notify()
 
     def _release(self, barrier: int) -> None:

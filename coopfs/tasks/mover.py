@@ -50,7 +50,7 @@ class Mover:
     async def run(self) -> None:
         """Move for ever, whenever something new is disputed or held. StateError: the database failed."""
         while True:
-            await self._ledger.changed.wait_until(lambda: bool(self._columns.disputed()))
+            await self._columns.stirred.wait_until(lambda: bool(self._columns.disputed()))
             disputed, barrier = self._columns.disputed(), self._ledger.progress.barrier
             await self._move(disputed, barrier)
             with trio.move_on_after(MOVE_AGAIN):

@@ -44,7 +44,7 @@ class HeldPace:
     """The pace at which groups become held."""
 
     def __init__(self, ledger: Ledger, metadata: Metadata, space: PartnerSpace) -> None:
-        self.changed = ledger.changed
+        self.changed = ledger.moved
         self._ledger = ledger
         self._metadata = metadata
         self._space = space

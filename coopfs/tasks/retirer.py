@@ -35,13 +35,13 @@ class Retirer:
             before = self._ledger.progress.sealed, self._ledger.progress.barrier
             too_long = heads_to_retire(self._space.usage(), self._ledger.log.live_metas())
             await self.retire(max(too_long, self._up_to_broken()))
-            await self._ledger.changed.wait_until(partial(self._moved_on, before))
+            await self._ledger.moved.wait_until(partial(self._moved_on, before))
 
     def pass_by(self, version: int) -> None:
         """A meta stripe is lost, and with it whatever is older, as the log is a chain; the database still knows what
         they told. All of them are retired, in one go if there is room: then the chain begins after them."""
         self._broken = max(self._broken, version)
-        self._ledger.changed.notify()
+        self._ledger.moved.notify()
 
     def _up_to_broken(self) -> int:
         return self._retirement.heads_up_to(self._broken) if self._broken else 0
