@@ -13,6 +13,7 @@ import click
 
 from benchlib import figures, measures, phases
 from benchlib import growth as growth_of
+from benchlib import matching as matching_of
 from benchlib import plot as plotting
 from benchlib import recovery as recovery_of
 from coopfs.cli import progress
@@ -33,6 +34,7 @@ TEMPORARY = Path("/var/tmp")  # a disk, where /tmp is often memory
 @click.option(
     "--seconds", default=80, show_default=True, metavar="N", type=click.IntRange(1), help="Each of its rates."
 )
+@click.option("--matching", metavar="N", type=click.IntRange(1), help="Measure instead a matching server of N members.")
 @click.option("--dir", "parent", default=TEMPORARY, metavar="DIR", type=click.Path(path_type=Path), help="On the disk.")
 @click.option("--json", "output", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures there too.")
 @click.option("--plot", metavar="FILE.svg", type=click.Path(path_type=Path), help="Draw the shares of the ceilings.")
@@ -43,6 +45,7 @@ def bench(
     growth: tuple[int, ...],
     recovery: bool,
     seconds: int,
+    matching: int | None,
     parent: Path,
     output: Path | None,
     plot: Path | None,
@@ -52,19 +55,22 @@ def bench(
     Nine daemons run on loopback, in a new directory below --dir. Nothing is left of them. With --growth, given for
     two sizes or more, disks of so many files are made there one after the other, without a mount and with partners in
     the same process, and disks of ten times as many rows: 10^6 files take half an hour and 20 GB. With --recovery the
-    machine is lost and taken over, and partners are replaced; it takes some minutes.
+    machine is lost and taken over, and partners are replaced; it takes some minutes. With
+    --matching, a matching server is loaded for a minute on SQLite and on PostgreSQL, which must be installed.
     """
-    if growth and recovery:
-        raise click.UsageError("--growth and --recovery are two runs")
-    if plot is not None and (growth or recovery or plot.suffix != ".svg"):
-        raise click.UsageError("--plot draws an SVG file, named so, of neither --growth nor --recovery")
+    if bool(growth) + recovery + (matching is not None) > 1:
+        raise click.UsageError("--growth, --recovery and --matching are a run each")
+    if plot is not None and (growth or recovery or matching or plot.suffix != ".svg"):
+        raise click.UsageError("--plot draws an SVG file, named so, of none of --growth, --recovery and --matching")
     if len(set(growth)) == 1:
         raise click.UsageError("--growth compares sizes: give it twice at least, as --growth 10000 --growth 100000")
     work = Path(tempfile.mkdtemp(prefix="coopfs-bench-", dir=parent))
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _unwind)
     try:
-        if growth:
+        if matching is not None:
+            document = _matching(work, matching)
+        elif growth:
             document = _growth(work, sorted(set(growth)))
         elif recovery:
             document = _recovery(work, files, size * MIB, seconds)
@@ -97,6 +103,13 @@ def _recovery(work: Path, files: int, size: int, seconds: int) -> dict[str, Any]
         found = recovery_of.run(work, files, size, seconds, watch)
     recovery_of.show(found)
     return recovery_of.as_json(found, files, size, seconds)
+
+
+def _matching(work: Path, members: int) -> dict[str, Any]:
+    with progress.show() as watch:
+        found = matching_of.run(work, members, watch)
+    click.echo(matching_of.show(found))
+    return matching_of.as_json(found)
 
 
 def _unwind(number: int, _frame: FrameType | None) -> None:

@@ -88,9 +88,7 @@ def choose(
 
     lot: numbers 0..1, which decide among equals. With 128 candidates and 8 wanted: 1,000 comparisons, 1 ms.
     """
-    sites: Counter[str] = Counter()
-    subnets: Counter[str] = Counter()
-    systems: Counter[str] = Counter()
+    sites, subnets, systems = Counter[str](), Counter[str](), Counter[str]()
 
     def take(spot: Spot) -> None:
         sites[spot.site] += spot.site != ""
@@ -98,7 +96,9 @@ def choose(
         systems[spot.system] += 1
 
     def likeness(spot: Spot) -> tuple[int, int, int]:
-        return sites[spot.site], max((subnets[each] for each in spot.subnets), default=0), systems[spot.system]
+        # get, as a Counter's own way to say 0 takes five times as long
+        shared = max([subnets.get(each, 0) for each in spot.subnets], default=0)
+        return sites.get(spot.site, 0), shared, systems.get(spot.system, 0)
 
     for partner in partners:
         take(partner)

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from blake3 import blake3
 
 from coopfs.core import agreement
-from coopfs.core.announcement import Announcement, check_time, verify
+from coopfs.core.announcement import check_time, verify
 from coopfs.core.matching import Spot, choose, near, spot_of, subnet_of
 from coopfs.errors import Refused, UsageError
 from coopfs.levels import storage_level
@@ -51,34 +51,31 @@ class Matchmaker:
     async def announce(self, signed: bytes, observed: str) -> None:
         """Remember who announces itself from IP address `observed`. Refused: TooOften, ClockApart, Replayed,
         TwinIdentity, or no room; ProtocolError, NotAuthentic."""
-        await self._heard(signed, observed)
+        await self.register.announce(self._heard(signed, observed))
 
-    async def _heard(self, signed: bytes, observed: str) -> Heard:
+    def _heard(self, signed: bytes, observed: str) -> Heard:
+        """As it is to be remembered. Errors as `announce`."""
         self.admit(observed)
         announcement = verify(signed)
         if wait := self._rates.take(announcement.node):
             raise TooOften(wait)
         now = int(self.clock())
         check_time(announcement, now)
-        heard = Heard(announcement, signed, spot_of(announcement, observed), now, self._lot())
-        await self.register.announce(heard)
-        return heard
+        return Heard(announcement, signed, spot_of(announcement, observed), now, self._lot(), self._lot())
 
     async def search(self, search: Search, observed: str) -> Sequence[bytes]:
         """Announcements of candidates, the best first; the seeker is announced by asking. Errors as `announce`."""
-        heard = await self._heard(search.signed, observed)
-        said = heard.announcement
-        if said.needs == 0:
-            return ()
-        crowd = await self._crowd(said, heard.now)
-        unwanted = {said.node, *search.partners, *search.refused}
-        candidates = [spot for spot in crowd if spot.node not in unwanted and self._may_meet(spot, heard.spot)]
-        partners = await self.register.spots(search.partners)
-        chosen = choose(candidates, partners, search.count, self._lot)
-        return await self.register.announcements([spot.node for spot in chosen])
+        heard = self._heard(search.signed, observed)
+        unwanted = {heard.announcement.node, *search.partners, *search.refused}
 
-    async def _crowd(self, said: Announcement, now: int) -> Sequence[Spot]:
-        return await self.register.lacking(said.storage, str(said.uptime), self._lot(), now)
+        def pick(crowd: Sequence[Spot], partners: Sequence[Spot]) -> Sequence[Spot]:
+            candidates = [spot for spot in crowd if spot.node not in unwanted and self._may_meet(spot, heard.spot)]
+            return choose(candidates, partners, search.count, self._lot)
+
+        if heard.announcement.needs == 0:
+            await self.register.announce(heard)
+            return ()
+        return await self.register.search(heard, search.partners, pick)
 
     def _may_meet(self, one: Spot, two: Spot) -> bool:
         return self._together or not near(one, two)

@@ -1,6 +1,6 @@
 """The register: who has announced itself, until when, and which matches were reported. All of it can be told again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from coopfs.core.announcement import Announcement, Known, follow
@@ -56,13 +56,18 @@ _LACKING = f"{_SPOT} WHERE storage = ? AND uptime = ? AND needs > 0 AND expires 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An announcement as it came. signed: its bytes; spot: where it stands; now: seconds since 1970; lot: 0..1."""
+    """An announcement as it came. signed: its bytes; spot: where it stands; now: seconds since 1970; lot: 0..1, its
+    place in the register; start: 0..1, where a search of it begins."""
 
     announcement: Announcement
     signed: bytes
     spot: Spot
     now: int
     lot: float
+    start: float
+
+
+Pick = Callable[[Sequence[Spot], Sequence[Spot]], Sequence[Spot]]  # from a crowd, beside the partners there are
 
 
 class Register:
@@ -96,31 +101,26 @@ class Register:
             raise Replayed("a newer announcement of this node has just come")
         self._count += known is None
 
-    async def lacking(self, storage: int, uptime: str, lot: float, now: int) -> Sequence[Spot]:
-        """At most MATCH_POOL members of these levels that lack partners, from a random one on."""
+    async def search(self, heard: Heard, partners: Sequence[NodeKey], pick: Pick) -> Sequence[bytes]:
+        """Announce who asks, and the signed announcements of those picked from at most MATCH_POOL members of its levels
+        that lack partners, from a random one on. One trip to the thread, in which `pick` runs too. Errors as
+        `announce`."""
+        return await self._engine.run(lambda transaction: self._search(transaction, heard, partners, pick))
 
-        def work(transaction: Transaction) -> list[Row]:
-            query = f"{_LACKING} AND lot >= ? ORDER BY lot LIMIT {MATCH_POOL}"
-            found = transaction.rows(query, storage, uptime, now, lot)
-            if left := MATCH_POOL - len(found):
-                query = f"{_LACKING} AND lot < ? ORDER BY lot LIMIT {left}"
-                found += transaction.rows(query, storage, uptime, now, lot)
-            return found
-
-        return [_spot(row) for row in await self._engine.run(work)]
+    def _search(
+        self, transaction: Transaction, heard: Heard, partners: Sequence[NodeKey], pick: Pick
+    ) -> Sequence[bytes]:
+        self._announce(transaction, heard)
+        crowd = _lacking(transaction, heard)
+        chosen = [spot.node for spot in pick(crowd, _of(transaction, _SPOT, partners))]
+        signed = {
+            bytes(row[0]): bytes(row[1]) for row in _among(transaction, "SELECT node, signed FROM members", chosen)
+        }
+        return [signed[node] for node in chosen]
 
     async def spots(self, nodes: Sequence[NodeKey]) -> Sequence[Spot]:
         """Of those of these nodes that are members."""
-        query = f"{_SPOT} WHERE node IN ({_marks(nodes)})"
-        rows = await self._engine.run(lambda transaction: transaction.rows(query, *nodes)) if nodes else []
-        return [_spot(row) for row in rows]
-
-    async def announcements(self, nodes: Sequence[NodeKey]) -> Sequence[bytes]:
-        """Signed, in this order, of those that are members still."""
-        query = f"SELECT node, signed FROM members WHERE node IN ({_marks(nodes)})"
-        rows = await self._engine.run(lambda transaction: transaction.rows(query, *nodes)) if nodes else []
-        signed = {bytes(node): bytes(text) for node, text in rows}
-        return [signed[node] for node in nodes if node in signed]
+        return await self._engine.run(lambda transaction: _of(transaction, _SPOT, nodes))
 
     async def note_match(self, digest: bytes, storage: int, nodes: tuple[NodeKey, NodeKey], made: int) -> None:
         """Refused: one of the two is no member."""
@@ -175,8 +175,24 @@ class Register:
         return await self._engine.run(lambda transaction: transaction.rows(query))
 
 
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" for _ in values)
+def _lacking(transaction: Transaction, heard: Heard) -> list[Spot]:
+    levels = heard.announcement.storage, str(heard.announcement.uptime)
+    query = f"{_LACKING} AND lot >= ? ORDER BY lot LIMIT {MATCH_POOL}"
+    found = transaction.rows(query, *levels, heard.now, heard.start)
+    if left := MATCH_POOL - len(found):
+        query = f"{_LACKING} AND lot < ? ORDER BY lot LIMIT {left}"
+        found += transaction.rows(query, *levels, heard.now, heard.start)
+    return [_spot(row) for row in found]
+
+
+def _of(transaction: Transaction, query: str, nodes: Sequence[NodeKey]) -> list[Spot]:
+    return [_spot(row) for row in _among(transaction, query, nodes)]
+
+
+def _among(transaction: Transaction, query: str, nodes: Sequence[NodeKey]) -> list[Row]:
+    """What the query finds of these nodes."""
+    marks = ", ".join("?" for _ in nodes)
+    return transaction.rows(f"{query} WHERE node IN ({marks})", *nodes) if nodes else []
 
 
 def _spot(row: Row) -> Spot:
