@@ -144,7 +144,7 @@ DELETIONS: dict[str, Callable[[Disk, int, Random], None]] = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(LAYOUTS),
     st.integers(48, 400),
@@ -165,7 +165,7 @@ def test_deleting_always_has_rows(layout: Layout, total: int, how: str, empty_fi
     assert sum(disk.chain) == 0 or how != "newest first" or total < 100 or disk.usage().log_rows < total // 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(LAYOUTS), st.integers(48, 1200), st.floats(0, 1), st.integers(0, 10**6))
 def test_what_was_freed_comes_back(layout: Layout, total: int, even: float, seed: int) -> None:
     """However thinly it was spread over the stripes."""

@@ -39,7 +39,7 @@ def slots_of(path: Path) -> dict[int, int]:
 PUT = st.tuples(st.integers(0, 7), st.integers(1, 6), st.sampled_from([b"a", b"b", b"c" * 16384]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.one_of(st.lists(PUT, min_size=1, max_size=6), st.just("reopen"))))
 def test_a_store_agrees_with_a_dictionary(steps: list[list[tuple[int, int, bytes]] | str]) -> None:
     model: dict[int, StoredBlock] = {}
