@@ -32,12 +32,15 @@ class Lines:
         except OSError as error:
             raise click.ClickException(f"network namespaces cannot be made: {error.strerror}") from None
         command = [sys.executable, PROGRAM, seed, NEAR, *self._addresses.values()]
+        self._ways_in: Sequence[str] = ()  # descriptors of the program, one for each name
         self._program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> "Lines":
-        if self._heard() != "ready":
+        word, _, numbers = self._heard().partition(" ")
+        if word != "ready":
             self._program.communicate()
             raise click.ClickException("packets cannot be carried between network namespaces here")
+        self._ways_in = numbers.split()
         return self
 
     def __exit__(
@@ -46,10 +49,10 @@ class Lines:
         self._program.communicate()
 
     def start_partners(self) -> None:
-        """New homes, and their daemons, on the other side."""
-        across = ("nsenter", f"--net=/proc/{self._program.pid}/ns/net")
-        for name, address in self._addresses.items():
+        """New homes, and their daemons, each at the other end of its line."""
+        for (name, address), number in zip(self._addresses.items(), self._ways_in, strict=True):
             home = create_node(self._world, name, address)
+            across = ("nsenter", f"--net=/proc/{self._program.pid}/fd/{number}")
             self._world.launch(name, *across, *COOPFS, "--home", home, "serve")
 
     def change(self, names: Sequence[str], loss: float = 0.0, rate: float = 0.0) -> None:

@@ -122,12 +122,11 @@ class Networks:
         return self._heal()
 
     def _mount_again(self) -> None:
-        """As a machine does that was off."""
         self._owner.world.launch_with_clock(self._owner.name, self._offset)
         well(mount_coopfs(self._owner.home, self._owner.mount_point, "-o", f"cache={CACHE}"))
 
     def _rest(self) -> None:
-        """Nobody works, and nothing is lost that was synced. A crash ended the work otherwise."""
+        """Nobody works, and nothing is lost that was synced."""
         self._history.stop()
         self._writer.stop()
         self._writer.check(self._owner.mount_point / "synced")
@@ -166,8 +165,7 @@ class Networks:
         try:
             until(lambda: all(self._owner.columns()[name]["state"] in wanted for name in names), PATIENCE)
         except AssertionError:
-            states = {name: (column["state"], column["trouble"]) for name, column in self._owner.columns().items()}
-            raise Failed(f"after {PATIENCE:g} seconds {', '.join(names)} are not {wanted}: {states}") from None
+            raise Failed(f"{', '.join(names)} did not become {wanted}: {self._owner.columns()}") from None
 
     def _status(self, victims: Sequence[str], blamed: set[str]) -> str:
         """What it says for people. Only the victims may be in another state than caught up, and in those alone."""

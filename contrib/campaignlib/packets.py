@@ -1,12 +1,13 @@
-"""A line to each of some addresses, in a network namespace of their own: packets wait for it, and are lost on it.
+"""A line to each of some addresses, each in a network namespace of its own: packets wait for it, and are lost on it.
 
     python packets.py SEED NEAR ADDRESS ...
 
-1. in the namespace of who starts it, and in one that it makes, a TUN device each: NEAR here, every ADDRESS there;
-2. "ready"; `nsenter --net=/proc/PID/ns/net` leads to the other side;
+1. a TUN device in the namespace of who starts it, for NEAR, and one in a new namespace for every ADDRESS, so that
+   whoever calls from there has that address;
+2. "ready", and a number N for each ADDRESS: `nsenter --net=/proc/PID/fd/N` leads there;
 3. for every line of input, ADDRESS LOSS RATE, the way to and from that address loses so large a share of its packets,
    by chance, and carries so many bytes per second each way (0: any number); "done";
-4. it ends with its input, and the namespace with the last process in it.
+4. it ends with its input, and each namespace with the last process in it.
 
 What a kernel does about lost packets is left to the kernels: these are its own TCP connections.
 """
@@ -85,15 +86,14 @@ def enter_new_namespace() -> None:
         _raise(control, "lo")
 
 
-def _device(addresses: Sequence[str]) -> int:
+def _device(address: str) -> int:
+    """In the namespace of this thread."""
     device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH22x", b"line", IFF_TUN | IFF_NO_PI))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        for number, address in enumerate(addresses):
-            name = f"line:{number}" if number else "line"
-            for request, value in ((SIOCSIFADDR, address), (SIOCSIFNETMASK, NETMASK)):
-                wanted = struct.pack("16sHH4s8x", name.encode(), socket.AF_INET, 0, socket.inet_aton(value))
-                fcntl.ioctl(control, request, wanted)
+        for request, value in ((SIOCSIFADDR, address), (SIOCSIFNETMASK, NETMASK)):
+            wanted = struct.pack("16sHH4s8x", b"line", socket.AF_INET, 0, socket.inet_aton(value))
+            fcntl.ioctl(control, request, wanted)
         _raise(control, "line")
     return device
 
@@ -106,22 +106,28 @@ def _raise(control: socket.socket, name: str) -> None:
 
 def main(seed: str, here: str, addresses: Sequence[str]) -> None:
     """Carry packets until standard input ends."""
-    near = _device([here])
-    enter_new_namespace()
-    far = _device(addresses)
+    near = _device(here)
     random = Random(seed)
-    lines = {socket.inet_aton(address): Line(Direction(far, random), Direction(near, random)) for address in addresses}
-    print("ready", flush=True)
+    lines: dict[bytes, Line] = {}
+    from_far: dict[int, Line] = {}  # device -> the line that begins there
+    ways_in = []
+    for address in addresses:
+        enter_new_namespace()
+        ways_in.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY))
+        far = _device(address)
+        lines[socket.inet_aton(address)] = from_far[far] = Line(Direction(far, random), Direction(near, random))
+    print("ready", *ways_in, flush=True)
     until: float | None = None
     while True:
         patience = None if until is None else max(0.0, until - time.monotonic())
-        ready, _, _ = select([near, far, sys.stdin], [], [], patience)
+        ready, _, _ = select([near, *from_far, sys.stdin], [], [], patience)
         now = time.monotonic()
-        for device in {near, far}.intersection(ready):
-            packet = os.read(device, PACKET)
-            line = lines.get(packet[16:20] if device == near else packet[12:16])  # the other side's address
-            if packet[0] >> 4 == 4 and line is not None:  # of IPv4
-                (line.there if device == near else line.back).carry(packet, now)
+        for device in ready:
+            if device is not sys.stdin:
+                packet = os.read(device, PACKET)
+                line = lines.get(packet[16:20]) if device == near else from_far[device]
+                if packet[0] >> 4 == 4 and line is not None:  # of IPv4; all else is a kernel's own
+                    (line.there if device == near else line.back).carry(packet, now)
         if sys.stdin in ready:
             wanted = sys.stdin.readline().split()
             if not wanted:
