@@ -305,7 +305,7 @@ def a_new_store_counts_before_anybody_knows_of_it() -> Iterator[None]:
     with (
         patch.object(Replacing, "_is_known", lambda *_: True),
         patch.object(Replacing, "hindrance", lambda *_: None),
-        patch.object(MasterKeeper, "_tell_former", nothing),
+        patch.object(MasterKeeper, "_tell_others", nothing),
     ):
         yield
 
