@@ -130,6 +130,7 @@ MAX_KEY_IDS = 64  # key ids of a disk in use at once: one for each rekeying whos
 MAX_STORES = 3  # stores of one column in a master block: primary, incoming, vault (R14)
 MAX_TRUSTEES = 16  # partners of a disk that hold its master block only: a kit needs f + 1 in all
 MAX_MASTER = 64 * KIB  # bytes of a sealed master block: 62 columns x 3 stores x ~200 bytes = 37 KiB
+MASTER_ADDRESSES = 512  # bytes of them for one store there: 62 columns and one spare x ~700 bytes = 44 KiB
 MAX_MAP = 16 * KIB  # bytes of one message map: the largest are 8 addresses or 192 feature names of 64 bytes, ~12 KiB
 MAX_FEATURES = 64  # names in one feature list of HELLO
 MAX_FEATURE_NAME = 64  # bytes of one feature name
@@ -216,6 +217,7 @@ OFFERS_A_MINUTE = 30  # strangers' offers looked at: a signature costs 0.1 ms, t
 AWAY_AFTER = 12 * 3600.0  # seconds unreachable before a column is away
 GRACE_PERIOD = 14 * 86400  # seconds unreachable after which a column is lost by itself: a holiday, not a house move
 FLOOR_INTERVAL = 86400  # seconds by which the floor may lag behind what is held: one 2 KiB put per partner and day
+FOLLOW_INTERVAL = 3600.0  # seconds between looks whether partners have moved: each move is a put to every partner
 FLOOR_CHECK = 60.0  # seconds between looks whether it does
 
 # --- what an owner may hope for (plan) ----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ mount -> fs.Disk -> committer -> writer -> columns -> partners
 import logging
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -226,6 +226,10 @@ class OwnDisk:
             nursery.start_soon(self._until_trouble, self.committer.run)
             nursery.start_soon(self._until_trouble, self._reclaimer.run)
             nursery.start_soon(self._until_trouble, self._stream)
+
+    async def follow(self, known: Callable[[], Mapping[NodeKey, tuple[str, ...]]]) -> None:
+        """Keep it with the partners where they are, until cancelled. known: where that is."""
+        await self._until_trouble(partial(self.keeper.follow, known))
 
     async def _until_trouble(self, work: Callable[[], Awaitable[None]]) -> None:
         path = self.local.database.path

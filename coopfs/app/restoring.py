@@ -128,9 +128,10 @@ def standing(roster: Roster, key: NodeKey) -> Standing:
 
 
 def know(roster: Roster, node: NodeKey, addresses: tuple[str, ...]) -> None:
-    """A master block names this partner; the kit may have named it too, and is asked first where it is."""
-    if not roster.knows(node):
-        roster.add(Contact(node, addresses))
+    """A master block names this partner; the kit may have named it elsewhere, and where it said so is tried first."""
+    before = roster.addresses(node)
+    if not set(addresses) <= set(before) or not roster.knows(node):
+        roster.add(Contact(node, (*before, *addresses)))
 
 
 def agree(state: State, talk: Dialogue) -> None:

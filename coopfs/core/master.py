@@ -7,6 +7,7 @@ partner by itself: box kind MASTER, no store, no column, row 0, layout 0, versio
 The counter is epoch(16).count(48), like versions; a partner keeps the two greatest.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from coopfs.core.keys import SIGNATURE, DiskKeys
 from coopfs.core.seal import NO_COLUMN, NO_STORE, Binding, seal, unseal
 from coopfs.errors import NotAuthentic
 from coopfs.limits import (
+    MASTER_ADDRESSES,
     MAX_ADDRESSES,
     MAX_BLOCK_SIZE,
     MAX_COLUMNS,
@@ -106,6 +108,17 @@ class LayoutPlaces:
     def settled(self, column: int) -> "LayoutPlaces":
         """The column has its primary store, and no other."""
         return self._with(column, (self.primaries[column],))
+
+    def at(self, known: Mapping[NodeKey, tuple[str, ...]]) -> "LayoutPlaces":
+        """With the partners where they are known to be, as far as that fits."""
+
+        def at(store: StorePlace) -> StorePlace:
+            addresses = known.get(store.node, ())
+            while sum(map(len, addresses)) > MASTER_ADDRESSES:
+                addresses = addresses[:-1]
+            return replace(store, addresses=addresses or store.addresses)
+
+        return replace(self, columns=tuple(tuple(map(at, stores)) for stores in self.columns))
 
     def _with(self, column: int, stores: tuple[StorePlace, ...]) -> "LayoutPlaces":
         return replace(self, columns=(*self.columns[:column], stores, *self.columns[column + 1 :]))

@@ -100,6 +100,11 @@ class Roster:
         """Whether this node is a contact."""
         return key in self._contacts
 
+    def addresses(self, key: NodeKey) -> tuple[str, ...]:
+        """Where this node is called; nothing if it is no contact."""
+        contact = self._contacts.get(key)
+        return () if contact is None else contact.addresses
+
     def remove(self, key: NodeKey) -> None:
         """Stop calling; a link that is up stays up."""
         self._contacts.pop(key, None)

@@ -9,7 +9,7 @@ pass an old state off as the newest. It follows what is held once a day, and at 
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 import trio
@@ -18,7 +18,7 @@ from coopfs.core.columnstate import ColumnState
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import VAULT, Floor, LayoutPlaces, MasterBlock, Trustee, seal_master
 from coopfs.errors import PeerError
-from coopfs.limits import AWAY_CHECK, FLOOR_CHECK, FLOOR_INTERVAL, RESTORE_PATIENCE
+from coopfs.limits import AWAY_CHECK, FLOOR_CHECK, FLOOR_INTERVAL, FOLLOW_INTERVAL, RESTORE_PATIENCE
 from coopfs.local.log import Log
 from coopfs.local.mastercopy import MasterHolders
 from coopfs.tasks.column import Column
@@ -120,6 +120,18 @@ class MasterKeeper:
 
     async def _entrust(self, trustees: tuple[Trustee, ...]) -> None:
         await self._replace(replace(self.block, counter=self.block.counter + 1, trustees=trustees))
+
+    async def follow(self, known: Callable[[], Mapping[NodeKey, tuple[str, ...]]]) -> None:
+        """Let the block say where partners are by now, so that a restore with an old kit finds those that moved; for
+        ever, but for the time in which a column is given away. known: by the newest word of each. StateError."""
+
+        def name() -> LayoutPlaces | None:
+            moved = self.places.at(known())
+            return None if self.places.spares or moved == self.places else moved
+
+        while True:
+            await trio.sleep(FOLLOW_INTERVAL)
+            await self.change(name)
 
     async def _replace(self, block: MasterBlock) -> None:
         self._save(block)

@@ -62,6 +62,16 @@ def test_trustees_are_read_as_they_were_written_and_strictly() -> None:
             open_master(KEYS, changed(trustees=bad), PARTNER)
 
 
+def test_a_master_follows_partners_that_move_as_far_as_they_fit() -> None:
+    places = MASTER.layouts[0]
+    first, second, third = places.primaries
+    long = tuple(f"{'a' * 100}{number}.example:7530" for number in range(8))
+    moved = places.at({first.node: ("new.example:1", "relay/r:1"), second.node: (), third.node: long})
+    addresses = [store.addresses for store in moved.primaries]
+    assert addresses == [("new.example:1", "relay/r:1"), second.addresses, long[:4]]
+    assert moved.at({}) == moved
+
+
 def test_the_largest_master_fits() -> None:
     layout = Layout(1, MAX_COLUMNS - 2, 2, 65536)
     roles = (PRIMARY, *(INCOMING,) * (MAX_STORES - 1))

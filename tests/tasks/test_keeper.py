@@ -10,9 +10,10 @@ from coopfs.app import changing
 from coopfs.app.status import describe_disk
 from coopfs.core.master import Floor
 from coopfs.errors import UsageError
-from coopfs.limits import FLOOR_CHECK, FLOOR_INTERVAL
+from coopfs.limits import FLOOR_CHECK, FLOOR_INTERVAL, FOLLOW_INTERVAL
 from coopfs.local.partners import PartnerEntry
 from coopfs.tasks.masters import MasterSearch
+from coopfs.types import NodeKey
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
 from tests.sim.restore import Refused, restore
@@ -138,5 +139,25 @@ def test_a_partner_without_a_column_holds_the_newest_block_and_is_asked(tmp_path
         assert len(keeper.holders()) > counts
         await changing.part(owner.own, site.host.key)
         assert keeper.block.trustees == ()
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_the_block_says_where_partners_have_moved(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        moved = owner.own.places.primaries[1].node
+        known: dict[NodeKey, tuple[str, ...]] = {}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(owner.own.follow, lambda: known)
+            await trio.sleep(2 * FOLLOW_INTERVAL)
+            before = owner.world.masters(0)[0]
+            known[moved] = ("new.example:1",)
+            await trio.sleep(2 * FOLLOW_INTERVAL)
+            newest = owner.world.masters(0)[0]
+            assert newest.counter == before.counter + 1
+            assert newest.layouts[-1].primaries[1].addresses == ("new.example:1",)
+            assert all(column.session is not None for column in owner.own.columns.columns)
+            nursery.cancel_scope.cancel()
 
     play(tmp_path, Geometry(1, 2), main)
