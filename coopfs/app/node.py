@@ -141,9 +141,6 @@ class Node:
         agreed = map(self.hosting.agreement, self._partner_keys())
         return [agreement.uptime for agreement in agreed if agreement is not None]
 
-    def _partner_addresses(self) -> dict[NodeKey, tuple[str, ...]]:
-        return {entry.key: entry.addresses for entry in partners.all_partners(self.database)}
-
     def _is_up(self, key: NodeKey) -> bool:
         return self.roster.live(key) is not None
 
@@ -201,7 +198,7 @@ class Node:
             raise damage_of(directory / DATABASE, torn) from None
         self.own.local.database.hold_room()
         self._nursery.start_soon(self.own.run)
-        self._nursery.start_soon(self.own.follow, self._partner_addresses)
+        self._nursery.start_soon(self.own.follow, partial(partners.addresses, self.database))
         self._nursery.start_soon(leaving.note_parted, self.own, self.hosting)
 
     def disk(self) -> OwnDisk:

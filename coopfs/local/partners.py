@@ -70,6 +70,11 @@ def all_partners(database: NodeDatabase) -> Sequence[PartnerEntry]:
         return [_entry(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM partners ORDER BY name")]
 
 
+def addresses(database: NodeDatabase) -> dict[NodeKey, tuple[str, ...]]:
+    """Where each partner is, by its newest word. HomeError, StateError."""
+    return {entry.key: entry.addresses for entry in all_partners(database)}
+
+
 def _exists(connection: Connection, name: str) -> bool:
     return connection.execute("SELECT 1 FROM partners WHERE name = ?", (name,)).fetchone() is not None
 
