@@ -4,8 +4,8 @@ and may take as long as a busy machine needs."""
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/var/tmp")
-settings.register_profile("coopfs", deadline=None, derandomize=True)
+settings.register_profile("coopfs", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("coopfs")

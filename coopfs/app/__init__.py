@@ -15,7 +15,7 @@ from coopfs.errors import CoopfsError, first_of
 
 def serve(home: Path) -> None:
     """Run the daemon of this home until it is told to stop. HomeError, ConfigError, UsageError, StateError."""
-    from coopfs.app.node import run_node
+    from coopfs.app.running import run_node
 
     _run(run_node, home)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from coopfs.app import formatting
+from coopfs.app.disk_calls import DiskCalls
 from coopfs.app.requests import check_arguments
 from coopfs.errors import UsageError
 from coopfs.limits import DEFAULT_BLOCK_SIZE
@@ -28,7 +29,9 @@ async def chosen(directory: Path, count: int, **said: object) -> tuple[Layout, l
             for entry in entries(count):
                 partners.insert(connection, entry)
         try:
-            layout, with_whom, choice = one._layout_of(check_arguments("format", {"no_redundancy": False} | said))
+            layout, with_whom, choice = DiskCalls(one).layout_of(
+                check_arguments("format", {"no_redundancy": False} | said)
+            )
         except UsageError as refused:  # not through the node's nursery, which would make a group of it
             why = refused
     if why is not None:
@@ -77,11 +80,11 @@ async def test_a_format_that_was_cut_short_goes_on_as_it_began(tmp_path: Path) -
             known = [partners.insert(connection, entry) for entry in entries(4)]
         begun = formatting.plan(Layout(1, 1, 2, 1 << 17), known[:3])
         formatting.draft(one.home, one.identity.key, begun)
-        layout, with_whom, choice = one._layout_of(check_arguments("format", {"no_redundancy": False}))
+        layout, with_whom, choice = DiskCalls(one).layout_of(check_arguments("format", {"no_redundancy": False}))
         assert (layout, with_whom) == (begun.layout, known[:3])
         assert choice is not None
         assert (choice.k, choice.m) == (1, 2)
         with one.database.transaction() as connection:
             connection.execute("DELETE FROM partners WHERE name = 'p1'")
         with pytest.raises(UsageError, match="p1, with whom a format was begun, is no partner any more"):
-            one._layout_of(check_arguments("format", {"no_redundancy": False}))
+            DiskCalls(one).layout_of(check_arguments("format", {"no_redundancy": False}))
