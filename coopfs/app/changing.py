@@ -32,7 +32,7 @@ async def lose(own: OwnDisk, entry: PartnerEntry) -> None:
         await own.replacing.give_up()
         return
     column = column_of(own, entry)
-    if column.session is not None:
+    if column.session is not None and column.state is not ColumnState.AWAY:
         raise UsageError(
             f"{entry.name} answers, and what it holds counts: `coopfs partner replace` gives its column to another "
             "partner without losing any of it"

@@ -188,6 +188,8 @@ def _state_of(column: Column) -> str:
             return "emptied"
     if column.session is None:
         return "away" if column.away else "unreachable"
+    if column.takes_nothing:
+        return "takes nothing"
     return "catching up" if column.away else "caught up"
 
 

@@ -92,7 +92,7 @@ def outlook(seen: Json | None) -> Iterator[str]:
 
 def waiting(disk: Json) -> str:
     """What is not safe yet, and who is there to take it."""
-    reached = sum(column["state"] in ("caught up", "catching up") for column in disk["columns"])
+    reached = sum(column["state"] in ("caught up", "catching up", "takes nothing") for column in disk["columns"])
     there = f"{reached} of {len(disk['columns'])} partners are reached"
     pending = disk["not_held_bytes"]
     what = f"{format_size(pending)} written since is not held yet" if pending else "nothing written since waits"
@@ -232,6 +232,11 @@ def advice(disk: Json) -> Iterator[str]:
             name = escape(column["partner"])
             if disk["replacement"] is None or disk["replacement"]["column"] != column["column"]:
                 yield f"{name} is lost: give its column to a new partner with coopfs partner replace {name} CODE"
+        if column["state"] == "takes nothing":
+            yield (
+                f"{escape(column['partner'])} is reached, but has stored nothing of late: its disk may be full, or its "
+                "line too bad; ask its owner. After 12 hours of that it does not count until it has caught up"
+            )
         if column["state"] == "emptied":
             yield f"{escape(column['partner'])} answers and has lost all that it stored: it gets it again by itself"
     rebuilt = [escape(column["partner"]) for column in columns if column["state"] == "rebuilt"]

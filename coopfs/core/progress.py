@@ -133,6 +133,10 @@ class Progress:
         """The stripes that a column lacks, least redundant first, then oldest first."""
         return self._pending.by_worth(self._without(column), int.bit_count)
 
+    def owes(self, column: int) -> bool:
+        """Whether the column lacks any stripe that can be had."""
+        return any(pending.id not in self._hopeless for pending in self.missing(column))
+
     def count_missing(self, column: int) -> int:
         """How many these are."""
         return sum(count for acks, count in self._pending.masks().items() if not acks >> column & 1)

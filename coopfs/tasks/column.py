@@ -60,11 +60,13 @@ class Column:
         self.lost = 0  # blocks that it had acked and was found to lack, since the start
         self.changed = Signal()  # opened or closed
         self.gone = False  # it is no store of this disk any more: what it still answers is of no account
+        self.takes_nothing = False  # a put failed, and none has got through since
         self._opening = opening
         self._network = network
         self.seat = seat
         self._rivals = Rivals(number, place, seat.log, is_mine)
         self._stalled = False
+        self._taken = 0  # blocks that it acked, since the start
         self._moved = Signal()  # a run left the queue
         self._send, self._receive = trio.open_memory_channel[Sequence[Parcel]](COLUMN_QUEUE // PUT_RUN)
 
@@ -91,7 +93,7 @@ class Column:
             partner = await self._network.reach(self.place.node)
             if not self._is_looked_at:
                 continue
-            began = trio.current_time()
+            began, taken = trio.current_time(), self._taken
             try:
                 session = await partner.open(self._opening)
                 if session.opened.rows < self.seat.rows.total:  # it was in A while others grew
@@ -106,8 +108,10 @@ class Column:
                 ) from None
             except PartnerAway as away:
                 self._close(str(away))
-                await trio.sleep(RECONNECT_MIN)
-                continue
+                if not self.takes_nothing or self._taken > taken:
+                    pause = RECONNECT_MIN
+                    await trio.sleep(pause)
+                    continue
             except StoreGone as gone:
                 logger.warning("partner %s lost the store of this disk: %s", self.place.name, gone)
                 self.happen(Event.GONE)
@@ -186,7 +190,11 @@ class Column:
     async def _put_all(self, session: BlockStore) -> None:
         async for run in self._receive:
             self._moved.notify()
-            outcomes = await session.put_many([Write(p.place.row, p.place.version, p.box) for p in run])
+            try:
+                outcomes = await session.put_many([Write(p.place.row, p.place.version, p.box) for p in run])
+            except PeerError:
+                self.takes_nothing = True
+                raise
             stored = [parcel.stripe for parcel, refusal in zip(run, outcomes, strict=True) if refusal is None]
             self._stalled = False
             self._take(stored)
@@ -195,6 +203,8 @@ class Column:
                     await self._refused(session, parcel, refusal)
 
     def _take(self, stored: Sequence[int]) -> None:
+        self.takes_nothing = self.takes_nothing and not stored
+        self._taken += len(stored)
         self.queued.difference_update(stored)
         if not self.gone:
             self.seat.ack(stored, self.number)

@@ -1,7 +1,8 @@
 """All columns of a disk that is written: who is reached, and who is in A (design R7; core/columnstate has the table).
 
 A column that has been unreachable for GRACE_PERIOD is lost by itself. When most are unreachable it is this machine that
-is offline, and nobody is lost: nor before it has tried for as long as it takes to call anybody away.
+is offline, and nobody is lost: nor before it has tried for as long as it takes to call anybody away. Who is reached,
+and takes none of the blocks that it lacks, is as good as unreachable: its disk is full, or hangs.
 
 Stores come and go while a column is given to another partner. `stores` is always the list of all that get blocks: the
 same list, so that who was given it sees every change.
@@ -73,7 +74,8 @@ class Columns:
             column.gone = True
         self.stores[:] = seated
         for column in self.columns:
-            _, column.state = self._states.setdefault(column.number, (None, ColumnState.COUNTED))
+            since, column.state = self._states.setdefault(column.number, (None, ColumnState.COUNTED))
+            column.takes_nothing = column.takes_nothing or since is not None  # as far as is known: it was so before
         self._tell()
         self.changed.notify()
 
@@ -95,7 +97,7 @@ class Columns:
     def _patience(self) -> float:
         """Seconds until time alone may change the state of a column, beyond AWAY_CHECK. Who comes, goes or acks is told
         by the ledger."""
-        states = {column.state for column in self.columns if column.session is None}
+        states = {column.state for column in self.columns if column.session is None or column.takes_nothing}
         if ColumnState.COUNTED in states or any(c.state is ColumnState.CATCHING_UP for c in self.columns):
             return 0.0
         return LOST_CHECK if ColumnState.AWAY in states else inf
@@ -142,7 +144,8 @@ class Columns:
         if column.gone or column is self.incoming:  # it counts for nothing any more, or yet
             return
         since, _ = self._states[column.number]
-        if column.session is not None:
+        column.takes_nothing = column.takes_nothing and self._ledger.progress.owes(column.number)
+        if column.session is not None and not column.takes_nothing:
             since = None
             if column.state is ColumnState.AWAY:
                 column.happen(Event.REACHED)

@@ -157,6 +157,7 @@ def test_a_kit_that_does_not_name_everybody_says_so() -> None:
         ),
         (with_columns(bob={"state": "rebuilt"}), []),
         (with_columns(bob={"state": "emptied"}), ["bob answers and has lost all that it stored"]),
+        (with_columns(bob={"state": "takes nothing"}), ["bob is reached, but has stored nothing of late"]),
         (with_columns(bob={"state": "away"}, carl={"state": "unreachable"}), ["bob has been away"]),
         (
             with_columns(bob={"lost": 1}, dora={"damaged": 2}),

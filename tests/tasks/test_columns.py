@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 import trio
 
+from coopfs.app.changing import lose
 from coopfs.app.status import describe_disk
 from coopfs.core.columnstate import ColumnState, Event
-from coopfs.limits import GRACE_PERIOD, LOST_CHECK
+from coopfs.errors import UsageError
+from coopfs.limits import AWAY_AFTER, GRACE_PERIOD, LOST_CHECK, RECONNECT_MAX
+from coopfs.local.partners import PartnerEntry
 from coopfs.tasks import columns as columns_of
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
@@ -95,5 +98,67 @@ def test_a_stripe_that_died_since_it_was_seen_is_no_loss(tmp_path: Path) -> None
         assert (column.lost, states(owner)[1]) == (1, S.CATCHING_UP)
         await trio.sleep(SETTLED)
         assert states(owner)[1] is S.COUNTED
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_who_is_reached_and_takes_nothing_is_as_good_as_away(tmp_path: Path, restart: bool) -> None:
+    """Its disk is full: with m = 1 nothing would become held again. It counts again once it has all."""
+
+    async def main(owner: Owner) -> None:
+        await trio.sleep(SETTLED)
+        site = owner.world.sites[0]
+        site.full = True
+        group = await group_of(owner, b"a")
+        await trio.sleep(AWAY_AFTER / 2)
+        assert (states(owner)[0], owner.own.ledger.progress.barrier < group) == (S.COUNTED, True)
+        if restart:
+            await owner.die(power=True)
+            async with running(owner):
+                await beyond(owner, group)
+        else:
+            await beyond(owner, group)
+
+    async def beyond(owner: Owner, group: int) -> None:
+        await trio.sleep(AWAY_AFTER / 2 + SETTLED)
+        assert (states(owner), owner.own.ledger.progress.barrier) == ([S.AWAY, S.COUNTED], group)
+        owner.world.sites[0].full = False
+        await trio.sleep(2 * RECONNECT_MAX + SETTLED)
+        assert states(owner) == [S.COUNTED, S.COUNTED]
+        assert blocks(owner, 0) == blocks(owner, 1)
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
+def test_who_takes_nothing_can_be_declared_lost(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await trio.sleep(SETTLED)
+        owner.world.sites[0].full = True
+        await group_of(owner, b"a")
+        place = owner.own.columns.columns[0].place
+        entry = PartnerEntry(place.name, place.node, place.addresses, 0, 0)
+        with pytest.raises(UsageError, match="answers, and what it holds counts"):
+            await lose(owner.own, entry)
+        await trio.sleep(AWAY_AFTER + SETTLED)
+        await lose(owner.own, entry)
+        assert states(owner) == [S.LOST, S.COUNTED]
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
+def test_a_connection_that_broke_once_is_no_reason(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await trio.sleep(SETTLED)
+        site = owner.world.sites[0]
+        site.full = True
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        assert owner.own.columns.columns[0].takes_nothing
+        site.full = False
+        await trio.sleep(2 * RECONNECT_MAX + SETTLED)
+        assert not owner.own.columns.columns[0].takes_nothing
+        await trio.sleep(AWAY_AFTER)
+        assert states(owner) == [S.COUNTED, S.COUNTED]
 
     play(tmp_path, Geometry(1, 1), main)
