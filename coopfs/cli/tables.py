@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -21,6 +21,7 @@ KEY_DIGITS = 12  # hex digits of a key or id that are shown: 48 bits, enough to 
 STATE_STYLES = {
     "caught up": "green",
     "catching up": "yellow",
+    "takes nothing": "yellow",
     "unreachable": "yellow",
     "away": "red",
     "lost": "red",
@@ -142,7 +143,7 @@ def _extents(log: Json) -> Table:
 
 def _columns(columns: Sequence[Json]) -> Table:
     headers = ("column", "partner", "state", "missing", "lost", "damaged", "why")
-    table = _table(*headers, title="columns of this disk, in blocks", right=(0, 3, 4, 5))
+    table = _table(*headers, title="columns of this disk, in blocks", right=(0, 3, 4, 5), wraps="why")
     for column in columns:
         style = STATE_STYLES.get(column["state"], "")
         state = f"[{style}]{escape(column['state'])}[/]" if style else escape(column["state"])
@@ -152,7 +153,8 @@ def _columns(columns: Sequence[Json]) -> Table:
 
 
 def _partners(partners: Sequence[Json]) -> Table:
-    table = _table("name", "key", "now", "given", "taken", "up", "last seen", "how", title="partners", right=(3, 4, 5))
+    headers = ("name", "key", "now", "given", "taken", "up", "last seen", "how")
+    table = _table(*headers, title="partners", right=(3, 4, 5), wraps="how")
     for partner in partners:
         table.add_row(
             escape(partner["name"]),
@@ -170,9 +172,7 @@ def _partners(partners: Sequence[Json]) -> Table:
 def _agreements(partners: Sequence[Json]) -> Table:
     """What was agreed with each, and how it keeps to it."""
     headers = ("name", "now", "given", "taken", "since", "promised", "was up", "last seen")
-    table = _table(*headers, title="agreements", right=(2, 3, 6))
-    promised = table.columns[headers.index("promised")]
-    promised.no_wrap, promised.overflow = False, "fold"  # hours of the week are long, and the only thing that may wrap
+    table = _table(*headers, title="agreements", right=(2, 3, 6), wraps="promised")  # hours of the week are long
     for partner in partners:
         table.add_row(
             escape(partner["name"]),
@@ -224,10 +224,14 @@ def _hosted(hosted: Sequence[Json]) -> Table:
     return table
 
 
-def _table(*headers: str, title: str, right: Sequence[int]) -> Table:
+def _table(*headers: str, title: str, right: Sequence[int], wraps: str = "") -> Table:
+    """right: which columns are aligned there; wraps: the header of the one that gives way where lines are short."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     for index, header in enumerate(headers):
-        table.add_column(header, justify="right" if index in right else "left", no_wrap=True)
+        justify: JustifyMethod = "right" if index in right else "left"
+        table.add_column(
+            header, justify=justify, no_wrap=header != wraps, overflow="fold" if header == wraps else "ellipsis"
+        )
     return table
 
 

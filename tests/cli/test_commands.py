@@ -1,6 +1,7 @@
 """Every command as a user meets it: help, one line per error, exit codes, and what it asks of the daemon."""
 
 import json
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -457,6 +458,20 @@ def test_status_tells_by_which_way_a_partner_is_reached(
     told = " ".join(capsys.readouterr().out.split())
     assert shown in told
     assert "nobody can call through the relay at r.example:1: no [such] host" in told
+
+
+def test_a_long_reason_does_not_take_the_place_of_who_and_what(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    why = "the connection ended: no answer came within 126 seconds, though it was asked three times over"
+    column = {**STATUS["disk"]["columns"][0], "partner": "bob-the-builder", "state": "takes nothing", "trouble": why}
+    disk = {**STATUS["disk"], "columns": [column]}
+    with answering(tmp_path, [result(**{**STATUS, "disk": disk, "partners": [], "hosted": []})]):
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "status"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"bob-the-builder +takes nothing", told)
+    assert "".join(why.split()) in "".join(re.sub(r".*takes nothing +7 +7 +1", "", told).split())
 
 
 FILE_LOG: dict[str, Any] = {
