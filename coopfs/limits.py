@@ -209,6 +209,7 @@ MATCH_TIMEOUT = 15.0  # seconds that a matching server may take: a slow one hold
 ANNOUNCE_INTERVAL = 600.0  # seconds between announcements, less up to a tenth so that nodes spread out
 FIND_MIN = 15.0  # seconds between two searches while partners are lacking; doubled up to ANNOUNCE_INTERVAL
 FIND_PATIENCE = 90.0  # seconds that one candidate may take, dialling and preallocating the space on both sides
+SUCCESSION_CHECK = 600.0  # seconds between looks for somebody to follow a partner that is lost, if nothing changes
 FIND_AGAIN = 600  # seconds until a candidate that could not be had is asked again
 OFFER_LIFETIME = 300  # seconds that space is held for a stranger that was welcomed: it answers at once, or never
 OFFERS_A_MINUTE = 30  # strangers' offers looked at: a signature costs 0.1 ms, the rest is to bore who tries keys

@@ -4,7 +4,7 @@ import platform
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from coopfs.app.agreeing import Agreeing
@@ -40,8 +40,8 @@ def terms_of(settings: Config) -> Terms:
 
 
 class Matchmaking:
-    """agreeing: the visits to candidates; made: an agreement as it would be shown to the partner; addresses: of this
-    node."""
+    """agreeing: the visits to candidates; made: an agreement as it would be shown to the partner; gone: partners that
+    do not count; addresses: of this node."""
 
     def __init__(
         self,
@@ -52,11 +52,12 @@ class Matchmaking:
         addresses: Callable[[], tuple[str, ...]],
         agreeing: Agreeing,
         made: Callable[[NodeKey], Renewal | None],
+        gone: Callable[[], Set[NodeKey]],
     ) -> None:
         key = Identity.from_seed(seed).key
         me = Self(key, seed, settings.name, secrets.token_bytes(INCARNATION))
         terms, lot = terms_of(settings), random.random
-        self._openings = Openings(key, terms.wanted, database, time.time)
+        self._openings = Openings(key, terms.wanted, database, gone, time.time)
         servers = [MatchClient(address) for address in settings.match_servers]
         self._membership = Membership(me, terms, self._openings, servers, addresses, time.time, lot)
         self._finding = Finding(
@@ -88,6 +89,11 @@ class Matchmaking:
     def changed(self) -> None:
         """See Finding.changed."""
         self._finding.changed()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the owner lets this node find its partners."""
+        return bool(self._membership.servers) and self._openings.wanted > 0
 
     async def run(self) -> None:
         """Announce and look for partners until cancelled; without servers there is nothing to do."""

@@ -25,6 +25,7 @@ from coopfs.app.partner_calls import PartnerCalls
 from coopfs.app.promises import Promises
 from coopfs.app.rates import Rates
 from coopfs.app.requests import Arguments
+from coopfs.app.succession import Succession
 from coopfs.app.takeover import TAKING_OVER
 from coopfs.core.choice import expected
 from coopfs.core.identity import Identity
@@ -94,9 +95,19 @@ class Node:
         self.agreeing = Agreeing(
             self.local, dial_tcp, self.hosting, settings.name, lambda: self.addresses, self.know, time.time
         )
+        tell = partial(tell_owner, settings.notify)
+        self.succession = Succession(lambda: self.own, self._entries, self._is_up, tell, time.time)
         self.matchmaking = Matchmaking(
-            settings, seed, database, self.hosting, lambda: self.addresses, self.agreeing, self._renewal
+            settings,
+            seed,
+            database,
+            self.hosting,
+            lambda: self.addresses,
+            self.agreeing,
+            self._renewal,
+            self.succession.gone,
         )
+        self.succession.on_loss = self.matchmaking.changed
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -116,8 +127,11 @@ class Node:
     def _renewal(self, key: NodeKey) -> Renewal | None:
         return self.hosting.renewal(key, self.settings.name, self.addresses)
 
+    def _entries(self) -> list[PartnerEntry]:
+        return list(partners.all_partners(self.database))
+
     def _partner_keys(self) -> list[NodeKey]:
-        return [entry.key for entry in partners.all_partners(self.database)]
+        return [entry.key for entry in self._entries()]
 
     def _levels(self) -> list[str]:
         agreed = map(self.hosting.agreement, self._partner_keys())
@@ -128,6 +142,7 @@ class Node:
 
     def know(self, entry: PartnerEntry) -> None:
         self.roster.add(Contact(entry.key, entry.addresses))
+        self.succession.changed.notify()
 
     def _agreed(self, entry: PartnerEntry) -> None:
         """With somebody who took up an invitation."""
@@ -182,6 +197,7 @@ class Node:
         self._nursery.start_soon(self.own.run)
         self._nursery.start_soon(self.own.follow, partial(partners.addresses, self.database))
         self._nursery.start_soon(leaving.note_parted, self.own, self.hosting)
+        self.succession.changed.notify()
 
     def disk(self) -> OwnDisk:
         if self.damage is not None:

@@ -5,7 +5,7 @@ could keep another one. So nobody offers to whom it has welcomed; and of two tha
 lower key goes on, whose welcome the other needs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 from coopfs.errors import Refused
 from coopfs.limits import OFFER_LIFETIME
@@ -15,12 +15,21 @@ from coopfs.types import NodeKey, Welcome
 
 
 class Openings:
-    """key: of this node; wanted: partners in all; clock: seconds since 1970."""
+    """key: of this node; wanted: partners in all; gone: those that do not count, as they are lost; clock: seconds since
+    1970."""
 
-    def __init__(self, key: NodeKey, wanted: int, database: NodeDatabase, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        key: NodeKey,
+        wanted: int,
+        database: NodeDatabase,
+        gone: Callable[[], Set[NodeKey]],
+        clock: Callable[[], float],
+    ) -> None:
         self.wanted = wanted
         self._key = key
         self._database = database
+        self._gone = gone
         self._clock = clock
         self._offering: set[NodeKey] = set()
         self._agreeing: set[NodeKey] = set()
@@ -32,7 +41,7 @@ class Openings:
 
     def lacking(self) -> int:
         """Partners that are wanted and not there yet."""
-        return max(0, self.wanted - len(self.partners()))
+        return max(0, self.wanted - len(set(self.partners()) - self._gone()))
 
     def pending(self) -> set[NodeKey]:
         """Whom it is just agreeing with."""

@@ -57,6 +57,8 @@ async def run_node(path: Path) -> None:
             nursery.start_soon(node.attendant.run)
             nursery.start_soon(node.promises.run)
             nursery.start_soon(node.matchmaking.run)
+            if node.matchmaking.is_wanted:
+                nursery.start_soon(node.succession.run)
             await nursery.start(serve_control, home.control_socket, node.calls())
             logger.info("node %s (%s) serves at %s", settings.name, node.identity.key.hex()[:16], node.addresses)
             notify(READY)

@@ -45,7 +45,7 @@ class Villager:
         self.database = NodeDatabase(home.node_database)
         self.hosting = Hosting(home, self.database, clock, self._know, self._left, self._welcome)
         entropy, local = random.Random(number), local_node(seed)
-        self.openings = Openings(self.key, terms.wanted, self.database, clock)
+        self.openings = Openings(self.key, terms.wanted, self.database, frozenset, clock)
         me = Self(self.key, seed, self.name, entropy.randbytes(16))
         addresses = (self.address,)
         self.membership = Membership(me, terms, self.openings, servers, lambda: addresses, clock, entropy.random)

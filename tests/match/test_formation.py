@@ -28,7 +28,7 @@ match_together = true
 
 @contextmanager
 def daemon(home: Path, server: str, partners: int) -> Iterator[Path]:
-    """A new node that looks for partners."""
+    """A new node that looks for partners; it may be stopped before."""
     well(coopfs("init", "--name", home.name, "--listen", "127.0.0.1:0", home=home))
     file = home / "coopfs.toml"
     kept = [line for line in file.read_text().splitlines() if not line.startswith("match_")]
@@ -65,3 +65,32 @@ def test_from_nothing(tmp_path: Path) -> None:
         status = httpx.get(f"{server}/v0/status").json()
         assert (status["members"], len(status["matches"])) == (COUNT, COUNT * (COUNT - 1) // 2)
         assert "all 3 partners that are wanted are there" in well(coopfs("status", home=homes[0])).out
+
+
+def test_who_is_lost_is_followed_by_somebody_else(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(str(tmp_path / "match.sqlite"), tmp_path, "--together"))
+        homes = [stack.enter_context(daemon(tmp_path / f"node-{number}", server, 2)) for number in range(3)]
+        owner = homes[0]
+        until(lambda: [client.call(each, "status")["matching"]["lacking"] for each in homes] == [0, 0, 0])
+        well(coopfs("format", "--data", "1", "--redundancy", "1", "--block-size", "128K", home=owner))
+        mountpoint = tmp_path / "mnt"
+        mountpoint.mkdir()
+        well(coopfs("mount", str(mountpoint), home=owner))
+        (mountpoint / "file").write_bytes(b"kept" * 100_000)
+        well(coopfs("sync", "--complete", home=owner))
+        client.call(homes[2], "stop")
+        until(lambda: not client.answers(homes[2]))
+        stack.enter_context(daemon(tmp_path / "heir", server, 2))
+        well(coopfs("partner", "lose", "node-2", home=owner))
+
+        def holders() -> dict[str, str]:
+            columns = client.call(owner, "status")["disk"]["columns"]
+            return {column["partner"]: column["state"] for column in columns}
+
+        until(lambda: holders() == {"node-1": "caught up", "heir": "caught up"}, patience=120)
+        well(coopfs("sync", "--complete", home=owner))
+        assert "node-2 is lost. heir gets its part of the disk" in owner.with_suffix(".log").read_text()
+        well(coopfs("check", "--deep", home=owner))
+        assert (mountpoint / "file").read_bytes() == b"kept" * 100_000
+        well(coopfs("umount", home=owner))

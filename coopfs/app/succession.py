@@ -1,0 +1,105 @@
+"""Who is lost is followed by somebody else without a word of the owner's, who lets this node find its partners (paper,
+section 2.1; design R7).
+
+1. a column of the own disk is lost: by two weeks of absence, by a goodbye, or because its owner said so;
+2. its partner does not count any more among those that are wanted, so the matching servers are asked for another;
+3. a partner that holds no column, and gives enough for one, gets the lost one; one column at a time;
+4. the owner is told.
+
+All of it follows from the states of the columns and the table of partners, so a restart goes on with it.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence, Set
+
+import trio
+
+from coopfs.app import changing
+from coopfs.app.own_disk import OwnDisk
+from coopfs.core.columnstate import ColumnState
+from coopfs.errors import UsageError
+from coopfs.limits import AWAY_AFTER, GRACE_PERIOD, SUCCESSION_CHECK
+from coopfs.local.partners import PartnerEntry
+from coopfs.tasks.column import Column
+from coopfs.tasks.signal import Signal, changes
+from coopfs.types import NodeKey
+
+logger = logging.getLogger(__name__)
+
+
+class Succession:
+    """disk: the own one, if it is open; entries: all partners; is_up: whether one is connected; tell: the owner, with a
+    title and a text; clock: seconds since 1970."""
+
+    def __init__(
+        self,
+        disk: Callable[[], OwnDisk | None],
+        entries: Callable[[], Sequence[PartnerEntry]],
+        is_up: Callable[[NodeKey], bool],
+        tell: Callable[[str, str], Awaitable[None]],
+        clock: Callable[[], float],
+    ) -> None:
+        self.changed = Signal()  # there is a partner more, or a disk
+        self.on_loss: Callable[[], None] = lambda: None  # called when nobody is there to follow one that is lost
+        self._disk = disk
+        self._entries = entries
+        self._is_up = is_up
+        self._tell = tell
+        self._clock = clock
+        self._began: float | None = None  # trio time
+
+    def gone(self) -> Set[NodeKey]:
+        """Partners that are wanted no more: whose column is lost; and those without one that have been absent for
+        GRACE_PERIOD, as far as this run can know, which must have been online for a while."""
+        own, now = self._disk(), self._clock()
+        holders = _holders(own)
+        gone = {column.place.node for column in _lost(own)}
+        if self._began is not None and trio.current_time() - self._began >= AWAY_AFTER:
+            for entry in self._entries():
+                absent = entry.last_seen is not None and now - entry.last_seen >= GRACE_PERIOD
+                if absent and entry.key not in holders and not self._is_up(entry.key):
+                    gone.add(entry.key)
+        return gone
+
+    async def run(self) -> None:
+        """Until cancelled. StateError: the disk's database failed."""
+        self._began = trio.current_time()
+        while True:
+            own = self._disk()
+            with changes(self.changed, *([] if own is None else [own.columns.stirred])) as changed:
+                if own is not None and own.columns.incoming is None:
+                    await self._settle(own)
+                with trio.move_on_after(SUCCESSION_CHECK):
+                    await changed.wait()
+
+    async def _settle(self, own: OwnDisk) -> None:
+        for column in _lost(own):
+            if await self._follow(own, column):
+                return
+            self.on_loss()
+
+    async def _follow(self, own: OwnDisk, column: Column) -> bool:
+        """Whether somebody gets this column now."""
+        old = PartnerEntry(column.place.name, column.place.node, column.place.addresses, 0, 0)
+        unfit = _holders(own) | self.gone()
+        for new in self._entries():
+            if new.key in unfit:
+                continue
+            try:
+                await changing.give(own, old, new)
+            except UsageError as reason:
+                logger.info("%s does not follow %s: %s", new.name, old.name, reason)
+                continue
+            text = f"{old.name} is lost. {new.name} gets its part of the disk; nothing is needed from you."
+            logger.warning("%s", text)
+            await self._tell("coopfs replaces a partner", text)
+            return True
+        return False
+
+
+def _lost(own: OwnDisk | None) -> list[Column]:
+    return [] if own is None else [column for column in own.columns.columns if column.state is ColumnState.LOST]
+
+
+def _holders(own: OwnDisk | None) -> Set[NodeKey]:
+    return set() if own is None else {store.node for stores in own.places.columns for store in stores}
