@@ -128,6 +128,7 @@ class PostgresEngine:
             connection = self._idle.pop()
         else:
             connection = self._psycopg.connect(self._address, autocommit=True, connect_timeout=int(MATCH_LOCK))
+            connection.execute("SET synchronous_commit = off")  # what a power cut takes is told again within minutes
         try:
             yield connection
         finally:
