@@ -75,7 +75,8 @@ class Columns:
         self.stores[:] = seated
         for column in self.columns:
             since, column.state = self._states.setdefault(column.number, (None, ColumnState.COUNTED))
-            column.takes_nothing = column.takes_nothing or since is not None  # as far as is known: it was so before
+            if since is not None and column.state is ColumnState.COUNTED:
+                column.takes_nothing = True  # for all that is known: the hours before a restart count
         self._tell()
         self.changed.notify()
 

@@ -162,3 +162,24 @@ def test_a_connection_that_broke_once_is_no_reason(tmp_path: Path) -> None:
         assert states(owner) == [S.COUNTED, S.COUNTED]
 
     play(tmp_path, Geometry(1, 1), main)
+
+
+def test_who_comes_back_after_a_restart_is_not_taken_for_one_that_takes_nothing(tmp_path: Path) -> None:
+    """Its weeks of absence are over, even if nothing can be sent to it yet."""
+
+    async def main(owner: Owner) -> None:
+        await trio.sleep(SETTLED)
+        site = owner.world.sites[0]
+        site.go(up=False)
+        await group_of(owner, b"a")
+        await trio.sleep(AWAY_AFTER + SETTLED)
+        assert states(owner)[0] is S.AWAY
+        await owner.die(power=True)
+        async with running(owner):
+            await trio.sleep(SETTLED)
+            assert not owner.own.columns.columns[0].takes_nothing
+            site.go(up=True)
+            await trio.sleep(2 * RECONNECT_MAX + SETTLED)
+            assert states(owner) == [S.COUNTED, S.COUNTED]
+
+    play(tmp_path, Geometry(1, 1), main)
