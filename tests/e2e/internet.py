@@ -117,7 +117,7 @@ class Internet:
         self._ip(far, "link", "set", socket, "up")
 
     def _ip(self, space: str, *words: str) -> None:
-        tool("ip", "-n", f"{self._name}-{space}", *words)
+        tool(*self._inside(space), "ip", *words)  # ip -n would mount, which it cannot in a chroot
 
     def _inside(self, space: str) -> Sequence[str]:
         return ["nsenter", f"--net=/run/netns/{self._name}-{space}"]
