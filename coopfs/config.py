@@ -85,7 +85,8 @@ class Config:
     notify: a program and its arguments, by which the owner is told what cannot wait.
     site: where the node stands, in its owner's words. uptime: what it promises and asks of partners. match_*: servers
     (URLs) through which it finds partners; bytes that it swaps with each; how many partners it wants in all; sites and
-    node keys that it does not want; whether neighbours may be partners, for tests."""
+    node keys that it does not want; whether neighbours may be partners, for tests; whether others may step between this
+    node and a partner. resize_up_to: bytes each way up to which its owner agrees to what partners ask for."""
 
     name: str = field(default_factory=_host_name)
     listen: str = DEFAULT_LISTEN
@@ -104,7 +105,9 @@ class Config:
     match_size: int = DEFAULT_MATCH_SIZE
     match_partners: int = 0
     match_avoid: tuple[str, ...] = ()
+    match_between: bool = True
     match_together: bool = False
+    resize_up_to: int = 0
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -260,10 +263,14 @@ def _read_uptime(value: object) -> Uptime:
     return parse_uptime(_text(value))
 
 
-def _read_size(value: object) -> int:
+def _read_bytes(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise UsageError(f'must be bytes, a number or text like "100G", not {_toml_type(value)}')
-    size = parse_size(str(value))
+    return parse_size(str(value))
+
+
+def _read_size(value: object) -> int:
+    size = _read_bytes(value)
     storage_level(size)
     return size
 
@@ -372,6 +379,8 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "match_size": _read_size,
     "match_partners": _read_wanted,
     "match_avoid": _read_avoid,
+    "match_between": _read_truth,
     "match_together": _read_truth,
+    "resize_up_to": _read_bytes,
 }
 assert set(_READERS) == {entry.name for entry in fields(Config)}

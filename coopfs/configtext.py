@@ -1,16 +1,17 @@
 """The commented coopfs.toml of a new home."""
 
+import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from coopfs.config import FILE_NAME, Config
 from coopfs.errors import HomeError
+from coopfs.sizes import format_size, parse_size
 
 
 def default_text(config: Config) -> str:
     """The commented file that `coopfs init` writes; reading it gives this config again, less limits and sizes."""
-    advertise = ", ".join(f'"{address}"' for address in config.advertise)
-    relays = ", ".join(f'"{address}"' for address in config.relays)
     return f"""\
 # Configuration of this coopfs home; see coopfs.toml(5). Read when the daemon starts.
 
@@ -22,11 +23,11 @@ listen = "{config.listen}"
 
 # Addresses under which partners can reach this node, for example ["backup.example.org:7530"].
 # Empty: this machine's own addresses. Behind a router, name the router's and forward the port.
-advertise = [{advertise}]
+advertise = {_list(config.advertise)}
 
 # Relays at which partners reach this node when they cannot reach it directly, as where no port can be forwarded; for
 # example ["relay.example.org:7531"], see coopfs-relay(8).
-relays = [{relays}]
+relays = {_list(config.relays)}
 
 # Most bytes per second of content sent to all partners together, and received: a number, or text like "2M".
 # 0: no limit. It may depend on the hour of the week; see coopfs.toml(5).
@@ -61,16 +62,44 @@ uptime = "{config.uptime}"
 
 # Finding partners by itself, through matching servers such as ["https://match.example.org"]; see coopfs.toml(5).
 # Without servers, partners are only those who exchange codes with you.
-match_servers = []
+match_servers = {_list(config.match_servers)}
 
 # What is swapped with each of them, rounded down to a power of two, and how many partners there shall be in all: so
 # much of this machine's disk is given away. 0 partners: none that you do not know.
-match_size = "64G"
-match_partners = 0
+match_size = "{_size(config.match_size)}"
+match_partners = {config.match_partners}
+
+# Whether a node that finds nobody free may become your partner and a partner's, in between the two of you. Nobody has
+# less for it; see coopfs-match(8) for what the matching servers learn.
+match_between = {str(config.match_between).lower()}
 
 # Where this machine stands, for example "Paris 14e": nobody at the same site becomes a partner.
-site = ""
+site = {_text(config.site)}
+
+# Sites and node keys that you do not want as partners, for example ["Berlin office"].
+match_avoid = {_list(config.match_avoid)}
+{_TOGETHER if config.match_together else ""}"""
+
+
+_TOGETHER = """
+# Nodes at the same site or in the same subnet become partners too. For tests: one fire takes both.
+match_together = true
 """
+
+
+def _list(texts: Sequence[str]) -> str:
+    return f"[{', '.join(map(_text, texts))}]"
+
+
+def _text(text: str) -> str:
+    """In quotes; JSON's escapes are TOML's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _size(size: int) -> str:
+    """Bytes, in a larger unit if that says the same."""
+    words = format_size(size)
+    return words if parse_size(words) == size else str(size)
 
 
 def write_default(home: Path, config: Config) -> None:

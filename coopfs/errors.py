@@ -153,6 +153,10 @@ class NotAuthentic(PeerError):
     """A block, master block or claim does not verify under this disk's keys; it counts as missing."""
 
 
+class KeyMissing(NotAuthentic):
+    """A block or master block is sealed with a key of its disk that is not here: nothing can be said of it."""
+
+
 class DamageFound(CoopfsError):
     """A check found damage that is still there."""
 

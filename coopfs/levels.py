@@ -28,6 +28,12 @@ def storage_level(size: int) -> int:
     return min(STORAGE_LEVELS, (size // STORAGE_UNIT).bit_length()) - 1
 
 
+def storage_level_of(size: int) -> int:
+    """The lowest level with room for so many bytes, 0..42; the last one for any that are more."""
+    units = -(-size // STORAGE_UNIT)
+    return min(STORAGE_LEVELS - 1, max(0, units - 1).bit_length())
+
+
 def storage_size(level: int) -> int:
     """Bytes of a storage level, 0..42."""
     assert 0 <= level < STORAGE_LEVELS

@@ -126,9 +126,12 @@ MAX_ADDRESSES = 8  # addresses of one node
 MAX_ADDRESS = 255  # bytes of one address: a DNS name with port, and what one length byte of an invitation holds
 MAX_TEXT = 1024  # bytes of a name, address or reason from outside
 MAX_LAYOUTS = 16  # layouts of a disk in force at once: one, and one more for each resizing under way
+MAX_KEY_ID = (1 << 16) - 1  # it is a u16: the disk can be given a new key that often
+KEY_LEAP = 1 << 30  # versions left out before a new key's first one: 64 TiB may be sealed until all know of it
 MAX_KEY_IDS = 64  # key ids of a disk in use at once: one for each rekeying whose old stripes are still alive
 MAX_STORES = 3  # stores of one column in a master block: primary, incoming, vault (R14)
 MAX_TRUSTEES = 16  # partners of a disk that hold its master block only: a kit needs f + 1 in all
+MAX_RETURNS = 64  # stores that a master block names as to be given back: of one layout; 64 x 54 bytes = 3.4 KiB
 MAX_MASTER = 64 * KIB  # bytes of a sealed master block: 62 columns x 3 stores x ~200 bytes = 37 KiB
 MASTER_ADDRESSES = 512  # bytes of them for one store there: 62 columns and one spare x ~700 bytes = 44 KiB
 MAX_MAP = 16 * KIB  # bytes of one message map: the largest are 8 addresses or 192 feature names of 64 bytes, ~12 KiB
@@ -155,6 +158,7 @@ RELAY_SHAKING = 16  # handshakes at once from one address, of MAX_PENDING_CONNEC
 RELAY_NEW = 240  # new connections a minute from one address: such a household when its relay comes back, twice
 RELAY_SOURCES = 65_536  # addresses of which new connections are counted: x ~100 bytes, forgotten each minute
 RELAY_NODES = 65_536  # nodes of which a day's bytes are counted: x ~100 bytes; with more, new ones wait until tomorrow
+RELAY_LIST = 16 * MIB  # bytes of the list of nodes that a relay serves: RELAY_NODES lines with 190 letters of comment
 RELAY_PIECE = 32 * KIB  # bytes that one direction of a joined connection holds: 65 s of the SLOWEST_LINE
 RELAY_IDLE = (
     90.0  # seconds without a byte in one direction: a node that is alive sends a PING after 20, and gives up after 60
@@ -176,6 +180,7 @@ PUT_BATCH = 64  # puts covered by one fdatasync
 MAX_DISKS_PER_PEER = 16  # disks one partner may keep here; each can cost 2 master blocks, 128 KiB of node.sqlite
 MAX_STORES_PER_DISK = 64  # stores one partner may keep here for one disk: one per layout column, with room for resizing
 MAX_READERS = 16  # nodes that an owner may let in to read one store: each read-only kit is one
+SLICES = 32  # a disk that moves to another layout does so by 1/32 at least: half of MAX_GROWTHS, the owner has the rest
 MAX_GROWTHS = 64  # times a store can grow: what its header says of that fits into one sector
 IDLE_STORES = 64  # store files kept open that no session uses: a descriptor and 12 bytes per row each, seconds to load
 INVITATION_LIFETIME = 14 * 86400  # seconds an invitation may be answered, and holds its space: a code travels by mail
@@ -185,12 +190,14 @@ CARVE_STEP = 64 * MIB  # bytes that leave a reservation before a store has them:
 MAX_ANNOUNCEMENT = 4 * KIB  # bytes signed by a node: 8 addresses of 255 letters and its texts are below 3 KiB
 MAX_SITE = 64  # letters of a site or of an operating system's name
 MAX_WANTED = 256  # partners that a node may want or have: four disks of 62 columns
+MAX_BONDS = 4  # agreements between whose sides others may step that one node tells of: enough supply, and less to learn
 FORMER_INCARNATIONS = 4  # remembered of a member, to tell a copy of it from a restart: 64 bytes
 MATCH_SKEW = 900  # seconds that an announcement's time may be off: clocks without NTP drift by minutes in a year
 MATCH_EXPIRY = 2 * MATCH_SKEW  # seconds that an entry lives: three announcements, and as long as one may be replayed
 MATCH_BODY = 64 * KIB  # bytes of one question to a matching server: 512 node keys and an announcement are 40 KiB
 MATCH_READ_TIMEOUT = 10.0  # seconds in which a question must come: 64 KiB at 50 kbit/s
 MATCH_CANDIDATES = 16  # of one answer: 90 KB of base64 at the most, and more than most nodes have partners
+MATCH_PAIRS = 8  # of one answer, each of two candidates
 MATCH_POOL = 128  # members of a level among which these are chosen: 1 ms of work, and spread enough
 MATCH_MEMBERS = 2_000_000  # of one server: x ~700 bytes = 1.4 GB with its indexes
 MATCH_RATE = 1.0  # questions a second from one subnet, and of one node: a town behind one address still announces
@@ -211,7 +218,14 @@ FIND_MIN = 15.0  # seconds between two searches while partners are lacking; doub
 FIND_PATIENCE = 90.0  # seconds that one candidate may take, dialling and preallocating the space on both sides
 SUCCESSION_CHECK = 600.0  # seconds between looks for somebody to follow a partner that is lost, if nothing changes
 FIND_AGAIN = 600  # seconds until a candidate that could not be had is asked again
-OFFER_LIFETIME = 300  # seconds that space is held for a stranger that was welcomed: it answers at once, or never
+FIND_REFUSED = 60  # the same of one that refused: it may just have been agreeing with others, and lack one again soon
+OFFER_LIFETIME = 120  # seconds that space is held for a stranger that was welcomed: it gives up after FIND_PATIENCE
+STEP_AFTER = 3600.0  # seconds of finding nobody after which a node asks to step between two: six searches at least
+STEP_AGAIN = 6 * 3600  # seconds until a pair that would not have it is asked again
+STEP_PATIENCE = 3600  # seconds that space is held for a newcomer: the two that it asks must reach each other meanwhile
+STEP_UNDO = 86_400  # seconds after which who agreed with a newcomer takes it back, if the other one says it has not
+BID_CHECK = 300.0  # seconds between looks whether partners are lacking, if nobody tells: a twelfth of STEP_AFTER
+STEP_CHECK = 10.0  # seconds between two looks at a step that is under way, and two words to the other one: 200 bytes
 OFFERS_A_MINUTE = 30  # strangers' offers looked at: a signature costs 0.1 ms, the rest is to bore who tries keys
 
 # --- quorum (R7) --------------------------------------------------------------------------------------------------
@@ -261,8 +275,8 @@ MAX_KIT = 1 * MIB  # bytes of a recovery kit's text: a page or two when sane, so
 # --- threads ------------------------------------------------------------------------------------------------------
 CODING_THREADS = 2  # threads that code and seal: the cores of a small machine, the event loop waits meanwhile
 STALL_TIMEOUT = 2.0  # seconds that a full queue may stand still before its partner is left to the cleaner
-AWAY_CHECK = 5.0  # seconds between looks whether a column has been unreachable for AWAY_AFTER or has caught up
-LOST_CHECK = 600.0  # seconds between looks whether one that is away has been so for GRACE_PERIOD
+AWAY_CHECK = 5.0  # seconds at least between looks at how far columns are, as blocks are acked all the time
+LOST_CHECK = 600.0  # seconds between looks for how long one is missed: the clock on the wall may be set
 CLEANER_INTERVAL = 1.0  # seconds between looks for missing blocks: what a returned partner waits at the most
 CLEANER_AGAIN = 60.0  # seconds until a stripe that could not be had is tried again, if nobody is reached anew before
 CLEANER_ASIDE = 16_384  # such stripes remembered: x ~100 bytes = 1.6 MB
@@ -286,12 +300,14 @@ MIN_ROWS = 2 * MIN_RESERVE_ROWS  # rows of the smallest disk: as many again as t
 PROTOCOL_VERSION = 0  # the only one spoken; 0 until the formats are frozen as 1
 PROGRESS_INTERVAL = 0.2  # seconds between two progress lines of one call: as often as an eye can use
 GRANT_PATIENCE = 10.0  # seconds that a read-only kit waits for the partners that are up to know its reader
+AMEND_PATIENCE = 10.0  # seconds that asking for another size waits for those that are up to answer: a trip, and some
 FAREWELL_PATIENCE = 20.0  # seconds that ending an agreement waits for those that are up to know: a dial and an answer
 RATE_CHECK = 10.0  # seconds after which who waits for a rate looks whether another one holds by now
 PARTNER_PATIENCE = 30.0  # seconds that limits hold up a partner's request: half of its REQUEST_TIMEOUT
 MILESTONES = 256  # moments at which a group became held: 4 KiB in the database, written with each
 LOG_EXTENTS = 10_000  # extents of one file that `coopfs log` lists: 1 MB of JSON
-LAST_SEEN_INTERVAL = 60.0  # seconds between notes of which partners are up
+LAST_SEEN_INTERVAL = 60.0  # seconds between looks which partners are up
+UPTIME_SAVE = 600.0  # seconds of them that a crash may take away, of the 90 days that are told of
 UPTIME_DAYS = 90  # of uptime looked back on: a season; x 96 bytes x 63 nodes = 0.5 MB in node.sqlite
 PROMISE_DAYS = 30  # over which at least what may be missed is counted: 36 hours of a promise of 95 %
 PROMISE_NEAR = 0.25  # of that left when the owner is told: 9 hours there
@@ -307,6 +323,7 @@ DEPTH_MAX = 10_000  # directories above a file that are named: a damaged tree ma
 FINDINGS_MAX = 1000  # findings of one question that are told one by one: 100 KB of JSON, and more than anybody reads
 CHECK_SLICE = 256  # rows or images looked at between two operations: about 2 ms
 MEND_INTERVAL = 10.0  # seconds between two looks for the stripes of damaged blocks: 1 s of work for 10^7 rows
+CHALLENGE_AGAIN = 600.0  # seconds between challenges of who has given nothing: 72 until it does not count any more
 MEND_REST_MIN = 60.0  # seconds until a block is sent again that a partner acked and did not give back; doubled up to
 MEND_REST_MAX = 21_600.0  # so 4 times a day: CLEANER_BATCH blocks each time, 256 MiB a day at the most
 CHECK_STRIPES = 4  # blocks fetched at once from each partner: a link of 100 Mbit/s stays busy at 100 ms

@@ -178,6 +178,28 @@ class Renewal:
 
 
 @dataclass(frozen=True, slots=True)
+class Amendment:
+    """AMEND: a later agreement is asked for.
+
+    before: the text in force (core/agreement), as far as who asks knows; text: what is to be in force; signature: of
+    who asks, under that, 64 bytes.
+    """
+
+    before: bytes
+    text: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The answer to AMEND: the text in force. mine, yours: signatures of who answers and of who asked, 64 bytes."""
+
+    text: bytes
+    mine: bytes
+    yours: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Welcome:
     """The answer to OFFER: an invitation for the node that asked, and for nobody else.
 
@@ -189,6 +211,29 @@ class Welcome:
     taken: int
     name: str
     addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepWord:
+    """STEP: a newcomer asks to step between the one who is told and its partner `fellow`, by its signed announcement
+    (core/announcement); or the fellow, as one of the two, says how far it is (core/stepping), without one.
+
+    id: 16 random bytes of this step; newcomer, fellow: node keys.
+    """
+
+    id: bytes
+    newcomer: NodeKey
+    fellow: NodeKey
+    state: int
+    announcement: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class StepAnswer:
+    """The answer: how far the one that was told is; to a newcomer that may agree now, an invitation."""
+
+    state: int
+    welcome: Welcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +279,9 @@ class BlockStore(Protocol):
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         """At most `limit` slots ever written, with row >= first_row, by ascending row; empty at the end."""
 
-    async def grow(self, rows: int) -> None:
-        """Give the store so many rows, unless it has as many; `opened` says so then. Refused: no room in the agreement;
-        Fenced."""
+    async def resize(self, rows: int) -> None:
+        """Give the store so many rows; `opened` says so then. What lay in rows that it loses is gone. 0: it is given
+        back, with all that it holds. Refused: no room in the agreement; Fenced."""
 
     async def close(self) -> None:
         """End this session to the store; idempotent."""
@@ -268,9 +313,17 @@ class Partner(Protocol):
         """Ask to be invited, by showing one's signed announcement (core/announcement). Refused: it does not suit, or
         no more partners are wanted; NotAuthentic."""
 
+    async def step(self, word: StepWord) -> StepAnswer:
+        """Ask to step between this node and a partner of it, or say how far one is. Refused: not this one, or not now;
+        NoAgreement; NotAuthentic."""
+
     async def renew(self, renewal: Renewal) -> None:
         """Know the agreement again, with its space reserved anew, or as before. NotAuthentic; Refused: there is another
         one, or it is over, or no room."""
+
+    async def amend(self, amendment: Amendment) -> Settlement:
+        """The agreement in force, on stable storage: as it is to be amended, or another one that the asking node has
+        signed and does not know. Refused: the owner has not agreed yet, more is in use, or no room; NotAuthentic."""
 
     async def leave(self, text: bytes) -> None:
         """The agreement with this text (core/agreement) is over: what is stored for the asking node goes, and what it

@@ -9,6 +9,7 @@ from coopfs import limits
 from coopfs.core import agreement as agreements
 from coopfs.core import digest
 from coopfs.core.acceptance import accepts, accepts_master, check_put, check_row
+from coopfs.core.amending import check_successor, rank
 from coopfs.core.claims import check_claim, check_writer, verify_claim
 from coopfs.core.identity import Identity
 from coopfs.core.invitation import Invitation, check_proposal
@@ -16,6 +17,7 @@ from coopfs.core.storeformat import store_size, valid_shape
 from coopfs.errors import NoAgreement, NotAuthentic, PartnerAway, PeerError, Refused, StoreGone
 from coopfs.sizes import format_size
 from coopfs.types import (
+    Amendment,
     BlockStore,
     Claim,
     DiskId,
@@ -26,12 +28,17 @@ from coopfs.types import (
     Opening,
     Proposal,
     Renewal,
+    Settlement,
     Slot,
+    StepAnswer,
+    StepWord,
     StoredBlock,
     StoreId,
     Welcome,
     Write,
 )
+
+CONSENTED = 1 << 22  # bytes each way, that the owners of hosts agree to without being asked
 
 
 @dataclass(slots=True)
@@ -49,6 +56,13 @@ class StoreContent:
     @property
     def size(self) -> int:
         return store_size(self.rows, self.block_size)
+
+    def cut(self, rows: int) -> None:
+        """It has so many rows, and nothing in others."""
+        self.rows = rows
+        for row in [row for row in self.blocks if row >= rows]:
+            del self.blocks[row]
+        self.spoiled = {row for row in self.spoiled if row < rows}
 
     def spoil(self, row: int) -> None:
         """The block of this row rots, and that is noticed."""
@@ -92,6 +106,7 @@ class MemoryHost:
         self.grants: dict[tuple[NodeKey, StoreId], Grant] = {}
         self._invitations: dict[bytes, _Invitation] = {}
         self._texts: dict[NodeKey, bytes] = {}
+        self._signed: dict[NodeKey, bytes] = {}  # by the peer, under that text
         self._over: set[tuple[NodeKey, bytes]] = set()
 
     @property
@@ -142,6 +157,7 @@ class MemoryHost:
             raise Refused("these two nodes have an agreement already")
         self.given[peer] = invitation.given
         self._texts[peer] = agreement.encode()
+        self._signed[peer] = proposal.signature
         invitation.used_by, invitation.text = peer, agreement.encode()
         invitation.signature = agreements.sign(self._seed, agreement)
         return invitation.signature
@@ -158,6 +174,27 @@ class MemoryHost:
         if self.given.setdefault(peer, given) != given:
             raise Refused("these two nodes have another agreement")
         self._texts[peer] = renewal.text
+        self._signed[peer] = renewal.mine
+
+    def amend(self, peer: NodeKey, amendment: Amendment) -> Settlement:
+        """Its owner agrees to CONSENTED at the most."""
+        new, old = agreements.decode(amendment.text), agreements.decode(self._texts[peer])
+        agreements.verify(new, peer, amendment.signature)
+        check_successor(old, new)
+        if rank(new) > rank(old) <= rank(agreements.decode(amendment.before)):
+            size = new.inviter_gives
+            if size < sum(store.size for store in self.stores.values() if store.peer == peer):
+                raise Refused("more is in use there")
+            if size > CONSENTED:
+                raise Refused("its owner has not agreed yet")
+            self.given[peer] = size
+            self._texts[peer] = amendment.text
+            self._signed[peer] = amendment.signature
+        return Settlement(
+            self._texts[peer],
+            agreements.sign(self._seed, agreements.decode(self._texts[peer])),
+            self._signed[peer],
+        )
 
     def leave(self, peer: NodeKey, text: bytes) -> None:
         if self._texts.get(peer) != text:
@@ -275,9 +312,17 @@ class MemoryPartner:
         await self._host.answer()
         raise Refused("this node looks for no partners")
 
+    async def step(self, word: StepWord) -> StepAnswer:
+        await self._host.answer()
+        raise Refused("this node lets nobody step between")
+
     async def renew(self, renewal: Renewal) -> None:
         await self._host.answer()
         self._host.renew(self._peer, renewal)
+
+    async def amend(self, amendment: Amendment) -> Settlement:
+        await self._admit()
+        return self._host.amend(self._peer, amendment)
 
     async def leave(self, text: bytes) -> None:
         await self._host.answer()
@@ -367,16 +412,20 @@ class MemoryStore:
         wanted = sorted((slot for slot in slots if slot.row >= first_row), key=lambda slot: slot.row)
         return wanted[: min(limit, limits.INVENTORY_PAGE)]
 
-    async def grow(self, rows: int) -> None:
+    async def resize(self, rows: int) -> None:
         await self._answer()
         if self._claim is None:
             raise Refused("this store was opened for reading")
         check_writer(self._disk.claim, self._claim)
+        if not rows:
+            self._host.stores = {id_: each for id_, each in self._host.stores.items() if each is not self._store}
+            self.opened = replace(self.opened, rows=0)
+            return
         others = sum(s.size for s in self._host.stores.values() if s.peer == self._store.peer and s is not self._store)
         if others + store_size(rows, self._store.block_size) > self._host.given[self._store.peer]:
             raise Refused("no room")
-        self._store.rows = max(rows, self._store.rows)
-        self.opened = replace(self.opened, rows=self._store.rows)
+        self._store.cut(rows)
+        self.opened = replace(self.opened, rows=rows)
 
     async def close(self) -> None:
         if not self._closed:

@@ -20,7 +20,7 @@ from coopfs.local.home import Home
 from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.types import Claim, DiskId, NodeKey, Partner, Proposal, StoreId
-from tests.memory import MemoryHost
+from tests.memory import CONSENTED, MemoryHost
 from tests.net.sites import over_connections, through_wrappers
 
 HOST_SEED = b"h" * 32
@@ -88,6 +88,11 @@ async def nobody_minds(peer: NodeKey) -> None:
     """Who leaves holds nothing of this node."""
 
 
+def consents(peer: NodeKey, size: int) -> bool:
+    """What the owners of hosts agree to in advance."""
+    return size <= CONSENTED
+
+
 @asynccontextmanager
 async def memory(directory: Path) -> AsyncIterator[Site]:
     host, clock = MemoryHost(HOST_SEED), Clock()
@@ -112,7 +117,7 @@ async def disk(directory: Path) -> AsyncIterator[Site]:
     home, clock = Home(directory / "home"), Clock()
     home.create(HOST_SEED)
     database = NodeDatabase(home.node_database)
-    hosting = Hosting(home, database, clock, lambda entry: None, nobody_minds)
+    hosting = Hosting(home, database, clock, lambda entry: None, nobody_minds, consents=consents)
     tokens = _tokens()
 
     async def invite(size: int) -> Invitation:

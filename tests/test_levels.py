@@ -14,6 +14,7 @@ from coopfs.levels import (
     Weekly,
     parse_uptime,
     storage_level,
+    storage_level_of,
     storage_size,
 )
 from coopfs.limits import MIB
@@ -34,6 +35,15 @@ def test_storage_is_rounded_down_to_a_power_of_two(size: int, level: int) -> Non
 @given(st.integers(0, STORAGE_LEVELS - 1))
 def test_a_level_is_its_own(level: int) -> None:
     assert storage_level(storage_size(level)) == level
+
+
+@pytest.mark.parametrize(
+    ("size", "level"),
+    [(0, 0), (MIB, 0), (MIB + 1, 1), (2 * MIB, 1), (64 * GIB, 16), (64 * GIB + 1, 17), (1 << 63, STORAGE_LEVELS - 1)],
+)
+def test_what_needs_room_is_rounded_up(size: int, level: int) -> None:
+    assert storage_level_of(size) == level
+    assert storage_size(level) >= min(size, storage_size(STORAGE_LEVELS - 1))
 
 
 def test_less_than_the_unit_is_no_level() -> None:

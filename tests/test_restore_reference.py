@@ -8,39 +8,37 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+import trio
 import zstandard
 from blake3 import blake3
 
 from coopfs.core import coding, kit, meta, records
 from coopfs.core.identity import Identity
-from coopfs.core.keys import make_keys
+from coopfs.core.keys import KeyAge, ReadKey, keys_of, make_keys
 from coopfs.core.kit import Kit, KitDisk, KitPartner
 from coopfs.core.kitseal import Cost
 from coopfs.core.master import Floor, LayoutPlaces, MasterBlock, StorePlace, seal_master
-from coopfs.core.meta import FIRST_CHAIN, MetaHead, extend_chain
-from coopfs.core.records import Extent, Inode, Name, Record, Stripe, Tombstone, Truncate, Type, Xattr
+from coopfs.core.records import Name, Record, Tombstone, Truncate, Type, Xattr
 from coopfs.core.storeformat import RowMap, StoreHeader, decode_header
-from coopfs.core.stripe import Fragment
 from coopfs.core.units import ZSTD
 from coopfs.local.home import Home
 from coopfs.local.hosted.hostrecords import save_master
 from coopfs.local.hosted.storefile import StoreFile, Write, write_header
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.types import Kind, Layout, NodeKey, Place, StoreId, make_version
-from tests.core.samples import coded_data
+from tests.tasks.twolayouts import TwoLayouts, content, write_homes
+from tests.writtenlog import NOON, ROOT, WrittenLog, file
 
 PROGRAM = Path(__file__).parent.parent / "contrib" / "restore-reference"
 KEYS = make_keys(b"r" * 32, b"s" * 32)
+TAG_KEY = KEYS.tag_key(0)
 LAYOUT = Layout(1, 3, 2, 64 * 1024)
 ROWS = 40
-SECOND = 1_000_000_000
-NOON = 1_700_000_000 * SECOND
 
 
-class Network:
+class Network(WrittenLog):
     """n partners' homes with the stores of one disk, and the writer's end of its log."""
 
     def __init__(self, directory: Path) -> None:
@@ -51,12 +49,7 @@ class Network:
             node = self._make_home(path, bytes([j]) * 32)
             self.stores.append(StorePlace(StoreId(bytes([j]) * 16), node, node, f"p{j}", (f"192.0.2.{j}:7530",)))
             self._make_store(self.path_of_store(j), self.stores[j].store)
-        self.epoch, self.sequence, self.row = 1, 0, 0
-        self.chain: list[tuple[Place, bytes]] = []  # place and tag of every meta stripe since the head
-        self.tags = FIRST_CHAIN
-        self.ends: list[bytes] = []  # their payloads
-        self.groups = 0
-        self.stripes = 0
+        super().__init__(KEYS, LayoutPlaces(LAYOUT, ROWS, tuple((store,) for store in self.stores)))
         self.save_masters()
 
     def _make_home(self, path: Path, seed: bytes) -> NodeKey:
@@ -74,79 +67,23 @@ class Network:
         return self.homes[column] / "hosted" / self.stores[column].store.hex()
 
     def save_masters(self, count: int = 1, floor: int = 0) -> None:
-        places = LayoutPlaces(LAYOUT, ROWS, tuple((store,) for store in self.stores))
-        block = MasterBlock(make_version(1, count), bytes(16), (1,), (), (places,), Floor(floor, 0))
+        block = MasterBlock(make_version(1, count), bytes(16), self.keys.ages, (), (self.places,), Floor(floor, 0))
         for path, store in zip(self.homes, self.stores, strict=True):
             database = NodeDatabase(Home(path).node_database)
-            save_master(database, self.owner.key, KEYS.disk, seal_master(KEYS, block, store.node))
+            save_master(database, self.owner.key, KEYS.disk, seal_master(self.keys, block, store.node))
             database.close()
 
     def kit_text(self) -> str:
         partners = tuple(KitPartner(store.node, store.name, store.addresses) for store in self.stores)
-        return kit.to_text(Kit("owner", b"o" * 32, (KitDisk(KEYS, Floor(0, 0)),), partners, 0), "today")
+        return kit.to_text(Kit("owner", b"o" * 32, (KitDisk(self.keys, Floor(0, 0)),), partners, 0), "today")
 
-    def place(self) -> Place:
-        self.sequence += 1
-        self.row += 1
-        return Place(make_version(self.epoch, self.sequence), self.row - 1)
-
-    def put(self, place: Place, kind: Kind, coded: coding.Coded, columns: Sequence[int] = range(LAYOUT.n)) -> None:
-        head = coding.header_of(coded, kind, LAYOUT, Place(0, 0), self.groups)
-        for j in columns:
-            box = coding.box(KEYS, self.stores[j], j, place, head, bytearray(coded.blocks[j]))
-            with StoreFile(self.path_of_store(j)) as store:
-                assert store.put([Write(place.row, place.version, box)]) == [None]
-
-    def write(
-        self, runs: list[tuple[int, int, bytes]], columns: Sequence[int] = range(LAYOUT.n)
-    ) -> tuple[Stripe, list[Extent]]:
-        """A data stripe of runs (ino, offset, content): its record, and the extents that name it."""
-        fragments = [Fragment(ino, offset, len(content), 1, b"name") for ino, offset, content in runs]
-        content = b"".join(content for _, _, content in runs)
-        coded = coded_data(LAYOUT, KEYS.tag_key, content, fragments)
-        place, id_ = self.place(), self.stripes
-        self.stripes += 1
-        self.put(place, Kind.DATA, coded, columns)
-        extents, at = [], 0
-        for ino, offset, run in runs:
-            extents.append(Extent(ino, offset, len(run), id_, at, len(run), len(run)))
-            at += len(run)
-        return Stripe(id_, place, LAYOUT.id, len(content), coded.slices, coded.tag, self.groups + 1), extents
-
-    def head(self, place: Place, index: int) -> MetaHead:
-        places = [each for each, _ in self.chain]
-        first = places[0] if places else None
-        previous = tuple(reversed(places[-16:]))
-        return MetaHead(place, self.groups, index, first, previous, (), self.tags, NOON, 0, 0, 99, 99)
-
-    def group(self, *stripes: Sequence[Record], columns: Sequence[int] = range(LAYOUT.n)) -> Place:
-        """A group whose records are split into so many meta stripes. The place of its END."""
-        self.groups += 1
-        for index, some in enumerate(stripes):
-            kind = Kind.END if index == len(stripes) - 1 else Kind.META
-            place = self.place()
-            payload = meta.encode(KEYS, kind, self.head(place, index), records.join(map(records.encode, some)))
-            coded = coding.code_meta(LAYOUT, KEYS.tag_key, payload)
-            self.put(place, kind, coded, columns)
-            self.chain.append((place, coded.tag))
-            if kind == Kind.END:
-                self.ends.append(payload)
-            self.tags = extend_chain(self.tags, coded.tag)
-        return place
-
-
-def file(ino: int, name: bytes | None, size: int, extent: Extent | None = None, **changed: Any) -> Inode:
-    """A regular file in the root, unless said otherwise."""
-    parent = None if name is None else 1
-    inode = Inode(ino, 0o100640, 12, 34, 1, 0, size, NOON, NOON + ino, NOON, parent, name, None, extent)
-    return replace(inode, **changed)
+    def keep(self, store: StorePlace, place: Place, box: bytes) -> None:
+        with StoreFile(self.path_of_store(self.stores.index(store))) as opened:
+            assert opened.put([Write(place.row, place.version, box)]) == [None]
 
 
 def text(length: int) -> bytes:
     return blake3(b"text").digest(length)
-
-
-ROOT = file(1, None, 0, mode=0o040755, nlink=3)
 
 
 @pytest.fixture
@@ -290,7 +227,7 @@ def test_groups_that_lack_their_end_are_left_out(network: Network, tmp_path: Pat
     network.groups += 1
     place = network.place()
     payload = meta.encode(KEYS, Kind.META, network.head(place, 0), records.encode(file(20, b"new", 0)))
-    network.put(place, Kind.META, coding.code_meta(LAYOUT, KEYS.tag_key, payload))
+    network.put(place, Kind.META, coding.code_meta(LAYOUT, TAG_KEY, payload))
     assert restore(network, tmp_path / "out", range(5)).returncode == 0
     assert seen(tmp_path / "out") == expected(tmp_path)
 
@@ -319,7 +256,7 @@ def test_who_has_the_read_key_and_all_partners_cannot_show_an_old_state_as_the_n
 ) -> None:
     """An old END, sealed again as it is at a new version and row: only its signed place gives it away."""
     old, network.groups = network.ends[0], 1
-    network.put(network.place(), Kind.END, coding.code_meta(LAYOUT, KEYS.tag_key, old))
+    network.put(network.place(), Kind.END, coding.code_meta(LAYOUT, TAG_KEY, old))
     done = restore(network, tmp_path / "out", range(5))
     assert done.returncode == 0
     assert "another place" in done.stderr
@@ -364,6 +301,33 @@ def test_retired_heads_are_not_needed(network: Network, tmp_path: Path) -> None:
     assert set(seen(tmp_path / "out")) == {".", "small"}
 
 
+@pytest.mark.parametrize("lost", [(), (0,), (1, 4)], ids=str)
+def test_a_disk_between_two_layouts_comes_back(lost: tuple[int, ...], tmp_path: Path) -> None:
+    """One stripe in the old one, another in the new one, in the same rows; and the log goes through both."""
+
+    async def make() -> TwoLayouts:
+        disk = TwoLayouts()
+        await disk.make()
+        return disk
+
+    disk = trio.run(make)
+    disk.add(b"a", b"b")
+    disk.turn()
+    disk.add(b"a", b"d")
+    disk.add(b"e", columns=(0, 1))
+    homes = write_homes(disk, tmp_path)
+    partners = tuple(KitPartner(host.key, "p", ()) for host in disk.hosts)
+    (tmp_path / "kit").write_text(kit.to_text(Kit("owner", b"o" * 32, (KitDisk(KEYS, Floor(0, 0)),), partners, 0), ""))
+    left = [str(home) for number, home in enumerate(homes) if number not in lost]
+    command = [sys.executable, str(PROGRAM), str(tmp_path / "kit"), str(tmp_path / "out"), *left]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "group 2" in done.stdout
+    assert {path.name.encode(): path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
+        name: content(name) for name in (b"a", b"b", b"d")
+    }
+
+
 def test_a_mistyped_kit_names_its_line(network: Network, tmp_path: Path) -> None:
     lines = network.kit_text().splitlines()
     wrong = [
@@ -386,6 +350,32 @@ def test_a_kit_for_reading_only_with_a_passphrase_is_opened(network: Network, tm
     assert done.stderr == "restore-reference: this is not the passphrase of this kit\n"
     assert restore(network, tmp_path / "out", range(5), typed="cafe\u0301\n").returncode == 0
     assert seen(tmp_path / "out") == expected(tmp_path)
+
+
+def test_each_stripe_needs_the_key_of_its_version(tmp_path: Path) -> None:
+    net = Network(tmp_path)
+    old, both = net.keys, keys_of((*KEYS.secrets, ReadKey(2, b"n" * 32)), b"s" * 32)
+    both.age((KeyAge(1, 0), KeyAge(2, make_version(1, 3))))
+    net.keys = both
+    net.save_masters(2)
+    one, (small,) = net.write([(2, 0, b"hello")])
+    net.group([ROOT, file(2, b"small", 5, small), one])
+    two, (late,) = net.write([(3, 0, text(1000))])
+    net.group([file(3, b"late", 1000, late), two])
+    done = restore(net, tmp_path / "out", range(5))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out" / "late").read_bytes() == text(1000)
+    net.keys = old
+    done = restore(net, tmp_path / "older", range(5))
+    assert done.stderr.startswith("restore-reference: the disk was given a new key after this kit was made")
+    assert [path.name for path in (tmp_path / "older").iterdir()] == ["small"]
+    net.keys = both
+    both.age(both.ages[1:])
+    for count in (3, 4):
+        net.save_masters(count)
+    net.keys = old
+    done = restore(net, tmp_path / "none", range(5))
+    assert done.stderr.endswith("of this disk, but for some that need key 2, which this kit does not have\n")
 
 
 def test_the_program_is_short_and_knows_nothing_of_coopfs() -> None:

@@ -35,6 +35,9 @@ TEMPORARY = Path("/var/tmp")  # a disk, where /tmp is often memory
     "--seconds", default=80, show_default=True, metavar="N", type=click.IntRange(1), help="Each of its rates."
 )
 @click.option("--matching", metavar="N", type=click.IntRange(1), help="Measure instead a matching server of N members.")
+@click.option(
+    "--fronts", default=2, show_default=True, metavar="N", type=click.IntRange(2), help="And N on one database."
+)
 @click.option("--dir", "parent", default=TEMPORARY, metavar="DIR", type=click.Path(path_type=Path), help="On the disk.")
 @click.option("--json", "output", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures there too.")
 @click.option("--plot", metavar="FILE.svg", type=click.Path(path_type=Path), help="Draw the shares of the ceilings.")
@@ -46,6 +49,7 @@ def bench(
     recovery: bool,
     seconds: int,
     matching: int | None,
+    fronts: int,
     parent: Path,
     output: Path | None,
     plot: Path | None,
@@ -56,7 +60,8 @@ def bench(
     two sizes or more, disks of so many files are made there one after the other, without a mount and with partners in
     the same process, and disks of ten times as many rows: 10^6 files take half an hour and 20 GB. With --recovery the
     machine is lost and taken over, and partners are replaced; it takes some minutes. With
-    --matching, a matching server is loaded for a minute on SQLite and on PostgreSQL, which must be installed.
+    --matching, a matching server is loaded for a minute on SQLite and on PostgreSQL, which must be installed, and then
+    several that share one PostgreSQL.
     """
     if bool(growth) + recovery + (matching is not None) > 1:
         raise click.UsageError("--growth, --recovery and --matching are a run each")
@@ -69,7 +74,7 @@ def bench(
         signal.signal(number, _unwind)
     try:
         if matching is not None:
-            document = _matching(work, matching)
+            document = _matching(work, matching, fronts)
         elif growth:
             document = _growth(work, sorted(set(growth)))
         elif recovery:
@@ -105,9 +110,9 @@ def _recovery(work: Path, files: int, size: int, seconds: int) -> dict[str, Any]
     return recovery_of.as_json(found, files, size, seconds)
 
 
-def _matching(work: Path, members: int) -> dict[str, Any]:
+def _matching(work: Path, members: int, fronts: int) -> dict[str, Any]:
     with progress.show() as watch:
-        found = matching_of.run(work, members, watch)
+        found = matching_of.run(work, members, fronts, watch)
     click.echo(matching_of.show(found))
     return matching_of.as_json(found)
 

@@ -28,6 +28,7 @@ from coopfs.core import digest
 from coopfs.core.inventory import Inventory
 from coopfs.core.newest import Answers
 from coopfs.core.quorum import Quorum
+from coopfs.core.seats import seat
 from coopfs.core.storeformat import ENTRY, PAGE, Entry, StoreHeader, checksum
 from coopfs.limits import INVENTORY_PAGE, KIB, MIN_BLOCK_SIZE
 from coopfs.local.disk import LocalDisk, create_disk
@@ -118,9 +119,12 @@ def owner(directory: Path, rows: int, watch: Watch) -> None:
     """Steps 1 to 4."""
     local = watch.timed("rows_open", lambda: LocalDisk(directory, time.time_ns))
     log, slots = Log(local.database, local.metadata.stripes.take_id), Slots(local.database)
-    ledger = watch.timed("rows_ledger", lambda: Ledger(log, slots, LAYOUT, 2 * rows, lambda ids: None, local.cache))
+    ledger = watch.timed(
+        "rows_ledger",
+        lambda: Ledger(log, slots, seat([LAYOUT], {}), LAYOUT.id, {LAYOUT.id: 2 * rows}, lambda ids: None, local.cache),
+    )
     group = log.newest_sealed()
-    watch.timed("rows_group", lambda: (log.chain(group), log.live_metas(), log.oldest_meta(), log.dead_by(group)))
+    watch.timed("rows_group", lambda: (log.chain.of(group), log.chain.length(), log.chain.head(), log.dead_by(group)))
     watch.timed("rows_sparsest", lambda: log.sparsest(200_000, group, 8))
     watch.memory("rows_memory")
     found = watch.timed("rows_inventory", lambda: _inventory(rows), rows)

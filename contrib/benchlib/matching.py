@@ -2,7 +2,8 @@
 
 The server has one core to itself; who loads it, and PostgreSQL, have the others. Questions are sent at their times,
 whether earlier ones are answered or not, and each one's time counts from when it should have been sent. What 10^6
-members need is reckoned from the processor time of one question.
+members need is reckoned from the processor time of one question. In the end several servers, which keep nothing
+themselves, share one PostgreSQL and the questions, as behind a proxy that takes turns; they have all cores.
 """
 
 import os
@@ -10,8 +11,8 @@ import random
 import subprocess
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ WANTED = 4  # candidates of one search
 CONNECTIONS = 32  # kept open, as by a reverse proxy
 GOAL = 0.050  # seconds, of 99 in 100 questions
 MANY = 1_000_000  # members, by calculation
+CORES = frozenset(os.sched_getaffinity(0))
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -98,26 +100,26 @@ class Crowd:
 
 
 class Load:
-    """Questions to the server at `port`; `took` has the seconds of each."""
+    """Questions to servers at these ports, which take turns; `took` has the seconds of each."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, ports: Sequence[int]) -> None:
         self.took: list[float] = []
-        self._port = port
+        self._ports = ports
         self._send, self._receive = trio.open_memory_channel[tuple[float, bytes]](100_000)
 
     async def run(self, questions: Iterator[tuple[float, Callable[[], bytes]]]) -> None:
         """Each at its time, in seconds from now."""
         started = trio.current_time()
         async with trio.open_nursery() as nursery:
-            for _ in range(CONNECTIONS):
-                nursery.start_soon(self._ask)
+            for number in range(CONNECTIONS):
+                nursery.start_soon(self._ask, self._ports[number % len(self._ports)])
             async with self._send:
                 for at, question in questions:
                     await trio.sleep_until(started + at)
                     await self._send.send((started + at, question()))
 
-    async def _ask(self) -> None:
-        stream = await trio.open_tcp_stream("127.0.0.1", self._port)
+    async def _ask(self, port: int) -> None:
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
         async with stream:
             async for due, question in self._receive:
                 await stream.send_all(question)
@@ -139,10 +141,9 @@ async def _answer(stream: trio.SocketStream) -> bytes:
 
 
 @contextmanager
-def serving(database: str) -> Iterator[tuple[int, int]]:
-    """Process id and port of a server on the last core."""
-    core = max(os.sched_getaffinity(0))
-    command = ["taskset", "-c", str(core), *COOPFS, "match", "serve"]
+def serving(database: str, cores: Set[int]) -> Iterator[tuple[int, int]]:
+    """Process id and port of a server that has these cores."""
+    command = ["taskset", "-c", ",".join(map(str, cores)), *COOPFS, "match", "serve"]
     command += ["--listen", "127.0.0.1:0", "--proxy", "127.0.0.1", "--database", database]
     child = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
@@ -159,15 +160,21 @@ def _processor(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def measure(name: str, database: str, crowd: Crowd, watch: Watch) -> Result:
-    """A register with all members in it, then both loads together."""
-    with serving(database) as (pid, port):
+def measure(name: str, database: str, crowd: Crowd, watch: Watch, fronts: int = 1) -> Result:
+    """A register with all members in it, then both loads together. fronts: servers that share the database; one has the
+    last core to itself."""
+    with ExitStack() as stack:
+        cores = CORES if fronts > 1 else {max(CORES)}
+        servers = [stack.enter_context(serving(database, cores)) for _ in range(fronts)]
+
+        def spent() -> float:
+            return sum(_processor(pid) for pid, _ in servers)
 
         def load(step: str, questions: Iterator[tuple[float, Callable[[], bytes]]]) -> tuple[float, list[float]]:
             watch(f"{name}: {step}", 0, 0)
-            before, running = _processor(pid), Load(port)
+            before, running = spent(), Load([port for _, port in servers])
             trio.run(running.run, questions)
-            return (_processor(pid) - before) / max(1, len(running.took)), running.took
+            return (spent() - before) / max(1, len(running.took)), running.took
 
         announce, _ = load("all members announce", ((0.0, lambda n=n: crowd.announce(n)) for n in range(len(crowd))))
         together, took = load("announce and search", _mixture(crowd))
@@ -192,10 +199,10 @@ def _mixture(crowd: Crowd) -> Iterator[tuple[float, Callable[[], bytes]]]:
         yield at, lambda ask=ask: ask(crowd.anybody())
 
 
-def run(work: Path, members: int, watch: Watch) -> list[Result]:
-    """On each database. PostgreSQL is started in `work`, which its owner must be able to reach."""
-    core = max(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, os.sched_getaffinity(0) - {core} or {core})
+def run(work: Path, members: int, fronts: int, watch: Watch) -> list[Result]:
+    """On each database, and with so many servers on one. PostgreSQL is started in `work`, which its owner must be able
+    to reach."""
+    os.sched_setaffinity(0, CORES - {max(CORES)} or CORES)
     results = [measure("SQLite", str(work / "match.sqlite"), Crowd(members), watch)]
     work.chmod(0o755)
     data = work / "postgresql" / "data"
@@ -204,6 +211,7 @@ def run(work: Path, members: int, watch: Watch) -> list[Result]:
     with postgres.server(data) as reach:
         address = f"postgresql://{postgres.owner()}@/{postgres.DATABASE}?host={reach[reach.index('-h') + 1]}"
         results.append(measure("PostgreSQL", address, Crowd(members), watch))
+        results.append(measure(f"{fronts} share it", address, Crowd(members), watch, fronts))
     return results
 
 
@@ -225,6 +233,7 @@ def show(results: list[Result]) -> str:
         "",
         f"p99 below {1000 * GOAL:.0f} ms: {'yes' if met else 'NO'}; announce, search: processor time of the server;",
     ]
+    lines.append("of servers that share PostgreSQL, with all cores: of all of them together")
     lines.append(f"10^6 members: {_announcements(MANY):,.0f} announcements a second, and searches in proportion")
     return "\n".join(lines)
 

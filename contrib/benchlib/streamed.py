@@ -44,7 +44,7 @@ from coopfs.local.log import Log
 from coopfs.local.mastercopy import read_master
 from coopfs.local.nodes import Node
 from coopfs.tasks.fetcher import Fetcher
-from coopfs.tasks.reader import Reader
+from coopfs.tasks.reader import readers_of
 from coopfs.tasks.recovery import Recovery
 from coopfs.types import Layout
 
@@ -80,7 +80,7 @@ async def fill(directory: Path, files: int) -> None:
     await formatting.form(home, draft, node, network, lambda step, done, total: None)
     async with _running(home, network) as own:
         cost, stall = await _until_complete(own, lambda: _create_all(own, files))
-        found = {"streamed": cost / files, "stall": stall, "log_rows": own.log.live_metas()}
+        found = {"streamed": cost / files, "stall": stall, "log_rows": own.log.chain.length()}
         _tell({**found, "owner_memory": _memory()})
         os._exit(0)  # killed: nothing is tidied up
 
@@ -166,17 +166,15 @@ async def restore(directory: Path, files: int) -> None:
     (owned,) = Home(directory / "owner").disks.iterdir()
     keys = keyfile.read(owned)
     local = LocalDisk(owned, time.time_ns)
-    places = read_master(local.database, keys, Identity.from_seed(OWNER).key).layouts[-1]
+    layouts = read_master(local.database, keys, Identity.from_seed(OWNER).key).layouts
     local.close()
     began, cpu = time.perf_counter(), time.process_time()
-    readers = [
-        Reader(number, store, places.rows, keys.disk, network) for number, (store, *_) in enumerate(places.columns)
-    ]
+    readers = readers_of(layouts, keys.disk, network)
     async with trio.open_nursery() as nursery:
         for reader in readers:
             nursery.start_soon(reader.run)
-        fetcher = Fetcher(keys, places.layout, readers)
-        recovery = Recovery(keys, places, readers, fetcher, directory / "restored", lambda step, done, total: None)
+        fetcher = Fetcher(keys, readers)
+        recovery = Recovery(keys, layouts, readers, fetcher, directory / "restored", lambda step, done, total: None)
         await recovery.gather()
         state = await recovery.find(Floor(0, 0))
         view = LocalDisk(state.directory, time.time_ns)

@@ -52,7 +52,8 @@ class Files:
 
 
 class Git:
-    """Commits, each told when git says that it is done."""
+    """Commits, each told when git says that it is done, and the directory is synced of which git renames its branch
+    into place: that it leaves to the file system, as any of them may lose a rename with its machine."""
 
     def __init__(self, top: Path, beside: Path, random: Random) -> None:
         self._top, self._told = top / "git", beside / "git told"
@@ -65,7 +66,7 @@ class Git:
     def begin(self) -> None:
         loop = (
             'n=$(cat "$1"); while n=$((n + 1)); do echo "$n" >"f$((n % 20))" && git add -A && git commit -qm "$n" '
-            '&& echo "$n" >"$1.new" && mv "$1.new" "$1" || exit; done'
+            '&& sync .git/refs/heads && echo "$n" >"$1.new" && mv "$1.new" "$1" || exit; done'
         )
         self._child = start("sh", "-c", loop, "sh", self._told, cwd=self._top)
 

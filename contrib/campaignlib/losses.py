@@ -109,7 +109,7 @@ class Losses:
         checks += self._judge(burdens, promised, self._owner.mount_point)
         behind = self._history.told() - self._history.found(self._owner.mount_point)
         self._go_on()
-        return Loss(len(victims), checks, behind, restored, taken, "")
+        return Loss(len(victims), dict(checks), behind, restored, taken, "")  # a Counter cannot be recorded
 
     def _burn(self, victims: list[str]) -> None:
         self._owner.kill()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -125,6 +126,7 @@ class Borg:
         self._run("extract", "--bypass-lock", f"{self.top}::{_archive(when)}", into=into)
 
     def unlock(self) -> None:
+        shutil.rmtree(self.cache / ".cache", ignore_errors=True)  # who is killed may leave it torn, and then fails
         self._run("break-lock", self.top)
 
     def _command(self, name: str) -> list[Words]:

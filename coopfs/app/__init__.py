@@ -9,6 +9,7 @@ import trio
 from coopfs.app.allocator import bound_arenas
 from coopfs.app.dialogue import Dialogue
 from coopfs.config import Config
+from coopfs.core.allowance import Allowance
 from coopfs.core.kit import Kit
 from coopfs.errors import CoopfsError, first_of
 
@@ -20,12 +21,11 @@ def serve(home: Path) -> None:
     _run(run_node, home)
 
 
-def serve_relay(listen: str, rate: int, node_rate: int, node_daily: int) -> None:
-    """Run a relay until it is told to stop; bytes per second and per day, 0 for no limit. UsageError."""
+def serve_relay(listen: str, allowance: Allowance) -> None:
+    """Run a relay until it is told to stop. UsageError."""
     from coopfs.app.relaying import run_relay
-    from coopfs.net.relay import Allowance
 
-    _run(run_relay, listen, Allowance(rate, node_rate, node_daily))
+    _run(run_relay, listen, allowance)
 
 
 def restore_mount(kit: Kit, mountpoint: Path, talk: Dialogue, ready: Callable[[], None]) -> None:

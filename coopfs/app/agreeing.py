@@ -12,7 +12,7 @@ from coopfs.local.partners import PartnerEntry
 from coopfs.net.channel import LocalNode
 from coopfs.net.dialer import Contact, visit
 from coopfs.net.relayed import Dial
-from coopfs.types import NodeKey, Proposal, Welcome
+from coopfs.types import NodeKey, Proposal, StepAnswer, StepWord, Welcome
 
 
 class Agreeing:
@@ -64,6 +64,11 @@ class Agreeing:
         except (PartnerAway, ProtocolError) as trouble:
             advice = f"if nobody can reach {code.name}, let this node invite, or see coopfs-relay(8)"
             raise type(trouble)(f"{trouble}; {advice}") from None
+
+    async def step(self, theirs: Contact, word: StepWord) -> StepAnswer:
+        """Ask a node that is not known to step between it and its partner. PeerError as `offer`."""
+        answer = self._hosting.partner(theirs.key)
+        return await visit(self._local, self._dial, theirs, answer, lambda partner: partner.step(word))
 
     async def offer(self, theirs: Announcement, signed: bytes) -> Welcome:
         """Knock at a node that is not known. PeerError: nobody answers there, or it refuses."""

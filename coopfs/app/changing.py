@@ -1,11 +1,13 @@
 """Changes of who holds the columns of this node's disk, as the owner asks for them (design R7, R14)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from coopfs.app.own_disk import OwnDisk
 from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
-from coopfs.core.master import StorePlace, Trustee
-from coopfs.core.storeformat import PAGE, rows_within, store_size
+from coopfs.core.master import PRIMARY, StorePlace, Trustee
+from coopfs.core.space import fits
+from coopfs.core.storeformat import PAGE, rows_within, slots_offset, store_size
 from coopfs.errors import UsageError
 from coopfs.limits import MAX_GROWTHS, MAX_TRUSTEES
 from coopfs.local.partners import PartnerEntry
@@ -19,8 +21,8 @@ def find(entries: Sequence[PartnerEntry], name: str, own: OwnDisk | None = None)
     for entry in entries:
         if entry.name == name:
             return entry
-    for place in () if own is None else own.places.primaries:
-        if place.name == name:
+    for place in () if own is None else own.keeper.stores:
+        if place.role == PRIMARY and place.name == name:
             return PartnerEntry(name, place.node, place.addresses, 0, 0)
     raise UsageError(f"no partner is called {name!r}: see `coopfs partner list`")
 
@@ -31,13 +33,15 @@ async def lose(own: OwnDisk, entry: PartnerEntry) -> None:
     if incoming is not None and incoming.place.node == entry.key:
         await own.replacing.give_up()
         return
-    column = column_of(own, entry)
-    if column.session is not None and column.state is not ColumnState.AWAY:
+    column_of(own, entry)
+    held = [column for column in own.columns.columns if column.place.node == entry.key]
+    if any(column.session is not None and column.state is not ColumnState.AWAY for column in held):
         raise UsageError(
             f"{entry.name} answers, and what it holds counts: `coopfs partner replace` gives its column to another "
             "partner without losing any of it"
         )
-    own.columns.happen(column, Event.LOST)
+    for column in held:
+        own.columns.happen(column, Event.LOST)
     await own.committer.commit()
 
 
@@ -57,7 +61,7 @@ async def part(own: OwnDisk, node: NodeKey) -> None:
 async def entrust(own: OwnDisk, entry: PartnerEntry) -> None:
     """A partner without a column holds the master block from now on. UsageError: it has a column, or there are too
     many. StateError."""
-    if any(store.node == entry.key for stores in own.places.columns for store in stores):
+    if any(store.node == entry.key for store in own.keeper.stores):
         raise UsageError(f"{entry.name} holds a column of this disk, and the master block with it")
     if all(trustee.node != entry.key for trustee in own.keeper.block.trustees):
         check_trustees(own)
@@ -75,7 +79,8 @@ async def give(own: OwnDisk, old: PartnerEntry, new: PartnerEntry) -> None:
     column, incoming = column_of(own, old), own.columns.incoming
     if incoming is not None and (incoming.number, incoming.place.node) == (column.number, new.key):
         return
-    taken = [store.node for j, stores in enumerate(own.places.columns) for store in stores if j != column.number]
+    layout = own.keeper.of(column.layout.id).columns
+    taken = [store.node for j, stores in enumerate(layout) for store in stores if j != column.column]
     if new.key in taken or (column.place.node == new.key and column.state not in GONE_FOR_GOOD):
         raise UsageError(f"{new.name} holds a column of this disk already")
     check_size(own, new.name, new.taken)
@@ -84,32 +89,56 @@ async def give(own: OwnDisk, old: PartnerEntry, new: PartnerEntry) -> None:
     await own.keeper.dismiss(new.key)
 
 
-async def grow(own: OwnDisk, entries: Sequence[PartnerEntry], size: int | None) -> int:
-    """Begin to give the disk as many rows as fit into `size` bytes at each partner, None: into what they all give. The
-    rows. UsageError: it has more, or somebody gives less. StateError."""
+def short_of(own: OwnDisk, entries: Sequence[PartnerEntry], size: int) -> list[PartnerEntry]:
+    """Who holds a column and gives less than `size` bytes. UsageError: somebody who is no partner any more holds
+    one, or the disk is getting another layout."""
+    check_layouts(own)
+    known = {entry.key: entry for entry in entries}
+    for column in own.columns.columns:
+        if column.place.node not in known:
+            raise UsageError(f"{column.place.name} is no partner any more: replace it with `coopfs partner replace`")
+    holders = [known[column.place.node] for column in own.columns.columns]
+    return [entry for entry in holders if entry.taken < size]
+
+
+async def resize(own: OwnDisk, entries: Sequence[PartnerEntry], size: int | None) -> int:
+    """Begin to give the disk as many rows as fit into `size` bytes at each partner, None: into what they all give, but
+    not less than it has. The rows. UsageError: what is there does not fit, or the disk is getting another layout.
+    StateError."""
+    check_layouts(own)
     given = {entry.key: entry.taken for entry in entries}
-    holders = {column.place.node: column.place.name for column in own.columns.columns}
-    least = min(given.get(node, 0) for node in holders)
-    for node, name in holders.items():
-        if size is not None and given.get(node, 0) < size:
-            raise UsageError(
-                f"{name} gives {format_size(given.get(node, 0))}, not {format_size(size)}: give its column to "
-                "a partner who gives more, with `coopfs partner replace`"
-            )
+    least = min(given.get(column.place.node, 0) for column in own.columns.columns)
     now, block_size = own.places.rows, own.ledger.layout.block_size
     if size is not None and rows_within(size, block_size) < now:
-        raise UsageError(
-            f"the disk takes {format_size(store_size(now, block_size))} at each partner, and cannot become smaller"
-        )
-    rows = max(now, rows_after_growing(least if size is None else size, block_size))
+        rows = rows_after_cutting(size, now, block_size)
+        if not fits(replace(own.space.usage(), total=rows)):
+            raise UsageError(f"what is on the disk does not fit into {format_size(size)} at each partner")
+    else:
+        rows = max(now, rows_after_growing(least if size is None else size, block_size))
     own.growing.want(rows)
     await own.committer.commit()
     return rows
 
 
+def check_layouts(own: OwnDisk) -> None:
+    """UsageError: there are two, and how many rows both have together follows from what is on the disk."""
+    if own.reshaping.is_under_way:
+        raise UsageError("the disk is getting another layout: wait until that is done, as `coopfs status` tells")
+
+
+def rows_after_cutting(size: int, now: int, block_size: int) -> int:
+    """The most rows of a store that fits into `size` bytes after it had `now`: the index of the others stays."""
+    return max(0, size - slots_offset(now) - MAX_GROWTHS * PAGE) // block_size
+
+
 def rows_after_growing(size: int, block_size: int) -> int:
     """The most rows of a store that fits into `size` bytes however often it has grown: each time costs up to a page."""
     return rows_within(max(0, size - MAX_GROWTHS * PAGE), block_size)
+
+
+def column_size(own: OwnDisk) -> int:
+    """Bytes that a new partner must give to get a column, now and when the disk has as many rows as are wanted."""
+    return store_size(max(own.ledger.rows.total, own.growing.rows), own.ledger.layout.block_size)
 
 
 def check_size(own: OwnDisk, name: str, given: int) -> None:

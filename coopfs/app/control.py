@@ -10,6 +10,7 @@ from typing import Any
 
 import trio
 
+from coopfs import __version__
 from coopfs.app.requests import Arguments, check_arguments
 from coopfs.errors import CoopfsError, StateError, UsageError, first_of
 from coopfs.limits import CONTROL_LINE, CONTROL_QUEUE
@@ -50,7 +51,7 @@ async def _answer(calls: dict[str, Call], stream: trio.SocketStream) -> None:
 
         async def work() -> None:
             message = await _outcome(stream, calls, watch)
-            await send.send(message)
+            await send.send(message | {"version": __version__})
             await send.aclose()
 
         nursery.start_soon(work)

@@ -1,5 +1,6 @@
 """The calls of the control socket that are about this node's own disk: make it, mount it, look after it, its kits."""
 
+import secrets
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -8,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from coopfs.app import changing, formatting, kits, splitting
+from coopfs.app.amending import ask_all
 from coopfs.app.checking import check
 from coopfs.app.control import Watch
 from coopfs.app.inspecting import inspect
 from coopfs.app.requests import FOREVER, Arguments
+from coopfs.app.shaping import reshape
+from coopfs.app.syncing import sync
 from coopfs.core.choice import Choice
+from coopfs.core.keys import READ_KEY
 from coopfs.core.kit import to_text
-from coopfs.errors import UsageError
+from coopfs.errors import StateError, UsageError
 from coopfs.limits import DEFAULT_BLOCK_SIZE, DEFAULT_TARGET
 from coopfs.local import partners
 from coopfs.local.partners import PartnerEntry
@@ -46,7 +51,8 @@ class DiskCalls:
     def layout_of(self, arguments: Arguments) -> tuple[Layout, list[PartnerEntry], Choice | None]:
         """The layout asked for, and who holds it; with what was weighed, if k and m were left to this node."""
         data, redundancy, size = arguments["data"], arguments["redundancy"], arguments["block_size"]
-        entries, names = partners.all_partners(self._node.database), arguments["partners"]
+        names = arguments["partners"]
+        entries = self._node.candidates(names or ())
         if data is not None and redundancy is not None:
             if arguments["target"] is not None:
                 raise UsageError("--target chooses k and m: leave out --data and --redundancy")
@@ -68,8 +74,23 @@ class DiskCalls:
         return self._node.expected(entry.key)
 
     async def call_resize(self, arguments: Arguments, watch: Watch) -> Any:
-        rows = await changing.grow(self._node.disk(), partners.all_partners(self._node.database), arguments["size"])
-        return {"rows": rows, "done": self._node.disk().growing.is_done}
+        own, size = self._node.disk(), arguments["size"]
+        entries, waits = partners.all_partners(self._node.database), {}
+        if size is not None:
+            waits = await ask_all(self._node.amending, changing.short_of(own, entries, size), size)
+        rows = await changing.resize(own, entries, size)
+        smaller = rows < own.growing.now
+        return {"rows": rows, "done": own.growing.is_done, "smaller": smaller, "waits_for": waits}
+
+    async def call_reshape(self, arguments: Arguments, watch: Watch) -> Any:
+        own, entries = self._node.disk(), partners.all_partners(self._node.database)
+        if own.trouble is not None:
+            raise StateError(own.trouble)
+        k, m = arguments["data"], arguments["redundancy"]
+        return {"rows": await reshape(own, entries, k, m, arguments["add"], arguments["leave_out"])}
+
+    async def call_reshape_cancel(self, arguments: Arguments, watch: Watch) -> Any:
+        await self._node.disk().reshaping.give_up()
 
     async def call_mount(self, arguments: Arguments, watch: Watch) -> Any:
         await self._node.disk().mount(self._node.home.path, Path(arguments["mountpoint"]), arguments["options"], watch)
@@ -79,7 +100,7 @@ class DiskCalls:
 
     async def call_sync(self, arguments: Arguments, watch: Watch) -> Any:
         path = arguments["path"]
-        await self._node.disk().sync(None if path is None else Path(path), arguments["complete"], watch)
+        await sync(self._node.disk(), None if path is None else Path(path), arguments["complete"], watch)
 
     async def call_log(self, arguments: Arguments, watch: Watch) -> Any:
         return await inspect(self._node.disk(), Path(arguments["path"]), watch)
@@ -95,8 +116,23 @@ class DiskCalls:
         if arguments["read_only"]:
             until = arguments["until"] or FOREVER
             made, told = await kits.read_only(own, self._node.settings.name, known, until)
-            return {"text": to_text(made, day), "told": told, "partners": own.ledger.layout.n}
-        return {"text": to_text(await kits.whole(own, self._node.settings.name, self._node.seed, entries), day)}
+            return {"text": to_text(made, day), "told": told, "partners": len(own.columns.columns)}
+        made = await kits.whole(own, self._node.settings.name, self._node.seed, entries)
+        return {"text": to_text(made, day), "key": made.disks[0].keys.newest}
+
+    async def call_kit_written(self, arguments: Arguments, watch: Watch) -> Any:
+        """The kit with this key lies where its owner wants it: what is sealed with it can be restored."""
+        own = self._node.disk()
+        own.rekeying.carry(arguments["key"])
+        await own.committer.commit()
+
+    async def call_rekey(self, arguments: Arguments, watch: Watch) -> Any:
+        own = self._node.disk()
+        if own.trouble is not None:
+            raise StateError(own.trouble)
+        key = own.rekeying.begin(secrets.token_bytes(READ_KEY), arguments["everything"])
+        await own.committer.commit()
+        return {"key": key}
 
     async def call_kit_readers(self, arguments: Arguments, watch: Watch) -> Any:
         return {"readers": kits.describe_readers(self._node.disk())}

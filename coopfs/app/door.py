@@ -6,7 +6,7 @@ from collections.abc import Callable
 import trio
 
 from coopfs.app.openings import Openings
-from coopfs.core.announcement import check_time, verify
+from coopfs.core.announcement import Announcement, check_time, verify
 from coopfs.core.invitation import TOKEN
 from coopfs.core.matching import Spot
 from coopfs.core.terms import Terms
@@ -23,7 +23,7 @@ class Door:
     def __init__(
         self,
         openings: Openings,
-        terms: Terms,
+        terms: Callable[[], Terms],
         hosting: Hosting,
         spot: Callable[[], Spot],
         contact: Callable[[], tuple[str, tuple[str, ...]]],
@@ -41,9 +41,9 @@ class Door:
         self._draw = draw
         self._offers: deque[float] = deque(maxlen=OFFERS_A_MINUTE)
 
-    async def welcome(self, peer: NodeKey, announcement: bytes) -> Welcome:
-        """An invitation for this peer, its space reserved for OFFER_LIFETIME seconds. Refused: it does not suit, or not
-        now; NotAuthentic, ProtocolError: not its announcement; HomeError: no room."""
+    def look(self, peer: NodeKey, announcement: bytes) -> Announcement:
+        """What a peer says of itself, if it suits. Refused: it does not, or too many come; NotAuthentic, ProtocolError:
+        not its announcement."""
         now = trio.current_time()
         if len(self._offers) == OFFERS_A_MINUTE and now - self._offers[0] < 60.0:
             raise Refused("too many offers come to this node: try again in a few minutes")
@@ -52,19 +52,31 @@ class Door:
         if theirs.node != peer:
             raise NotAuthentic("an announcement was offered that is another node's")
         check_time(theirs, int(self._clock()))
-        self._terms.check(self._spot(), theirs)
+        self._terms().check(self._spot(), theirs)
+        return theirs
+
+    async def welcome(self, peer: NodeKey, announcement: bytes) -> Welcome:
+        """An invitation for this peer, its space reserved for OFFER_LIFETIME seconds. Refused: it does not suit, or not
+        now; NotAuthentic, ProtocolError: not its announcement; HomeError: no room."""
+        self.look(peer, announcement)
         if (before := self._openings.begin_welcome(peer)) is not None:
             return before
         welcome = None
         try:
-            welcome = await self._invite(storage_size(self._terms.storage))
+            welcome = await self.invite(storage_size(self._terms().storage), OFFER_LIFETIME)
         finally:
             self._openings.end_welcome(peer, welcome)
         return welcome
 
-    async def _invite(self, size: int) -> Welcome:
+    async def invite(self, size: int, lifetime: int) -> Welcome:
+        """A new invitation to swap so many bytes, good for `lifetime` seconds. HomeError: no room."""
         name, addresses = self._contact()
         token = self._draw(TOKEN)
-        uptime, now = str(self._terms.uptime), int(self._clock())
-        made = await self._hosting.invite(size, now, token, name, addresses, uptime, OFFER_LIFETIME)
-        return Welcome(made.token, made.given, made.taken, made.name, made.addresses)
+        uptime, now = str(self._terms().uptime), int(self._clock())
+        made = await self._hosting.invite(size, now, token, name, addresses, uptime, lifetime)
+        return self.welcome_of(made.token, size)
+
+    def welcome_of(self, token: bytes, size: int) -> Welcome:
+        """The same again."""
+        name, addresses = self._contact()
+        return Welcome(token, size, size, name, addresses)

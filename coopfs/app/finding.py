@@ -18,11 +18,10 @@ import trio
 from coopfs.app.membership import Membership
 from coopfs.app.openings import Openings
 from coopfs.core.announcement import Announcement
-from coopfs.core.invitation import TOKEN, Invitation, check_contact
-from coopfs.core.terms import Terms
-from coopfs.errors import HomeError, PartnerAway, PeerError, ProtocolError, UsageError
-from coopfs.levels import storage_size
-from coopfs.limits import ANNOUNCE_INTERVAL, FIND_AGAIN, FIND_MIN, FIND_PATIENCE
+from coopfs.core.invitation import Invitation
+from coopfs.core.terms import Terms, invitation_of
+from coopfs.errors import HomeError, PartnerAway, PeerError, Refused, UsageError
+from coopfs.limits import ANNOUNCE_INTERVAL, FIND_AGAIN, FIND_MIN, FIND_PATIENCE, FIND_REFUSED
 from coopfs.local.partners import PartnerEntry
 from coopfs.types import NodeKey, Renewal, Welcome
 
@@ -40,7 +39,7 @@ class Finding:
         self,
         membership: Membership,
         openings: Openings,
-        terms: Terms,
+        terms: Callable[[], Terms],
         ask: Ask,
         accept: Accept,
         made: Callable[[NodeKey], Renewal | None],
@@ -62,7 +61,7 @@ class Finding:
         self._turn = trio.Lock()
         self._wake = trio.Event()
         self.hindrance: str | None = None  # why this node could not look for partners the last time
-        self._again: dict[NodeKey, float] = {}  # candidates that could not be had, and when
+        self._again: dict[NodeKey, tuple[float, int]] = {}  # who could not be had: when, and seconds to rest
 
     def changed(self) -> None:
         """There is a partner more or less: the servers should hear of it."""
@@ -113,7 +112,8 @@ class Finding:
                     found.append(await self._agree(theirs))
                     watch("agree with partners", len(found), total)
                 except (PeerError, UsageError) as trouble:
-                    self._again[theirs.node] = self._clock()
+                    rest = FIND_REFUSED if isinstance(trouble, Refused) else FIND_AGAIN
+                    self._again[theirs.node] = self._clock(), rest
                     hindrances.append(f"{theirs.name}: {trouble}")
                 finally:
                     self.openings.end_offer(theirs.node)
@@ -123,7 +123,7 @@ class Finding:
 
     def _resting(self) -> list[NodeKey]:
         now = self._clock()
-        self._again = {key: since for key, since in self._again.items() if 0 <= now - since < FIND_AGAIN}
+        self._again = {key: (since, rest) for key, (since, rest) in self._again.items() if 0 <= now - since < rest}
         return list(self._again)
 
     async def _agree(self, theirs: Announcement) -> str:
@@ -131,22 +131,10 @@ class Finding:
         with trio.move_on_after(FIND_PATIENCE):
             welcome = await self._ask(theirs, self.membership.signed())
             self.openings.got_welcome(theirs.node)
-            entry = await self._accept(self._invitation(theirs, welcome))
+            entry = await self._accept(invitation_of(self.terms(), theirs.node, theirs.addresses, welcome))
             logger.info("%s, found through a matching server, is a partner now", entry.name)
             made = self._made(theirs.node)
             if made is not None:
                 await self.membership.report(made)
             return entry.name
         raise PartnerAway(f"nothing came of it within {FIND_PATIENCE:.0f} s")
-
-    def _invitation(self, theirs: Announcement, welcome: Welcome) -> Invitation:
-        """ProtocolError: not what it had announced."""
-        size = storage_size(self.terms.storage)
-        if (welcome.given, welcome.taken) != (size, size) or len(welcome.token) != TOKEN:
-            raise ProtocolError("it welcomes with other sizes than it had announced")
-        try:
-            check_contact(welcome.name, welcome.addresses)
-        except UsageError as wrong:
-            raise ProtocolError(f"it welcomes with a contact that cannot be: {wrong}") from None
-        addresses = welcome.addresses or theirs.addresses
-        return Invitation(theirs.node, welcome.token, size, size, welcome.name, addresses, str(self.terms.uptime))

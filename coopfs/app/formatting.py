@@ -101,7 +101,7 @@ def draft(home: Home, node: NodeKey, places: LayoutPlaces) -> Path:
     new.mkdir(mode=0o700)
     keys = make_keys(secrets.token_bytes(32), secrets.token_bytes(32))
     claimer = secrets.token_bytes(CLAIMER)
-    block = MasterBlock(make_version(FIRST_EPOCH, 1), claimer, (keys.key_id,), (), (places,), Floor(0, 0))
+    block = MasterBlock(make_version(FIRST_EPOCH, 1), claimer, keys.ages, (), (places,), Floor(0, 0))
     keyfile.write(new, keys)
     layout = places.layout
     facts: dict[str, int | str | bytes] = {

@@ -50,7 +50,7 @@ def _file(own: OwnDisk, node: Node) -> dict[str, Any]:
                 "length": run.length,
                 "stripe": run.stripe,
                 "state": state_of.word_of_stripe(run.stripe),
-                "blocks": state_of.acks(run.stripe),
+                "blocks": state_of.blocks(run.stripe)[0],
             }
             for run in runs[:LOG_EXTENTS]
         ],

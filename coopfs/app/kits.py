@@ -36,7 +36,7 @@ async def whole(own: OwnDisk, name: str, seed: bytes, entries: Sequence[PartnerE
     others = tuple(KitPartner(e.key, e.name, e.addresses) for e in entries if e.key not in named)
     kit = replace(kit, partners=kit.partners + others)
     with suppress(StateError):  # a failing database is no reason to keep the kit back
-        own.kits.note(MadeKit(kit.date, tuple(partner.node for partner in kit.partners)))
+        own.hand_out(MadeKit(kit.date, tuple(partner.node for partner in kit.partners)))
         await own.committer.commit()
     return kit
 
@@ -48,12 +48,12 @@ async def read_only(own: OwnDisk, name: str, known: Addresses, until: int) -> tu
     """
     seed = secrets.token_bytes(SEED_SIZE)
     reader = Identity.from_seed(seed).key
-    own.readers.add(reader, until, int(time.time()))
+    own.readers.add(reader, until, int(time.time()), own.keys.newest)
     await own.committer.commit()
     told = await _tell(own, reader)
     await own.keeper.move_floor()
     kit = _kit(own, name, seed, known)
-    disks = tuple(replace(disk, keys=replace(disk.keys, signing_seed=None)) for disk in kit.disks)
+    disks = tuple(replace(disk, keys=disk.keys.readers()) for disk in kit.disks)
     return replace(kit, disks=disks), told
 
 
@@ -61,7 +61,7 @@ async def revoke(own: OwnDisk, prefix: str) -> dict[str, Any]:
     """Take a reader back, as `read_only` lets one in. UsageError: none or several keys begin so."""
     reader = own.readers.revoke(prefix)
     await own.committer.commit()
-    return {"reader": reader.key.hex(), "told": await _tell(own, reader.key), "partners": own.ledger.layout.n}
+    return {"reader": reader.key.hex(), "told": await _tell(own, reader.key), "partners": len(own.columns.columns)}
 
 
 def describe_readers(own: OwnDisk) -> list[dict[str, Any]]:
@@ -72,7 +72,8 @@ def describe_readers(own: OwnDisk) -> list[dict[str, Any]]:
             "revoked": reader.until == 0,
             "until": None if reader.until in (0, FOREVER) else date(reader.until),
             "told": len(reader.told),
-            "partners": own.ledger.layout.n,
+            "older": reader.read_key < own.keys.ages[-1].id,
+            "partners": len(own.columns.columns),
         }
         for reader in own.readers.all()
     ]
@@ -82,7 +83,7 @@ async def _tell(own: OwnDisk, key: NodeKey) -> int:
     """How many partners know what stands about this reader, once all that are up have been told."""
 
     def told() -> int:
-        return next((len(r.told) for r in own.readers.all() if r.key == key), own.ledger.layout.n)
+        return next((len(r.told) for r in own.readers.all() if r.key == key), len(own.columns.columns))
 
     own.granter.changed.notify()
     with trio.move_on_after(GRANT_PATIENCE):
@@ -92,6 +93,7 @@ async def _tell(own: OwnDisk, key: NodeKey) -> int:
 
 
 def _kit(own: OwnDisk, name: str, seed: bytes, known: Addresses) -> Kit:
-    stores = [store for column in own.places.columns for store in column if store.role != VAULT]
+    stores = {store.node: store for store in own.keeper.stores if store.role != VAULT}.values()
     listed = tuple(KitPartner(s.node, s.name, known.get(s.node, s.addresses)) for s in stores)
-    return Kit(name, seed, (KitDisk(own.keys, own.keeper.block.floor),), listed, int(time.time()))
+    keys = own.keys.with_secrets(own.keys.secrets)  # as they are now
+    return Kit(name, seed, (KitDisk(keys, own.keeper.block.floor),), listed, int(time.time()))

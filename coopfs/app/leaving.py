@@ -49,12 +49,20 @@ class Farewells:
 
     async def run(self) -> None:
         """Tell them, for ever."""
-        telling: set[Ending] = set()
+        telling: dict[Ending, trio.CancelScope] = {}
+
+        async def until_known(ending: Ending, scope: trio.CancelScope) -> None:
+            with scope:
+                await self._tell(ending)
+
         async with trio.open_nursery() as nursery:
             while True:
-                for ending in set(self.owed.values()) - telling:
-                    telling.add(ending)
-                    nursery.start_soon(self._tell, ending)
+                owed = set(self.owed.values())
+                for ending in telling.keys() - owed:  # told, or heard that it knows
+                    telling.pop(ending).cancel()
+                for ending in owed - telling.keys():
+                    telling[ending] = trio.CancelScope()
+                    nursery.start_soon(until_known, ending, telling[ending])
                 await self.changed.wait()
 
     async def _tell(self, ending: Ending) -> None:
@@ -70,10 +78,10 @@ class Farewells:
                 logger.info("%s was not told that the agreement is over: %s", ending.name, trouble)
             await trio.sleep(AWAY_CHECK)
         await self._hosting.note_told(ending)
-        self.look()
         if not self._hosting.has_agreement(peer):
             self._roster.remove(peer)
         await link.close("the agreement is over")
+        self.look()
 
     async def settle(self) -> list[str]:
         """Wait until those that are up know, FAREWELL_PATIENCE at the most; the names of the others."""
@@ -88,7 +96,10 @@ def meaning_of_end(entry: PartnerEntry, own: OwnDisk | None, hosting: Hosting) -
     costs = []
     held = [] if own is None else [column for column in own.columns.columns if column.place.node == entry.key]
     if own is not None and any(column.state not in GONE_FOR_GOOD for column in held):
-        left = sum(not column.away for column in own.columns.columns if column not in held) - own.ledger.layout.k
+        left = min(
+            sum(not column.away for column in own.columns.of(span.layout.id) if column not in held) - span.layout.k
+            for span in own.ledger.progress.seats
+        )
         cost = "it could not be restored any more" if left < 0 else f"it could then lose {left} more at most"
         costs.append(
             f"what {entry.name} holds of this disk is lost at once ({cost}; `coopfs partner replace` loses nothing)"

@@ -4,6 +4,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from coopfs.core.geometry import shard_capacity
 from coopfs.errors import NotAsked, StateError, UsageError
 from coopfs.local import keyfile, stalefile
 from coopfs.local.database import Database
@@ -12,6 +13,7 @@ from coopfs.local.home import Home, sync_directory
 from coopfs.local.mastercopy import read_master
 from coopfs.local.questions import Questioner
 from coopfs.local.unsent import DAMAGED, Unsent, set_aside
+from coopfs.tasks.takeover import Taken
 from coopfs.types import DiskId, NodeKey
 
 
@@ -43,17 +45,19 @@ def _damage(database: Path) -> str | None:
     return found[0].text if found else None
 
 
-def keep_aside(home: Home, disk: DiskId, found: Path, group: int, epoch: int) -> Unsent:
-    """Let the lost disk give way to the one that was rebuilt in `found`, at the end of `group`: what it has not sent is
-    sorted out, and kept beside it. Durable on return."""
-    database = Database(found / DATABASE)
+def keep_aside(home: Home, disk: DiskId, found: Taken) -> Unsent:
+    """Let the lost disk give way to the one that was rebuilt: what it has not sent is sorted out, and kept beside it.
+    Durable on return."""
+    layouts = [places.layout for places in found.master.layouts]  # which of them it was in is not known
+    database = Database(found.directory / DATABASE)
     try:
-        capacity = int(database.fact("k")) * int(database.fact("shard_length"))
         sent = {id_ for (id_,) in database.read("SELECT id FROM stripes")}
     finally:
         database.close()
     own = home.disk(disk)
-    unsent = set_aside(own, group, sent.__contains__, capacity)
-    own.rename(home.disks / f"{DAMAGED}{epoch}")
+    unsent = set_aside(
+        own, found.state.group, sent.__contains__, [each.k * shard_capacity(each.block_size) for each in layouts]
+    )
+    own.rename(home.disks / f"{DAMAGED}{found.claim.epoch}")
     sync_directory(home.disks)
     return unsent

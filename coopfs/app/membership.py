@@ -4,7 +4,7 @@ Their answers are put together: each candidate has signed what it says, so a ser
 does not answer, or answers nonsense, is noted for status, and holds up nobody else.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ import trio
 
 from coopfs.app.openings import Openings
 from coopfs.core.announcement import Announcement, sign
+from coopfs.core.bond import announced
 from coopfs.core.matching import Spot, choose, spot_of
 from coopfs.core.terms import Terms
 from coopfs.errors import PeerError, Refused
@@ -36,13 +37,14 @@ class Membership:
     def __init__(
         self,
         me: Self,
-        terms: Terms,
+        terms: Callable[[], Terms],
         openings: Openings,
         servers: Sequence[MatchClient],
         addresses: Callable[[], tuple[str, ...]],
         clock: Callable[[], float],
         lot: Callable[[], float],
     ) -> None:
+        self.bonds: Callable[[], Iterable[bytes]] = tuple  # of the agreements between whose sides others may step now
         self.trouble: dict[str, str] = {}  # server -> why it did not serve the last time
         self.servers = servers
         self._me = me
@@ -55,21 +57,22 @@ class Membership:
 
     def announcement(self) -> Announcement:
         """What is true now, with a new sequence."""
-        now = self._clock()
+        now, terms = self._clock(), self._terms()
         self._sequence = max(self._sequence + 1, int(now * 1000))
         return Announcement(
             node=self._me.key,
             incarnation=self._me.incarnation,
             name=self._me.name,
             addresses=self._addresses(),
-            site=self._terms.site,
-            system=self._terms.system,
-            storage=self._terms.storage,
-            uptime=self._terms.uptime,
+            site=terms.site,
+            system=terms.system,
+            storage=terms.storage,
+            uptime=terms.uptime,
             needs=self._openings.lacking(),
             partners=len(self._openings.partners()),
             time=int(now),
             sequence=self._sequence,
+            bonds=announced(self.bonds()),
         )
 
     def signed(self) -> bytes:
@@ -105,9 +108,26 @@ class Membership:
         spots = [spot_of(said, None) for said in suit.values()]
         return [suit[spot.node] for spot in choose(spots, (), len(spots), self._lot)]
 
+    async def pairs(self, refused: Sequence[NodeKey]) -> Sequence[tuple[Announcement, Announcement]]:
+        """Two and two who are partners of each other and let others step between them, both of whom suit; of all
+        servers. refused: as in `candidates`."""
+        signed, known = self.signed(), self._openings.partners()[:MAX_WANTED]
+        unwanted = [*refused, *self._openings.pending()][:MAX_WANTED]
+        found: dict[frozenset[NodeKey], tuple[Announcement, Announcement]] = {}
+
+        async def ask(server: MatchClient) -> None:
+            for one, two in await server.pairs(signed, known, unwanted):
+                found.setdefault(frozenset((one.node, two.node)), (one, two))
+
+        await self._at_all(ask)
+        mine = self.spot()
+        return [
+            pair for key, pair in found.items() if not key & set(unwanted) and all(self._suits(mine, p) for p in pair)
+        ]
+
     def _suits(self, mine: Spot, theirs: Announcement) -> bool:
         try:
-            self._terms.check(mine, theirs)
+            self._terms().check(mine, theirs)
         except Refused:
             return False
         return theirs.node not in self._openings.partners()

@@ -4,6 +4,8 @@ import logging
 import random
 import secrets
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ import trio
 from coopfs import config
 from coopfs.app import changing, formatting, leaving, status
 from coopfs.app.agreeing import Agreeing
+from coopfs.app.amending import Amending
 from coopfs.app.control import Watch
 from coopfs.app.disk_calls import DiskCalls
+from coopfs.app.handover import Handover
 from coopfs.app.leaving import Farewells
 from coopfs.app.matchmaking import Matchmaking
 from coopfs.app.mount_settings import MountSettings
@@ -25,6 +29,7 @@ from coopfs.app.partner_calls import PartnerCalls
 from coopfs.app.promises import Promises
 from coopfs.app.rates import Rates
 from coopfs.app.requests import Arguments
+from coopfs.app.stepping import Ties
 from coopfs.app.succession import Succession
 from coopfs.app.takeover import TAKING_OVER
 from coopfs.core.choice import expected
@@ -32,7 +37,7 @@ from coopfs.core.identity import Identity
 from coopfs.core.promise import promised_share
 from coopfs.core.wire.node_requests import Hello
 from coopfs.core.wire.session import Standing
-from coopfs.errors import MountError, StateError, UsageError
+from coopfs.errors import HomeError, MountError, PeerError, StateError, UsageError
 from coopfs.limits import PROTOCOL_VERSION
 from coopfs.local import partners
 from coopfs.local.database import SqliteError, damage_of
@@ -44,14 +49,16 @@ from coopfs.local.partners import PartnerEntry
 from coopfs.local.unsent import DAMAGED, damaged
 from coopfs.net.channel import LocalNode
 from coopfs.net.dialer import Contact
+from coopfs.net.link import Link
+from coopfs.net.partner import RemotePartner
 from coopfs.net.relayed import Waiting
 from coopfs.net.roster import Roster
 from coopfs.net.tcp import dial_tcp
 from coopfs.net.whereabouts import Whereabouts
 from coopfs.net.wrappers import LimitedPartner
 from coopfs.tasks.attendant import Attendant
-from coopfs.tasks.reach import RosterNetwork
-from coopfs.types import NodeKey, Partner, Renewal, Welcome
+from coopfs.tasks.reach import RosterNetwork, remind
+from coopfs.types import NodeKey, Partner, Renewal, StepAnswer, StepWord, Welcome
 
 logger = logging.getLogger(__name__)
 
@@ -77,11 +84,14 @@ class Node:
         self.seed = seed
         self.identity = Identity.from_seed(seed)
         self._whereabouts = whereabouts
-        self.hosting = Hosting(home, database, time.time, self._agreed, self._part, self._welcome)
+        called = self._agreed, self._part, self._welcome, self._consents, self._hear_step
+        self.hosting = Hosting(home, database, time.time, *called)
         hello = Hello(secrets.token_bytes(16), PROTOCOL_VERSION, PROTOCOL_VERSION, serves=True)
         self.local = LocalNode(self.identity, hello, secrets.token_bytes)
         self.roster = Roster(self.local, self._standing, self._serve_peer, dial_tcp, random.random, whereabouts)
+        whereabouts.on_forgotten = self._remind
         self.farewells = Farewells(self.hosting, self.roster)
+        self.amending = Amending(self.hosting, self.roster)
         self.partners = PartnerCalls(self)
         self._calls = (self, DiskCalls(self), self.partners)
         self.waiting = Waiting(self.local, dial_tcp, self.roster.accept, random.random)
@@ -105,9 +115,14 @@ class Node:
             lambda: self.addresses,
             self.agreeing,
             self._renewal,
-            self.succession.gone,
+            self.succession.uncounted,
+            Handover(lambda: self.own, lambda: any(home.disks.iterdir()), self._entries),
+            Ties(self._live, self.succession.is_lost, self._end, self._name_of, tell),
+            self._ask_step,
+            lambda: 0 if self.own is None else changing.column_size(self.own),
         )
         self.succession.on_loss = self.matchmaking.changed
+        self.succession.barred = self.matchmaking.barred
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -127,8 +142,25 @@ class Node:
     def _renewal(self, key: NodeKey) -> Renewal | None:
         return self.hosting.renewal(key, self.settings.name, self.addresses)
 
+    async def _remind(self, link: Link) -> None:
+        """Of the agreement; also who stores nothing here, and is not asked for its stores. One that it refuses is told
+        as over by the other side, or was made anew. If there is none here either, the kit of a takeover named one that
+        is a partner no more, or it took over too. What fails is tried again with the next connection."""
+        with suppress(PeerError, HomeError, StateError):
+            if not await remind(link, self._renewal(link.peer)) and link.peer in self._partner_keys():
+                partners.forget(self.database, link.peer)
+                await self._part(link.peer)
+
     def _entries(self) -> list[PartnerEntry]:
         return list(partners.all_partners(self.database))
+
+    def candidates(self, names: Sequence[str]) -> list[PartnerEntry]:
+        """The partners that may get a column of the disk. UsageError: of these names is one that may not now."""
+        barred = self.matchmaking.barred()
+        for entry in self._entries():
+            if entry.key in barred and entry.name in names:
+                raise UsageError(f"{entry.name} may go or come just now, as somebody steps between two partners: wait")
+        return [entry for entry in self._entries() if entry.key not in barred]
 
     def _partner_keys(self) -> list[NodeKey]:
         return [entry.key for entry in self._entries()]
@@ -143,18 +175,45 @@ class Node:
     def know(self, entry: PartnerEntry) -> None:
         self.roster.add(Contact(entry.key, entry.addresses))
         self.succession.changed.notify()
+        self.matchmaking.bidding.changed.notify()
 
     def _agreed(self, entry: PartnerEntry) -> None:
         """With somebody who took up an invitation."""
         self.know(entry)
         self.matchmaking.changed()
 
+    def _consents(self, peer: NodeKey, size: int) -> bool:
+        return size <= self.settings.resize_up_to
+
     async def _welcome(self, peer: NodeKey, announcement: bytes) -> Welcome:
         return await self.matchmaking.welcome(peer, announcement)
+
+    async def _hear_step(self, peer: NodeKey, word: StepWord) -> StepAnswer:
+        return await self.matchmaking.stepping.hear(peer, word)
+
+    async def _ask_step(self, contact: Contact, word: StepWord) -> StepAnswer:
+        partner = self._live(contact.key)
+        return await (self.agreeing.step(contact, word) if partner is None else partner.step(word))
+
+    def _live(self, key: NodeKey) -> Partner | None:
+        link = self.roster.live(key)
+        return None if link is None else RemotePartner(link)
+
+    def _name_of(self, key: NodeKey) -> str:
+        known = {entry.key: entry.name for entry in self._entries()}
+        known |= {ending.peer: ending.name for ending in self.farewells.owed.values() if ending.peer not in known}
+        return known.get(key, key.hex()[:16])
+
+    async def _end(self, key: NodeKey) -> None:
+        """The agreement with a partner, if there is one."""
+        for entry in self._entries():
+            if entry.key == key:
+                await leaving.end(entry, self.own, self.hosting, self.farewells)
 
     async def _part(self, key: NodeKey) -> None:
         """Somebody has said that the agreement is over."""
         logger.info("partner %s has left: nothing is stored there or here any more", key.hex()[:16])
+        self.farewells.look()
         self.roster.remove(key)
         self.matchmaking.changed()
         if self.own is not None:
@@ -189,11 +248,13 @@ class Node:
                 self._nursery,
                 time.time,
                 settings,
-                scrub=self.settings.scrub_days * DAY,
+                secrets.token_bytes,
+                self.settings.scrub_days * DAY,
             )
         except SqliteError as torn:
             raise damage_of(directory / DATABASE, torn) from None
         self.own.local.database.hold_room()
+        self.own.reshaping.slicing.given = partial(partners.taken_from, self.database)
         self._nursery.start_soon(self.own.run)
         self._nursery.start_soon(self.own.follow, partial(partners.addresses, self.database))
         self._nursery.start_soon(leaving.note_parted, self.own, self.hosting)

@@ -27,6 +27,7 @@ class Openings:
         clock: Callable[[], float],
     ) -> None:
         self.wanted = wanted
+        self.bidding: set[NodeKey] = set()  # two between whom this node asks to step
         self._key = key
         self._database = database
         self._gone = gone
@@ -47,7 +48,7 @@ class Openings:
         """Whom it is just agreeing with."""
         now = self._clock()
         self._welcomed = {k: held for k, held in self._welcomed.items() if 0 <= now - held[1] < OFFER_LIFETIME}
-        return (self._offering | set(self._welcomed)) - set(self.partners())
+        return (self._offering | set(self._welcomed) | self.bidding) - set(self.partners())
 
     def free(self) -> int:
         """Partners lacking, less those."""

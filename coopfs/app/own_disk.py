@@ -6,7 +6,6 @@ mount -> fs.Disk -> committer -> writer -> columns -> partners
 """
 
 import logging
-import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -15,30 +14,34 @@ from pathlib import Path
 import trio
 
 from coopfs.app.cache_size import set_cache_size
+from coopfs.app.locating import inode_at
 from coopfs.app.mount_settings import DEFAULTS, MountSettings
+from coopfs.app.opening_books import open_ledger
 from coopfs.config import Fsync
 from coopfs.core import coding
 from coopfs.core.claims import sign_claim
+from coopfs.core.keys import DiskKeys
 from coopfs.core.master import PRIMARY, LayoutPlaces, StorePlace
-from coopfs.errors import MountError, NotAuthentic, StaleHome, StateError, UsageError, first_of
+from coopfs.errors import MountError, NotAuthentic, StaleHome, StateError, first_of
 from coopfs.fs.disk import Disk
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.mounting import Mount
-from coopfs.limits import PROGRESS_INTERVAL, ROOT_INO
+from coopfs.limits import PROGRESS_INTERVAL
 from coopfs.local import keyfile, stalefile
 from coopfs.local.database import SqliteError, damage_of
 from coopfs.local.disk import LocalDisk
 from coopfs.local.groups import Group
 from coopfs.local.incoming import IncomingAcks
-from coopfs.local.kitrecord import KitRecord
+from coopfs.local.kitrecord import KitRecord, MadeKit
 from coopfs.local.log import Log, Sealed
 from coopfs.local.mastercopy import MasterHolders, read_master, save_master
 from coopfs.local.readerlist import ReaderList
 from coopfs.local.refillmark import RefillMark
+from coopfs.local.rekeymark import RekeyMark
 from coopfs.local.rowmark import RowMark
 from coopfs.local.scrubmark import ScrubMark
-from coopfs.local.slots import Slots
 from coopfs.local.survey import Survey
+from coopfs.tasks.challenger import Challenger
 from coopfs.tasks.checker import Checker
 from coopfs.tasks.chronicle import Chronicle
 from coopfs.tasks.cleaner import Cleaner
@@ -55,7 +58,7 @@ from coopfs.tasks.growing import Growing
 from coopfs.tasks.heldsync import HeldSync
 from coopfs.tasks.incoming import Incoming
 from coopfs.tasks.keeper import MasterKeeper
-from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.lowering import Lowering
 from coopfs.tasks.mender import Mender
 from coopfs.tasks.mover import Mover
 from coopfs.tasks.network import Network
@@ -64,13 +67,19 @@ from coopfs.tasks.recaller import Recaller
 from coopfs.tasks.reclaimer import Reclaimer
 from coopfs.tasks.refill import Refill
 from coopfs.tasks.rehold import Rehold
+from coopfs.tasks.rekeying import Rekeying
 from coopfs.tasks.replacing import Replacing
+from coopfs.tasks.reshaping import Reshaping
 from coopfs.tasks.retirer import Retirer
+from coopfs.tasks.returner import Returner
+from coopfs.tasks.rewriter import Rewriter
 from coopfs.tasks.salvager import Salvager
 from coopfs.tasks.scrubber import Scrubber
 from coopfs.tasks.space import PartnerSpace
+from coopfs.tasks.spreading import Spreading
+from coopfs.tasks.wishing import Wishing
 from coopfs.tasks.writer import Writer
-from coopfs.types import Claim, DiskId, Kind, NodeKey, Octets, Opening, Place, StoreSpec
+from coopfs.types import Claim, DiskId, Kind, Layout, NodeKey, Octets, Opening, Place, StoreSpec
 
 logger = logging.getLogger(__name__)
 
@@ -101,33 +110,27 @@ class OwnDisk:
         self.keys = keyfile.read(directory)
         self.local = LocalDisk(directory, lambda: int(wall() * NS))
         master = read_master(self.local.database, self.keys, node)
-        places = master.layouts[-1]
-        layout = places.layout
         self.log = Log(self.local.database, self.local.metadata.stripes.take_id)
-        slots = Slots(self.local.database)
-        rows = RowMark(self.local.database)
-        used = rows.used(places.rows)
-        self.ledger = Ledger(self.log, slots, layout, used, self._forget_content, self.local.cache)
+        self.ledger = open_ledger(self.local, self.log, master, self._forget_content)
         self.kits = KitRecord(self.local.database)
         self.readers = ReaderList(self.local.database)
         self.chronicle = Chronicle(self.ledger, self.local.database, wall)
         self.space = PartnerSpace(self.ledger, self.local.metadata, self.local.stage, directory)
         pace = HeldPace(self.ledger, self.local.metadata, self.space)
         self.committer = Committer(self.local.metadata, self.local.stage, self.on_closed, pace)
-        claimer = bytes(self.local.database.fact("claimer"))
-        claim = sign_claim(self._seed(), self.log.epoch, claimer, int(wall()))
+        claim = sign_claim(self._seed(), self.log.epoch, bytes(self.local.database.fact("claimer")), int(wall()))
         acks = IncomingAcks(self.local.database)
-        self.columns = Columns(places, partial(self._make_column, network, claim, acks), self.ledger, wall)
+        self.columns = Columns(master.layouts, partial(self._make_column, network, claim, acks), self.ledger, wall)
         save = partial(save_master, self.local.database, self.keys, node)
         holders = MasterHolders(self.local.database)
         self.keeper = MasterKeeper(self.keys, master, claim, self.log, save, self.committer.commit, holders)
-        self._network = network
-        self.replacing = Replacing(self.keeper, self.columns, self.ledger, acks, self.kits, self.readers, draw)
-        self.growing = Growing(self.keeper, self.columns, self.ledger, self.kits, rows)
+        self.replacing = Replacing(self.keeper, self.columns, self.ledger, acks, self.kits, draw)
+        self.growing = Growing(self.keeper, self.columns, self.ledger, self.kits, RowMark(self.local.database))
+        self.rekeying = self._make_rekeying(partial(keyfile.write, directory))
         self.granter = Granter(self.readers, self.disk_id, self.columns, network)
-        self._fetcher = Fetcher(self.keys, layout, self.columns.stores)
-        coder = Coder(self.keys, layout, self.local.stage, self.local.metadata.stripes, self.log, self._fetch)
-        self._writer = Writer(self.keys, layout, self.ledger, coder, self.columns.stores, self.committer.commit)
+        self._fetcher = Fetcher(self.keys, self.columns.stores)
+        coder = self._make_coder()
+        self._writer = Writer(self.keys, self.ledger, coder, self.columns.stores, self.committer.commit)
         self.cleaner = Cleaner(self.ledger, coder, self._writer.in_hand, self._pass_by)
         self._reclaimer = Reclaimer(self.local.metadata, self.committer.hurry)
         self._retirer = Retirer(self.ledger, self.local.metadata, self.space, self.committer.hurry)
@@ -135,16 +138,21 @@ class OwnDisk:
         may_append = self.committer.until_may_append
         self._compactor = Compactor(self.ledger, self.local, self.space, may_append, content.read_once)
         self._mover = Mover(self.columns, self.ledger, self.space, self._compactor, self._retirer, self.local.database)
+        self._rewriter = Rewriter(self.rekeying, self.ledger, self.space, self._compactor, self._retirer)
+        tools = (self.keeper, self.columns, self.ledger, self.space, self.growing)
+        self.reshaping = Reshaping(*tools, self.kits, self.local, draw)
+        self._returner = Returner(self.reshaping.returning, self.keeper, self.columns, network, claim)
         self._recaller = Recaller(self.ledger, self.local.cache, content)
         self.refill = Refill(RefillMark(self.local.database), self.ledger, self.local.cache, content)
-        self._settings = settings
-        set_cache_size(self.local.stage, layout, settings.cache)
+        set_cache_size(self.local.stage, self.ledger.layout, settings.cache)
         self.held_sync = HeldSync(self.local.metadata, self.committer, self.ledger)
         self.disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
         self.disk.compressor.level = settings.compress.level
         self.disk.bury_orphans()
         self._mender = Mender(self.columns, self.ledger, self._fetcher)
         self._fetcher.on_lack = self._mender.note
+        self._challenger = Challenger(self.columns, self.ledger, self._fetcher, draw)
+        self._fetcher.on_silence = self._challenger.note
         mark, survey = ScrubMark(self.local.database), Survey(self.local.database)
         self.scrubber = Scrubber(scrub, mark, survey, self.columns, self.ledger, self._fetcher, content, wall)
         self.salvager = Salvager(directory.parent, self.disk, self.committer, self.ledger)
@@ -156,23 +164,37 @@ class OwnDisk:
         self.ready = trio.Event()  # nothing hinders writing: after a takeover, all it found is held again
         self.mountpoint: Path | None = None
         self._mount: Mount | None = None
-        self._nursery = nursery
+        self._settings, self._network, self._nursery = settings, network, nursery
+
+    def _make_coder(self) -> Coder:
+        stripes = self.local.metadata.stripes
+        return Coder(self.keys, self._layout_of, self.local.stage, stripes, self.log, self._fetch)
 
     def _make_column(
         self, network: Network, claim: Claim, acks: IncomingAcks, number: int, store: StorePlace
     ) -> Column:
-        """One that is being filled is made at the partner if it is not there yet; what counts never is (R16)."""
+        """What is being filled, or of a layout that is not used yet, is made if need be; what counts never is (R16)."""
+        span = self.ledger.seats.at(number)
+        spec = StoreSpec(self.ledger.rows_at(number).total, span.layout.block_size)
+        counts = store.role == PRIMARY and span in self.ledger.progress.seats
+        opening = Opening(self.disk_id, store.store, claim, None if counts else spec)
         if store.role == PRIMARY:
-            opening = Opening(self.disk_id, store.store, claim)
-            return Column(number, store, opening, network, self.ledger, self._is_mine)
-        spec = StoreSpec(self.ledger.rows.total, self.ledger.layout.block_size)
-        seat = Incoming(number, self.ledger, acks, trio.current_time())
-        return Column(number, store, Opening(self.disk_id, store.store, claim, spec), network, seat, self._is_mine)
+            return Column(span, number, store, opening, network, self.ledger, self._is_mine)
+        books = Incoming(number, self.ledger, acks, trio.current_time())
+        return Column(span, number, store, opening, network, books, self._is_mine)
+
+    def _layout_of(self, id_: int) -> Layout:
+        return self.ledger.seats.of(id_).layout
+
+    def _make_rekeying(self, save: Callable[[DiskKeys], None]) -> Rekeying:
+        spreading = Spreading(self.keeper, self.columns, self.ledger, self.kits)
+        mark = RekeyMark(self.local.database)
+        return Rekeying(self.keys, save, mark, self.keeper, spreading, self.log, self.ledger.moved)
 
     @property
     def places(self) -> LayoutPlaces:
-        """Who holds the columns, as of the newest master block."""
-        return self.keeper.places
+        """Who holds the columns of the layout that new stripes get, as of the newest master block."""
+        return self.keeper.of(self.ledger.layout.id)
 
     def _seed(self) -> bytes:
         assert self.keys.signing_seed is not None
@@ -182,15 +204,16 @@ class OwnDisk:
     def disk_id(self) -> DiskId:
         return self.keys.disk
 
-    def _is_mine(self, store: StorePlace, column: int, place: Place, data: Octets) -> bool:
+    def _is_mine(self, store: StorePlace, number: int, place: Place, data: Octets) -> bool:
+        span = self.ledger.seats.at(number)
         try:
-            coding.unbox(self.keys, store, self.ledger.layout.id, column, place, data)
+            coding.unbox(self.keys, store, span.layout.id, span.column(number), place, data)
         except NotAuthentic:
             return False
         return True
 
     async def _fetch(self, stripe: Sealed) -> Fetched:
-        fetched = await self._fetcher.fetch(stripe.place, stripe.tag)
+        fetched = await self._fetcher.fetch(stripe.layout, stripe.place, stripe.tag)
         if stripe.end is None:
             self.log.set_named_end(stripe.id, fetched.header.end)
         return fetched
@@ -198,7 +221,7 @@ class OwnDisk:
     def _pass_by(self, stripe: Sealed) -> None:
         """A stripe cannot be read now. If it is lost for good, nobody waits for it, and if it is one of the log, that
         goes on without it."""
-        if not self.ready.is_set() or self.columns.blocks_left(stripe) >= self.ledger.layout.k:
+        if not self.ready.is_set() or self.columns.blocks_left(stripe) >= self._layout_of(stripe.layout).k:
             return
         self.ledger.progress.give_up(stripe.id)
         if stripe.kind != Kind.DATA:
@@ -213,6 +236,11 @@ class OwnDisk:
         except StateError:  # told as `trouble`; the next start sweeps up
             return
         self.local.stage.remove(stripes)
+
+    def hand_out(self, kit: MadeKit) -> None:
+        """A kit is its owner's from now on, for which some changes wait. Durable with the next commit."""
+        self.kits.note(kit)
+        self.keeper.changed.notify()
 
     def on_closed(self, group: Group) -> None:
         self.ledger.changed.notify()
@@ -260,10 +288,13 @@ class OwnDisk:
             nursery.start_soon(self.chronicle.run)
             nursery.start_soon(self._recaller.run)
             nursery.start_soon(self._mender.run)
+            nursery.start_soon(self.columns.each, self._challenger.run)
             nursery.start_soon(self.columns.each, self.cleaner.run)
             nursery.start_soon(self.keeper.run, self.columns, self._network)
             nursery.start_soon(self.replacing.run)
             nursery.start_soon(self.growing.run)
+            nursery.start_soon(self.rekeying.run)
+            nursery.start_soon(Wishing(self.keeper, self.growing, self.rekeying, self._returner).run)
             rehold = Rehold(self.local, self.ledger, self.committer)
             await rehold.hold_again()
             nursery.start_soon(self._writer.run)
@@ -275,7 +306,9 @@ class OwnDisk:
             nursery.start_soon(self._retirer.run)
             nursery.start_soon(self._compactor.run)
             nursery.start_soon(self.columns.each, self.scrubber.run)
-            nursery.start_soon(self._mover.run)
+            lowering = Lowering(self.ledger, self.space, self._compactor, self._retirer, self.local.database)
+            for each in (self._mover, self._rewriter, lowering, self.reshaping, self._returner):
+                nursery.start_soon(each.run)
 
     async def wait_until_ready(self, watch: Watch) -> None:
         """After a takeover: until all that was found is held again. StateError."""
@@ -318,50 +351,9 @@ class OwnDisk:
         if self.trouble is None:
             await self.committer.close_group()
 
-    # --- waiting ----------------------------------------------------------------------------------------------
-
-    async def sync(self, path: Path | None, complete: bool, watch: Watch) -> None:
-        """Wait until what was written so far, or what is at `path` and below, is held, or complete.
-
-        UsageError: the path is not in the mount. StateError: nothing is sent any more.
-        """
-        if self.trouble is not None:
-            raise StateError(self.trouble)
-        metadata = self.local.metadata
-        group = metadata.group if path is None else metadata.newest_group(self.inode_at(path))
-        if group >= metadata.group:
-            group = await self.committer.close_group() or 0
-        progress = self.ledger.progress
-        word = "complete" if complete else "held"
-        first = None
-
-        def is_there() -> bool:
-            return (progress.complete() if complete else progress.barrier) >= group
-
-        while not is_there():
-            if self.trouble is not None:
-                raise StateError(self.trouble)
-            left = self.log.unsealed() + progress.pending
-            first = max(first or left, left)
-            watch(
-                f"wait until {word} ({self.columns.reached} of {len(self.columns.columns)} partners up)",
-                first - left,
-                first,
-            )
-            with trio.move_on_after(PROGRESS_INTERVAL):  # acks come by the hundred: what is left is not counted at each
-                await self.ledger.changed.wait_until(lambda: is_there() or self.trouble is not None)
-
     def inode_at(self, path: Path) -> int:
         """The inode at a path below the mountpoint. UsageError: the disk is not mounted there, or there is none."""
-        if self.mountpoint is None or not path.is_relative_to(self.mountpoint):
-            raise UsageError(f"{path} is not in the mounted disk")
-        ino = ROOT_INO
-        for part in path.relative_to(self.mountpoint).parts:
-            found = self.local.metadata.names.find(ino, os.fsencode(part))
-            if found is None:
-                raise UsageError(f"{path} does not exist")
-            ino = found
-        return ino
+        return inode_at(self.local.metadata.names, self.mountpoint, path)
 
     def damage(self) -> dict[str, int]:
         """Partner -> blocks of it that were met rotten or not authentic since the start."""

@@ -5,6 +5,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from coopfs.app import changing, leaving, status
+from coopfs.app.amending import NOTHING_ASKED
 from coopfs.app.control import Watch
 from coopfs.app.promises import check_zone
 from coopfs.app.requests import Arguments
@@ -12,6 +13,7 @@ from coopfs.core import invitation
 from coopfs.errors import UsageError
 from coopfs.levels import parse_uptime
 from coopfs.local import departure, partners
+from coopfs.types import NodeKey
 
 if TYPE_CHECKING:
     from coopfs.app.node import Node
@@ -56,6 +58,16 @@ class PartnerCalls:
         await changing.entrust(own, entry)
         return {"name": entry.name}
 
+    async def call_partner_resize(self, arguments: Arguments, watch: Watch) -> Any:
+        entry = changing.find(partners.all_partners(self._node.database), arguments["partner"])
+        await self._node.amending.wish(entry, arguments["size"])
+        waits = await self._node.amending.settle([entry])
+        return {"size": self._size_with(entry.key), "waits_for": waits.get(entry.name)}
+
+    def _size_with(self, key: NodeKey) -> int:
+        agreement = self._node.hosting.agreement(key)
+        return 0 if agreement is None else agreement.inviter_gives
+
     async def call_partner_lose(self, arguments: Arguments, watch: Watch) -> Any:
         entry = changing.find(partners.all_partners(self._node.database), arguments["partner"])
         await changing.lose(self._node.disk(), entry)
@@ -85,6 +97,7 @@ class PartnerCalls:
         own, entries = self._node.disk(), partners.all_partners(self._node.database)
         old = changing.find(entries, arguments["partner"], own)
         changing.column_of(own, old)
+        self._node.candidates((arguments["by"],))
         new = next((entry for entry in entries if entry.name == arguments["by"]), None)
         if new is None:
             code = invitation.decode(arguments["by"])
@@ -100,7 +113,11 @@ class PartnerCalls:
         node = self._node
         entries, endings = partners.all_partners(node.database), node.farewells.owed.values()
         known = [
-            status.describe_partner(entry, node.hosting.agreement(entry.key), node.roster, node.attendant)
+            {
+                **status.describe_partner(entry, node.hosting.agreement(entry.key), node.roster, node.attendant),
+                "resize": node.amending.describe(entry),
+            }
             for entry in entries
         ]
-        return known + [status.describe_ending(ending, node.roster, node.attendant) for ending in endings]
+        over = [status.describe_ending(ending, node.roster, node.attendant) for ending in endings]
+        return known + [{**ending, "resize": NOTHING_ASKED} for ending in over]

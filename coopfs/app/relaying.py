@@ -8,11 +8,12 @@ import trio
 
 from coopfs.app.logs import log_to_stderr
 from coopfs.app.notify import READY, STOPPING, notify
+from coopfs.core.allowance import Allowance
 from coopfs.core.identity import SEED_SIZE, Identity
 from coopfs.core.wire.node_requests import Hello
 from coopfs.limits import PROTOCOL_VERSION
 from coopfs.net.channel import LocalNode
-from coopfs.net.relay import Allowance, Relay
+from coopfs.net.relay import Relay
 from coopfs.net.tcp import listen_tcp, serve_tcp
 
 logger = logging.getLogger(__name__)

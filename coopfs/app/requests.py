@@ -12,7 +12,7 @@ from coopfs.app.promises import check_zone
 from coopfs.core.agreement import MAX_GIVEN
 from coopfs.errors import UsageError
 from coopfs.levels import parse_uptime
-from coopfs.limits import CONTROL_LIST, CONTROL_TEXT, MAX_BLOCK_SIZE, MAX_COLUMNS
+from coopfs.limits import CONTROL_LIST, CONTROL_TEXT, MAX_BLOCK_SIZE, MAX_COLUMNS, MAX_KEY_ID
 
 Arguments = dict[str, Any]
 FOREVER = (1 << 63) - 1  # seconds since 1970
@@ -81,6 +81,7 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
     "partner_accept": {"code": Shape(_text)},
     "partner_find": {},
     "partner_add": {"by": Shape(_text), "master_only": Shape(_truth)},
+    "partner_resize": {"partner": Shape(_text), "size": Shape(_whole(1, MAX_GIVEN), absent=True)},
     "partner_lose": {"partner": Shape(_text)},
     "partner_end": {"partner": Shape(_text), "yes": Shape(_truth)},
     "leave": {"yes": Shape(_truth)},
@@ -93,6 +94,13 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
         "partners": Shape(_texts, absent=True),
         "no_redundancy": Shape(_truth),
     },
+    "reshape": {
+        "data": Shape(_whole(1, MAX_COLUMNS)),
+        "redundancy": Shape(_whole(0, MAX_COLUMNS)),
+        "add": Shape(_texts),
+        "leave_out": Shape(_texts),
+    },
+    "reshape_cancel": {},
     "resize": {"size": Shape(_whole(1, MAX_GIVEN), absent=True)},
     "mount": {"mountpoint": Shape(_path), "options": Shape(_texts)},
     "umount": {},
@@ -100,8 +108,10 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
     "log": {"path": Shape(_path)},
     "check": {"deep": Shape(_truth), "repair": Shape(_truth), "anew": Shape(_truth)},
     "kit_export": {"read_only": Shape(_truth, absent=True), "until": Shape(_whole(1, FOREVER), absent=True)},
+    "kit_written": {"key": Shape(_whole(1, MAX_KEY_ID))},
     "kit_readers": {},
     "kit_revoke": {"reader": Shape(_text)},
+    "rekey": {"everything": Shape(_truth)},
     "stop": {},
 }
 

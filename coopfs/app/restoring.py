@@ -23,7 +23,6 @@ from coopfs.app.dialogue import Dialogue
 from coopfs.app.rates import download_toll
 from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, KitDisk
-from coopfs.core.quorum import Quorum
 from coopfs.core.wire.node_requests import Hello
 from coopfs.core.wire.session import Standing
 from coopfs.errors import NotRestorable, UsageError
@@ -44,7 +43,8 @@ from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.masters import MasterSearch
 from coopfs.tasks.nobody import Nobody
 from coopfs.tasks.reach import RosterNetwork
-from coopfs.tasks.recovery import Recovery, State, readers_of
+from coopfs.tasks.reader import readers_of
+from coopfs.tasks.recovery import Recovery, State
 from coopfs.types import NodeKey
 
 NS = 1_000_000_000
@@ -104,18 +104,17 @@ async def _recover(
     await wait_for_calls(roster, [partner.node for partner in taken.partners], talk, nursery)
     search = MasterSearch(wanted.keys, network, lambda node, places: know(roster, node, places), talk.watch)
     master = await search.run([partner.node for partner in taken.partners])
-    places = master.layouts[-1]
-    readers = readers_of(places, wanted.keys.disk, network)
+    readers = readers_of(master.layouts, wanted.keys.disk, network)
     for reader in readers:
         nursery.start_soon(reader.run)
-    fetcher = Fetcher(wanted.keys, places.layout, readers)
-    recovery = Recovery(wanted.keys, places, readers, fetcher, work, talk.watch)
+    fetcher = Fetcher(wanted.keys, readers)
+    recovery = Recovery(wanted.keys, master.layouts, readers, fetcher, work, talk.watch)
     await recovery.gather()
     state = await recovery.find(max(wanted.floor, master.floor, key=lambda floor: floor.version))
     agree(state, talk)
     local = LocalDisk(state.directory, time.time_ns)
     log = Log(local.database, local.metadata.stripes.take_id)
-    attendance = Attendance(Quorum(places.layout.k, places.layout.m), readers, log, talk.say)
+    attendance = Attendance([places.layout for places in master.layouts], readers, log, talk.say)
     nursery.start_soon(attendance.run)
     local.cache.limit(0, 0)  # what is fetched is kept in memory
     content = RemoteContent(log, fetcher, local.stage, nursery)

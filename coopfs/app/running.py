@@ -50,15 +50,7 @@ async def run_node(path: Path) -> None:
             nursery.start_soon(serve_tcp, listeners, node.roster.accept)
             nursery.start_soon(node.waiting.run, settings.relays)
             await trio.to_thread.run_sync(_clear_dead_mounts, path)
-            await leaving.finish(home, node.hosting, list(partners.all_partners(database)))
-            node.farewells.look()
-            node.open_disk()
-            nursery.start_soon(node.farewells.run)
-            nursery.start_soon(node.attendant.run)
-            nursery.start_soon(node.promises.run)
-            nursery.start_soon(node.matchmaking.run)
-            if node.matchmaking.is_wanted:
-                nursery.start_soon(node.succession.run)
+            await begin(node, nursery)
             await nursery.start(serve_control, home.control_socket, node.calls())
             logger.info("node %s (%s) serves at %s", settings.name, node.identity.key.hex()[:16], node.addresses)
             notify(READY)
@@ -71,6 +63,21 @@ async def run_node(path: Path) -> None:
             node.own.close()
         departure.remove(home)
         database.close()
+
+
+async def begin(node: Node, nursery: trio.Nursery) -> None:
+    """All that goes on without a word from outside once partners are called: the own disk, and looking after both.
+    HomeError, StateError."""
+    await leaving.finish(node.home, node.hosting, list(partners.all_partners(node.database)))
+    node.farewells.look()
+    node.open_disk()
+    nursery.start_soon(node.farewells.run)
+    nursery.start_soon(node.amending.run)
+    nursery.start_soon(node.attendant.run)
+    nursery.start_soon(node.promises.run)
+    nursery.start_soon(node.matchmaking.run)
+    if node.matchmaking.is_wanted:
+        nursery.start_soon(node.succession.run)
 
 
 def _clear_dead_mounts(home: Path) -> None:

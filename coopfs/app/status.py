@@ -54,8 +54,8 @@ def describe_disk(own: OwnDisk, parted: Set[NodeKey] = frozenset()) -> dict[str,
         "row_bytes": stripe_payload(layout),
         "bytes": total,
         "bytes_free": free,
-        "reserve_bytes": reserve_rows(ledger.rows.total) * stripe_payload(layout),
-        "cleaning": {"data_rows": data_rows, "live_bytes": live_bytes, "log_rows": own.log.live_metas()},
+        "reserve_bytes": reserve_rows(ledger.rows.limit) * stripe_payload(layout),
+        "cleaning": {"data_rows": data_rows, "live_bytes": live_bytes, "log_rows": own.log.chain.length()},
         "mounted": None if own.mountpoint is None else str(own.mountpoint),
         "epoch": own.log.epoch,
         "groups": groups,
@@ -72,7 +72,9 @@ def describe_disk(own: OwnDisk, parted: Set[NodeKey] = frozenset()) -> dict[str,
         "margin": progress.margin() if progress.barrier else None,
         "kit": _describe_kit(own),
         "replacement": _describe_replacement(own),
-        "growth": None if own.growing.is_done else {"rows": own.growing.rows, "waits_for": own.growing.hindrance()},
+        "reshaping": _describe_reshaping(own),
+        "growth": None if own.growing.is_done or own.reshaping.is_under_way else _describe_growth(own),
+        "keys": _describe_keys(own),
         "unsent": {"bytes": own.salvager.left, "trouble": own.salvager.trouble} if own.salvager.left else None,
         "trustees": [_describe_trustee(trustee, own) for trustee in own.keeper.block.trustees],
         "trouble": own.trouble,
@@ -80,6 +82,12 @@ def describe_disk(own: OwnDisk, parted: Set[NodeKey] = frozenset()) -> dict[str,
         "found": _describe_found(own),
         "columns": [_describe_column(column, own, damage, parted) for column in own.columns.columns],
     }
+
+
+def _describe_growth(own: OwnDisk) -> dict[str, Any]:
+    """Rows that the disk is to have, and that it has, or some store still does."""
+    growing = own.growing
+    return {"rows": growing.rows, "from": growing.now, "waits_for": growing.hindrance()}
 
 
 def _describe_trustee(trustee: Trustee, own: OwnDisk) -> dict[str, Any]:
@@ -112,6 +120,23 @@ def _describe_scrub(own: OwnDisk) -> dict[str, Any] | None:
     }
 
 
+def _describe_reshaping(own: OwnDisk) -> dict[str, Any] | None:
+    """Another layout that the disk gets: what is waited for before it is used; then how many rows are to be emptied."""
+    reshaping = own.reshaping
+    if not reshaping.is_under_way:
+        return None
+    newest = own.keeper.block.layouts[-1].layout
+    coming, growing = reshaping.coming is not None, own.growing
+    waits_for = reshaping.hindrance() if coming else None if growing.is_done else growing.hindrance()
+    return {
+        "k": newest.k,
+        "m": newest.m,
+        "used": not coming,
+        "waits_for": waits_for,
+        "rows_left": reshaping.rows_left,
+    }
+
+
 def _describe_replacement(own: OwnDisk) -> dict[str, Any] | None:
     """The column that is being given to another partner, blocks that are there, seconds left at the rate so far, and
     what else is waited for."""
@@ -119,8 +144,8 @@ def _describe_replacement(own: OwnDisk) -> dict[str, Any] | None:
     if incoming is None or not isinstance(incoming.seat, Incoming):
         return None
     return {
-        "column": incoming.number,
-        "from": own.places.primaries[incoming.number].name,
+        "column": incoming.column,
+        "from": own.columns.at(incoming.number).place.name,
         "to": incoming.place.name,
         "blocks": min(incoming.seat.has, incoming.seat.total),
         "blocks_of": incoming.seat.total,
@@ -140,12 +165,23 @@ def _describe_found(own: OwnDisk) -> dict[str, Any] | None:
     """The state that a takeover found, while it is made safe again: as many partners as that needs must have it."""
     if not own.log.rehold:
         return None
-    progress = own.ledger.progress
+    span = own.ledger.seats.of(own.ledger.layout.id)
+    away = span.own(own.ledger.progress.away)
     return {
         "date": date(own.log.closed_at(own.log.rehold)),
-        "counted": len(own.columns.columns) - progress.away.bit_count(),
-        "needed": progress.quorum.to_be_safe(progress.away),
+        "counted": span.layout.n - away.bit_count(),
+        "needed": span.quorum.to_be_safe(away),
     }
+
+
+def _describe_keys(own: OwnDisk) -> dict[str, Any] | None:
+    """Ids of the newest key and of older ones still needed; what the newest waits for; bytes that are still to be
+    written again with it, null: nothing is. None: there is one key, in use."""
+    if own.rekeying.is_done:
+        return None
+    newest, left = own.keys.newest, own.rekeying.bytes_left()
+    older = [key.id for key in own.keys.secrets if key.id != newest]
+    return {"newest": newest, "older": older, "waits_for": own.rekeying.hindrance(), "bytes_left": left}
 
 
 def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:
@@ -158,7 +194,7 @@ def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:
     return {
         "exported_at": date(made.time),
         "holders": len((own.keeper.holders() - lost).intersection(made.partners)),
-        "needed": own.ledger.progress.quorum.f + 1,
+        "needed": own.ledger.seats.f + 1,
         "lacks": [column.place.name for column in own.columns.stores if column.place.node not in made.partners],
     }
 
@@ -166,7 +202,7 @@ def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:
 def _describe_column(column: Column, own: OwnDisk, damage: Mapping[str, int], parted: Set[NodeKey]) -> dict[str, Any]:
     missing = own.ledger.progress.count_missing(column.number)
     return {
-        "column": column.number,
+        "column": column.column,
         "partner": column.place.name,
         "state": _state_of(column),
         "missing": missing,
@@ -190,6 +226,8 @@ def _state_of(column: Column) -> str:
         return "away" if column.away else "unreachable"
     if column.takes_nothing:
         return "takes nothing"
+    if column.gives_nothing:
+        return "gives nothing"
     return "catching up" if column.away else "caught up"
 
 

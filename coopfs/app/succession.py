@@ -41,6 +41,7 @@ class Succession:
     ) -> None:
         self.changed = Signal()  # there is a partner more, or a disk
         self.on_loss: Callable[[], None] = lambda: None  # called when nobody is there to follow one that is lost
+        self.barred: Callable[[], Set[NodeKey]] = frozenset  # partners that may go soon: a step between is under way
         self._disk = disk
         self._entries = entries
         self._is_up = is_up
@@ -48,18 +49,30 @@ class Succession:
         self._clock = clock
         self._began: float | None = None  # trio time
 
+    def uncounted(self) -> Set[NodeKey]:
+        """Partners that are none of those that are wanted: they are gone, or hold the master block only, often with an
+        agreement of the smallest size."""
+        own = self._disk()
+        return self.gone() | (set() if own is None else {trustee.node for trustee in own.keeper.block.trustees})
+
     def gone(self) -> Set[NodeKey]:
         """Partners that are wanted no more: whose column is lost; and those without one that have been absent for
         GRACE_PERIOD, as far as this run can know, which must have been online for a while."""
-        own, now = self._disk(), self._clock()
+        own = self._disk()
         holders = _holders(own)
-        gone = {column.place.node for column in _lost(own)}
-        if self._began is not None and trio.current_time() - self._began >= AWAY_AFTER:
-            for entry in self._entries():
-                absent = entry.last_seen is not None and now - entry.last_seen >= GRACE_PERIOD
-                if absent and entry.key not in holders and not self._is_up(entry.key):
-                    gone.add(entry.key)
-        return gone
+        absent = {entry.key for entry in self._entries() if entry.key not in holders and self._is_absent(entry)}
+        return absent | {column.place.node for column in _lost(own)}
+
+    def is_lost(self, key: NodeKey) -> bool:
+        """Whether a partner is not expected back: its column is lost, or it has been absent for so long, whatever it
+        holds."""
+        known = [entry for entry in self._entries() if entry.key == key]
+        return any(column.place.node == key for column in _lost(self._disk())) or any(map(self._is_absent, known))
+
+    def _is_absent(self, entry: PartnerEntry) -> bool:
+        if self._began is None or trio.current_time() - self._began < AWAY_AFTER or entry.last_seen is None:
+            return False
+        return self._clock() - entry.last_seen >= GRACE_PERIOD and not self._is_up(entry.key)
 
     async def run(self) -> None:
         """Until cancelled. StateError: the disk's database failed."""
@@ -81,7 +94,7 @@ class Succession:
     async def _follow(self, own: OwnDisk, column: Column) -> bool:
         """Whether somebody gets this column now."""
         old = PartnerEntry(column.place.name, column.place.node, column.place.addresses, 0, 0)
-        unfit = _holders(own) | self.gone()
+        unfit = _holders(own) | self.gone() | self.barred()
         for new in self._entries():
             if new.key in unfit:
                 continue
@@ -102,4 +115,4 @@ def _lost(own: OwnDisk | None) -> list[Column]:
 
 
 def _holders(own: OwnDisk | None) -> Set[NodeKey]:
-    return set() if own is None else {store.node for stores in own.places.columns for store in stores}
+    return set() if own is None else {store.node for store in own.keeper.stores}

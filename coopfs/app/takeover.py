@@ -38,6 +38,7 @@ from coopfs.local.home import Home, sync_directory
 from coopfs.local.kitrecord import KitRecord, MadeKit
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
+from coopfs.local.rekeymark import RekeyMark
 from coopfs.local.unsent import DAMAGED, Unsent
 from coopfs.net.channel import LocalNode
 from coopfs.net.dialer import Contact
@@ -141,7 +142,7 @@ def _settle(home: Home, taken: Kit, result: Taken, talk: Dialogue) -> None:
         database.close()
     _note_kit(result.directory, taken)
     if home.disk(result.claim.disk).exists():
-        _tell(keep_aside(home, result.claim.disk, result.directory, result.state.group, result.claim.epoch), talk)
+        _tell(keep_aside(home, result.claim.disk, result), talk)
     result.directory.rename(home.disk(result.claim.disk))
     sync_directory(home.disks)
     shutil.rmtree(home.disks / TAKING_OVER)
@@ -162,6 +163,7 @@ def _note_kit(directory: Path, taken: Kit) -> None:
     """The kit that was used is the newest one: how good it is counts for what comes (R14)."""
     database = Database(directory / DATABASE)
     try:
+        RekeyMark(database).carry(taken.disks[0].keys.newest)
         KitRecord(database).note(MadeKit(taken.date, tuple(partner.node for partner in taken.partners)))
         database.commit()
         database.sync_wal()

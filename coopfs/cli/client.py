@@ -2,8 +2,11 @@
 
 HOME/control.sock is a Unix socket; each side writes one JSON object per line. The request is `{"call": NAME, "args":
 {...}}`. The daemon answers any number of `{"progress": {"step": TEXT, "done": N, "total": N}}` and then one
-`{"result": {...}}` or `{"error": LINE, "exit": CODE}`, and closes. Only the home's owner can connect, so an answer is
-trusted, though bounded.
+`{"result": {...}, "version": TEXT}` or `{"error": LINE, "exit": CODE, "version": TEXT}`, and closes. Only the home's
+owner can connect, so an answer is trusted, though bounded.
+
+A daemon goes on running when its program is replaced. Nothing in an answer changes its meaning, so one of another
+version serves as long as it tells all that the command needs to know.
 """
 
 import contextlib
@@ -14,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coopfs import limits
+from coopfs import __version__, limits
 from coopfs.errors import CoopfsError, DaemonError, HomeError
 
 SOCKET_NAME = "control.sock"
@@ -29,6 +32,26 @@ class DaemonSaid(CoopfsError):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class Told(Answer):
+    """What a daemon of some version has told. DaemonError: it has not told what is asked for."""
+
+    def __init__(self, fields: Mapping[str, Any], version: str) -> None:
+        super().__init__({key: _told(value, version) for key, value in fields.items()})
+        self._version = version
+
+    def __missing__(self, key: str) -> Any:
+        raise DaemonError(
+            f"this command is of coopfs {__version__}, and needs to know {key!r}, which the daemon, of "
+            f"{self._version}, does not tell: restart the daemon"
+        )
+
+
+def _told(value: object, version: str) -> object:
+    if isinstance(value, dict):
+        return Told(value, version)
+    return [_told(each, version) for each in value] if isinstance(value, list) else value
 
 
 def ignore_progress(_step: str, _done: int, _total: int) -> None:
@@ -105,6 +128,6 @@ def _read_line(line: bytes, watch: Watch) -> Answer | None:
             return None
         if "error" in message:
             raise DaemonSaid(str(message["error"]), int(message["exit"]))
-        return dict(message["result"] or {})
-    except (ValueError, TypeError, KeyError) as error:
+        return Told(message["result"] or {}, f"coopfs {message.get('version', 'before 0.1.0')}")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DaemonError("the daemon's answer is not understood; is it of the same version? restart it") from error

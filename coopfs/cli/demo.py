@@ -16,7 +16,8 @@ from coopfs.errors import UsageError
 def demo(source: Path | None, keep: bool, stop: bool, work: Path | None) -> None:
     """Back up, lose the machine, restore, compare: here.
 
-    Backs DIR up to 8 partners (6+2), loses the machine and two partners, restores from the kit and compares everything.
+    Finds 8 partners through a matching server, backs DIR up to them (6+2), loses the machine and two partners, restores
+    from the kit and compares everything.
 
     Everything runs on this machine, over loopback, in one work directory that is removed at the end. DIR is only
     read; without it a part of /usr/share of up to 300 MB and 20,000 files is taken. Exit code 1 means that the

@@ -74,11 +74,19 @@ def format_disk(
 def resize(home: Path, size: int | None) -> None:
     """Let this node's disk take SIZE at each of its partners.
 
-    SIZE is what every partner's agreement gives, or less. Without it, the disk takes all that they all give. It grows
-    while it is used, when every partner that counts has made room.
+    Without SIZE, the disk takes all that every agreement gives. Partners that give less than SIZE are asked for more,
+    and get as much. It grows while it is used, when every partner that counts has agreed and made room. With a SIZE
+    that is less than it takes it gets smaller, if what is on it fits.
     """
-    done = client.call(home, "resize", {"size": size})["done"]
-    click.echo("nothing to do" if done else "the disk grows when all partners have made room: coopfs status tells")
+    answer = client.call(home, "resize", {"size": size})
+    for name, why in answer["waits_for"].items():
+        click.echo(f"{name} is asked until it agrees: {why}")
+    if answer["done"]:
+        click.echo("nothing to do")
+    elif answer["smaller"]:
+        click.echo("the disk gets smaller when what is on it has moved: coopfs status tells")
+    else:
+        click.echo("the disk grows when all partners have made room: coopfs status tells")
 
 
 @click.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from coopfs.cli.client import Watch
 from coopfs.config import Config
+from coopfs.core.allowance import Allowance
 from coopfs.core.kit import Kit
 
 if TYPE_CHECKING:
@@ -24,11 +25,11 @@ def serve(home: Path) -> None:
     run(home)
 
 
-def serve_relay(listen: str, rate: int, node_rate: int, node_daily: int) -> None:
-    """Run a relay until it is told to stop; bytes per second and per day, 0 for no limit."""
+def serve_relay(listen: str, allowance: Allowance) -> None:
+    """Run a relay until it is told to stop."""
     from coopfs.app import serve_relay as run
 
-    run(listen, rate, node_rate, node_daily)
+    run(listen, allowance)
 
 
 def dialogue(

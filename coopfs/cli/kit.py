@@ -68,6 +68,7 @@ def export(
         text = _sealed(text, phrase)
     if str(file) == "-":
         click.echo(text, nl=not text.endswith("\n"))
+        _say_written(home, answer)
         return
     contents = {file: text}
     if qr:
@@ -76,10 +77,17 @@ def export(
 
         contents[file.with_name(file.name + ".html")] = page(text)
     _write_new(contents)
+    _say_written(home, answer)
     names = " and ".join(map(str, contents))
     click.echo(f"wrote {names}; keep it on paper or on another machine, where only you can read it")
     if read_only:
         click.echo(_who_knows(answer))
+
+
+def _say_written(home: Path, answer: dict[str, Any]) -> None:
+    """The node may seal with the newest key that the kit has: before, a fault here would have lost what it seals."""
+    if "key" in answer:
+        client.call(home, "kit_written", {"key": answer["key"]})
 
 
 def _who_knows(answer: dict[str, Any]) -> str:
@@ -160,6 +168,7 @@ def describe(kit: Kit) -> list[tuple[str, str]]:
     fields += [("may", "read only"), ("reader", key)] if kit.read_only else [("may", "everything"), ("node key", key)]
     for disk in kit.disks:
         fields.append(("disk", disk.keys.disk.hex()))
+        fields.append(("  keys", ", ".join(str(key.id) for key in disk.keys.secrets)))
         fields.append(("  held when made", _date(disk.floor.date) if disk.floor.date else "nothing"))
     for partner in kit.partners:
         fields.append(("partner", f"{partner.name}  {partner.node.hex()[:12]}  {', '.join(partner.addresses)}"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from coopfs import __version__
-from coopfs.cli import check, demo, disk, kit, match, node, partner, plan, relay, restore, takeover
+from coopfs.cli import check, demo, disk, kit, match, node, partner, plan, rekey, relay, reshape, restore, takeover
 from coopfs.cli.params import PATH, Family
 from coopfs.cli.run import EXIT_CODES, run
 
@@ -40,6 +40,7 @@ for command in (
     plan.plan,
     disk.format_disk,
     disk.resize,
+    reshape.reshape,
     disk.mount,
     disk.umount,
     disk.sync,
@@ -47,6 +48,7 @@ for command in (
     disk.log,
     check.check,
     kit.kit,
+    rekey.rekey,
     restore.restore,
     takeover.takeover,
     match.match,

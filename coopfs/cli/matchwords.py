@@ -22,4 +22,34 @@ def matching_sentences(matching: dict[str, Any]) -> list[str]:
     sentences += [f"[yellow]{escape(server)}: {escape(why)}[/]" for server, why in servers.items() if why]
     if matching["trouble"]:
         sentences.append(f"[bold red]no partners are looked for: {escape(matching['trouble'])}[/]")
-    return sentences
+    if matching["odd"]:
+        sentences.append(
+            "nobody has been free for long, and who steps between two partners gets both: with "
+            f"match_partners = {wanted + 1} this node may, and gives {format_size(matching['size'])} more"
+        )
+    sentences += [_stepping(step) for step in [matching["stepping"]] if step]
+    return sentences + [bidding_sentence(bidding) for bidding in [matching["bidding"]] if bidding]
+
+
+_STEPS = {
+    "undone": "it comes to nothing, and the agreement with it ends",
+    "asked": "{fellow} is waited for",
+    "pledged": "it may agree now",
+    "joined": "{fellow} is to agree with it too",
+    "moving": "it gets what {fellow} stores, which counts until then",
+    "moved": "{fellow} is waited for to do the same",
+    "over": "the agreement with {fellow} ends",
+}
+
+
+def _stepping(step: dict[str, Any]) -> str:
+    """This node is one of the two."""
+    newcomer, fellow = escape(step["newcomer"]), escape(step["fellow"])
+    waits = f"; [yellow]{escape(step['waits_for'])}[/]" if step["waits_for"] else ""
+    return f"{newcomer} steps between this node and {fellow}: {_STEPS[step['step']].format(fellow=fellow)}{waits}"
+
+
+def bidding_sentence(bidding: dict[str, Any]) -> str:
+    """This node is the newcomer."""
+    trouble = f"; [yellow]{escape(bidding['trouble'])}[/]" if bidding["trouble"] else ""
+    return f"nobody is free: asking to step between {' and '.join(map(escape, bidding['between']))}{trouble}"

@@ -1,4 +1,4 @@
-"""partner invite, accept, add, lose, replace, end, list, and leave: who swaps space with this node."""
+"""partner invite, accept, resize, add, lose, replace, end, list, and leave: who swaps space with this node."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import click
 from coopfs.cli import client
 from coopfs.cli.levelwords import promise
 from coopfs.cli.params import SIZE, Family, home_option
+from coopfs.sizes import format_size
 
 
 @click.group(cls=Family)
@@ -47,13 +48,16 @@ def accept(home: Path, code: tuple[str, ...]) -> None:
 def find(home: Path) -> None:
     """Look for partners now, through the matching servers of coopfs.toml.
 
-    The daemon does so by itself, too, until it has as many partners as are wanted there.
+    The daemon does so by itself, too, until it has as many partners as are wanted there. Where nobody is free it asks
+    two that are partners of each other to step between them.
     """
     answer = client.call(home, "partner_find")
     for name in answer["found"]:
         click.echo(f"{name} is now a partner")
     for line in [*answer["hindrances"], *(f"{server}: {why}" for server, why in answer["servers"].items() if why)]:
         click.echo(line, err=True)
+    if answer["bidding"]:
+        click.echo(f"nobody is free: asking to step between {' and '.join(answer['bidding']['between'])}")
     if answer["lacking"]:
         click.echo(f"{answer['lacking']} of {answer['wanted']} partners are still lacking; the daemon goes on looking")
     else:
@@ -72,6 +76,23 @@ def add(home: Path, master_only: bool, code: tuple[str, ...]) -> None:
     arguments = {"by": " ".join(code), "master_only": master_only}
     name = client.call(home, "partner_add", arguments)["name"]
     click.echo(f"{name} gets the master block; export a new kit, which names it")
+
+
+@partner.command("resize")
+@click.argument("name")
+@click.argument("size", type=SIZE, required=False)
+@home_option
+def resize_agreement(home: Path, name: str, size: int | None) -> None:
+    """Amend the agreement with partner NAME to SIZE each way, or to what it asks for.
+
+    Both owners must say the same size, in any order and at any time. Until then everything stays as it is; to take a
+    wish back, say the size that stands. coopfs partner list tells what is asked for.
+    """
+    answer = client.call(home, "partner_resize", {"partner": name, "size": size})
+    if answer["waits_for"] is None:
+        click.echo(f"the agreement with {name} is over {format_size(answer['size'])} each way")
+    else:
+        click.echo(f"{name} is asked until it agrees: {answer['waits_for']}")
 
 
 @partner.command()

@@ -20,7 +20,7 @@ EXIT_CODES = {
     3: "The configuration file is wrong.",
     4: "The recovery kit is damaged, mistyped or of another format.",
     5: "The home is missing, locked by another daemon, not writable, or full.",
-    6: "No daemon answers for this home.",
+    6: "No daemon answers for this home, or one of another version.",
     7: "The mountpoint is busy or missing, or the mount did not answer.",
     8: "Database or stage are lost, torn, or older than what the partners hold.",
     9: "Not restorable: too few partners answer, or a newer state may exist.",

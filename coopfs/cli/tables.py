@@ -1,6 +1,6 @@
 """Answers of the daemon as tables and sentences for people. The same answers are printed by --json untouched."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -88,6 +88,8 @@ def print_partners(partners: Sequence[Json]) -> None:
     for partner in partners:
         if how := _how(partner):
             _console().print(f"{escape(partner['name'])}: {escape(how)}")
+        for line in resizing(partner):
+            _console().print(f"{escape(partner['name'])} {escape(line)}")
 
 
 def print_readers(readers: Sequence[Json]) -> None:
@@ -95,10 +97,11 @@ def print_readers(readers: Sequence[Json]) -> None:
     if not readers:
         print("no read-only kit is in force: coopfs kit export --read-only makes one")
         return
-    table = _table("reader", "until", "partners that know", title="read-only kits", right=(2,))
+    table = _table("reader", "until", "partners that know", "key", title="read-only kits", right=(2,))
     for reader in readers:
+        reads = "older" if reader["older"] else "newest"
         until = "revoked" if reader["revoked"] else escape(reader["until"] or "for ever")
-        table.add_row(_short(reader["reader"]), until, f"{reader['told']} of {reader['partners']}")
+        table.add_row(_short(reader["reader"]), until, f"{reader['told']} of {reader['partners']}", reads)
     _console().print(table)
 
 
@@ -197,6 +200,15 @@ def _how(partner: Json) -> str:
     candidate = Candidate.of(way["address"])
     words = ["at" if way["dialled"] else "from", *(["relay"] if candidate.relayed else []), candidate.address]
     return " ".join(words)
+
+
+def resizing(partner: Json) -> Iterator[str]:
+    """What is asked of a partner, and what it asks for, each as the end of a sentence about it."""
+    wish, asks = partner["resize"]["wish"], partner["resize"]["asks"]
+    if wish is not None:
+        yield f"is asked for {format_size(wish['size'])} each way: {wish['refusal'] or 'not reached yet'}"
+    if asks is not None:
+        yield f"asks for {format_size(asks)} each way: agree with coopfs partner resize {partner['name']} {asks}"
 
 
 def uptime(seen: Json | None) -> str:

@@ -16,6 +16,7 @@ from coopfs.sizes import format_size
 
 Json = dict[str, Any]
 
+REACHED = {"caught up", "catching up", "takes nothing", "gives nothing"}  # states of columns
 NEARLY_FULL = 20  # free is less than a 20th of the disk
 
 
@@ -29,6 +30,8 @@ def disk_sentences(disk: Json, now: datetime) -> list[str]:
         waiting(disk),
         *([replacement(disk["replacement"])] if disk["replacement"] else []),
         *([growth(disk["growth"], disk)] if disk["growth"] else []),
+        *([reshaping(disk["reshaping"])] if disk["reshaping"] else []),
+        *([keys(disk["keys"])] if disk["keys"] else []),
         *([unsent(disk["unsent"])] if disk["unsent"] else []),
         space(disk),
         cache(disk["cache"]),
@@ -92,7 +95,7 @@ def outlook(seen: Json | None) -> Iterator[str]:
 
 def waiting(disk: Json) -> str:
     """What is not safe yet, and who is there to take it."""
-    reached = sum(column["state"] in ("caught up", "catching up", "takes nothing") for column in disk["columns"])
+    reached = sum(column["state"] in REACHED for column in disk["columns"])
     there = f"{reached} of {len(disk['columns'])} partners are reached"
     pending = disk["not_held_bytes"]
     what = f"{format_size(pending)} written since is not held yet" if pending else "nothing written since waits"
@@ -108,10 +111,21 @@ def waiting(disk: Json) -> str:
 
 
 def growth(wanted: Json, disk: Json) -> str:
-    """A disk that is to get more rows."""
-    more = format_size((wanted["rows"] - disk["rows"]) * disk["row_bytes"])
+    """A disk that is to get more rows, or less."""
+    change = format_size(abs(wanted["rows"] - wanted["from"]) * disk["row_bytes"])
     waits = f"; [yellow]{escape(wanted['waits_for'])}[/]" if wanted["waits_for"] else ""
-    return f"growing by about {more} when all partners have made room{waits}"
+    if wanted["rows"] < wanted["from"]:
+        return f"getting smaller by about {change}, while what lies there is moved{waits}"
+    return f"growing by about {change} when all partners have made room{waits}"
+
+
+def reshaping(coming: Json) -> str:
+    """A disk that gets another layout."""
+    shape = f"{coming['k']}+{coming['m']}"
+    waits = f"; [yellow]{escape(coming['waits_for'])}[/]" if coming["waits_for"] else ""
+    if coming["used"]:
+        return f"moving to {shape}: {coming['rows_left']} rows of the layout before are to be emptied{waits}"
+    return f"getting ready to be {shape}{waits}"
 
 
 def replacement(given: Json) -> str:
@@ -194,6 +208,17 @@ def scrub(told: Json | None, now: datetime) -> str:
     return f"scrub: this pass over the partners' blocks has done {share} %, {ended}; {wrong}{silent}"
 
 
+def keys(told: Json) -> str:
+    """Of a disk that has been given a new key, or is to use one."""
+    newest, older = told["newest"], ", ".join(map(str, told["older"]))
+    if told["waits_for"]:
+        return f"[yellow]key {newest} is not used yet: {escape(told['waits_for'])}[/]"
+    if told["bytes_left"] is None:
+        return f"key {newest} seals what is written now; what was written before still needs key {older}"
+    left = format_size(told["bytes_left"])
+    return f"key {newest} seals what is written now; {left} of what key {older} sealed are still to be written again"
+
+
 def kit(made: Json | None, now: datetime) -> str:
     """Of the newest recovery kit."""
     if made is None:
@@ -237,6 +262,11 @@ def advice(disk: Json) -> Iterator[str]:
                 f"{escape(column['partner'])} is reached, but has stored nothing of late: its disk may be full, or its "
                 "line too bad; ask its owner. After 12 hours of that it does not count until it has caught up"
             )
+        if column["state"] == "gives nothing":
+            yield (
+                f"{escape(column['partner'])} is reached, but gives back nothing of what it stores: ask its owner. "
+                "After 12 hours of that it does not count until it does, after two weeks it is lost"
+            )
         if column["state"] == "emptied":
             yield f"{escape(column['partner'])} answers and has lost all that it stored: it gets it again by itself"
     rebuilt = [escape(column["partner"]) for column in columns if column["state"] == "rebuilt"]
@@ -272,6 +302,7 @@ def advice(disk: Json) -> Iterator[str]:
     if disk["bytes_free"] * NEARLY_FULL < disk["bytes"]:
         yield "the disk is nearly full: delete something"
     waits = (disk["replacement"] or {}).get("waits_for") or ""
+    waits += (disk["keys"] or {}).get("waits_for") or ""
     if disk["kit"] is None or disk["kit"]["holders"] <= disk["kit"]["needed"] or "kit" in waits:
         yield "export a new kit and keep it somewhere else: coopfs kit export FILE"
 

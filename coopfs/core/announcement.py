@@ -5,18 +5,21 @@ hide it. 64 bytes of Ed25519 signature stand before the signed text: "coopfs 0 a
 
     node key, incarnation, name, addresses, site, system, storage level, uptime level, needs, partners, time, sequence
 
+and, if there are any, its bonds (core/bond),
 in the shortest encoding, which is the only one accepted. A newer announcement of a node has a higher sequence; its time
 must be near the reader's. Whoever runs a copy of a node is found out by its incarnation, which comes back after another
 one has taken its place.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgpack
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
 from coopfs import limits
+from coopfs.core.bond import BOND
 from coopfs.core.fields import COUNT, ID, KEY, Field, check, unpack
 from coopfs.core.invitation import check_contact
 from coopfs.errors import ClockApart, NotAuthentic, ProtocolError, Replayed, TwinIdentity, UsageError
@@ -39,6 +42,7 @@ _FIELDS = (
     Field(int, 0, limits.MAX_WANTED),
     COUNT,
     COUNT,
+    Field(tuple, 1, limits.MAX_BONDS),
 )
 
 
@@ -47,7 +51,8 @@ class Announcement:
     """node: who; incarnation: 16 random bytes of this running daemon; name, addresses: how to call and reach it; site:
     where it stands, in its owner's words, "" if not said; system: its operating system; storage: level of what it swaps
     with each partner; uptime: what it promises and asks for; needs, partners: how many it lacks, and has; time: seconds
-    since 1970; sequence: higher with each announcement of this node.
+    since 1970; sequence: higher with each announcement of this node; bonds: of the agreements between whose two sides
+    others may step, 8 bytes each, ascending.
     """
 
     node: NodeKey
@@ -62,12 +67,13 @@ class Announcement:
     partners: int
     time: int
     sequence: int
+    bonds: tuple[bytes, ...] = ()
 
     def encode(self) -> bytes:
         """The text that is signed."""
         who = (self.node, self.incarnation, self.name, self.addresses, self.site, self.system)
         what = (self.storage, str(self.uptime), self.needs, self.partners, self.time, self.sequence)
-        packed: bytes = msgpack.packb(who + what)
+        packed: bytes = msgpack.packb(who + what + ((self.bonds,) if self.bonds else ()))
         return _MAGIC + packed
 
 
@@ -96,8 +102,11 @@ def _decode(signed: bytes) -> Announcement:
     if not text.startswith(_MAGIC):
         raise ProtocolError("this is no announcement, or one of a version that this program cannot read")
     try:
-        values = check(unpack(text[len(_MAGIC) :], len(_FIELDS)), _FIELDS)
-        node, incarnation, name, addresses, site, system, storage, uptime, needs, partners, time, sequence = values
+        values = unpack(text[len(_MAGIC) :], len(_FIELDS))
+        is_short = type(values) is tuple and len(values) < len(_FIELDS)
+        who, what, bonds = _sorted_out(check(values, _FIELDS[:-1] if is_short else _FIELDS))
+        node, incarnation, name, addresses, site, system = who
+        storage, uptime, needs, partners, time, sequence = what
         if not all(type(address) is str for address in addresses):
             raise ValueError("an address is no text")
         check_contact(name, addresses)
@@ -117,10 +126,19 @@ def _decode(signed: bytes) -> Announcement:
         partners,
         time,
         sequence,
+        bonds,
     )
     if announcement.encode() != text:
         raise ProtocolError("an announcement is not in its one encoding")
     return announcement
+
+
+def _sorted_out(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[bytes, ...]]:
+    """Who announces, what, and its bonds. ValueError: those are no bonds, or not in order."""
+    bonds = values[12] if len(values) > 12 else ()
+    if any(type(bond) is not bytes or len(bond) != BOND for bond in bonds) or list(bonds) != sorted(set(bonds)):
+        raise ValueError("these are no bonds")
+    return values[:6], values[6:12], bonds
 
 
 def check_time(announcement: Announcement, now: int) -> None:

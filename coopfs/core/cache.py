@@ -1,8 +1,8 @@
 """What this machine's disk holds of a logical disk, in bytes, and what of it may go (design R8, P6).
 
-A stripe's content is *dirty* until its stripe is safe with margin >= 1, and *clean* from then on. Nobody marks content
-as one or the other: whenever a margin may have moved, and again right before something goes, `may_go` is asked, which
-counts acks. Only clean content stands in the policy's queues, so only clean content can be found there.
+A stripe's content is *dirty* until it is held, and its stripe safe with margin >= 1, and *clean* from then on. Nobody
+marks content as one or the other: whenever a margin may have moved, and again right before something goes, `may_go` is
+asked, which counts acks. Only clean content stands in the policy's queues, so only clean content can be found there.
 """
 
 from collections.abc import Callable
@@ -29,8 +29,8 @@ class Cache:
     """The books: every stripe whose content is here, or is being written here.
 
     size: the cap in bytes, of dirty and clean together, None: no cap; dirty_size: dirty bytes from which on writers
-    wait, None: they never do. may_go: whether a stripe is safe with margin >= 1; on_room: called when dirty bytes have
-    become fewer, or the cap higher.
+    wait, None: they never do. may_go: whether a stripe is held, and safe with margin >= 1; on_room: called when dirty
+    bytes have become fewer, or the cap higher.
     """
 
     def __init__(self) -> None:

@@ -124,7 +124,7 @@ def box(keys: DiskKeys, store: StorePlace, column: int, place: Place, head: Head
     encoded = head.encode()
     block[CLEAR:_SHARD] = encoded
     bound = binding(keys, store, head.layout, column, place)
-    seal.seal_in_place(keys.box_keys(store.store), bound, block, encoded)
+    seal.seal_in_place(keys.box_keys(store.store, place.version), bound, block, encoded)
     return block
 
 
@@ -132,7 +132,8 @@ def unbox(
     keys: DiskKeys, store: StorePlace, layout: int, column: int, place: Place, data: Octets
 ) -> tuple[Header, memoryview]:
     """Header and shard of a stored block. NotAuthentic: not this disk's, store's, column's, row's or version's."""
-    plaintext = seal.unseal(keys.box_keys(store.store), binding(keys, store, layout, column, place), data)
+    bound = binding(keys, store, layout, column, place)
+    plaintext = seal.unseal(keys.box_keys(store.store, place.version), bound, data)
     head = header.decode(plaintext)
     if head.layout != layout:
         raise NotAuthentic("a block's header names another layout than its store")

@@ -1,6 +1,7 @@
 """Bytes that each node may send in a day. The sender pays: else whoever calls a node could use its day up."""
 
 from collections import defaultdict
+from collections.abc import Callable
 
 from coopfs.errors import PartnerAway
 from coopfs.limits import RELAY_NODES
@@ -10,9 +11,9 @@ DAY = 86_400.0  # seconds
 
 
 class DayQuota:
-    """daily: bytes of one node in one day of the clock that `now` comes from; 0: no limit."""
+    """daily: bytes of a node in one day of the clock that `now` comes from; 0: no limit."""
 
-    def __init__(self, daily: int) -> None:
+    def __init__(self, daily: Callable[[NodeKey], int]) -> None:
         self._daily = daily
         self._day = 0
         self._sent: defaultdict[NodeKey, int] = defaultdict(int)
@@ -23,16 +24,17 @@ class DayQuota:
         if day != self._day:
             self._day = day
             self._sent.clear()
-        if not self._daily:
+        daily = self._daily(node)
+        if not daily:
             return
         if node not in self._sent:
             if len(self._sent) >= RELAY_NODES:
                 raise PartnerAway("too many nodes use this relay today")
-        elif self._sent[node] >= self._daily:
-            raise PartnerAway(f"a node has sent the {self._daily} bytes through this relay that it may send in a day")
+        elif self._sent[node] >= daily:
+            raise PartnerAway(f"a node has sent the {daily} bytes through this relay that it may send in a day")
 
     def spend(self, node: NodeKey, size: int, now: float) -> None:
         """The node sends so many bytes. PartnerAway: it has sent all that it may; these do not pass."""
         self.check(node, now)
-        if self._daily:
+        if self._daily(node):
             self._sent[node] += size

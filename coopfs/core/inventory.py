@@ -17,17 +17,20 @@ class Inventory:
 
     def __init__(self, rows: int) -> None:
         """rows: of the disk; memory grows with the highest one that is told."""
-        self._rows = rows
+        self.rows = rows
         self._versions = array("Q")
         self._sum = 0
 
     def add(self, page: Iterable[Slot]) -> None:
-        """The next slots, by ascending row. NotAuthentic: they go backwards, or beyond the disk's rows."""
+        """The next slots, by ascending row; those beyond the disk's rows mean nothing, as those of a store that is to
+        be cut. NotAuthentic: they go backwards."""
         versions = self._versions
         for slot in page:
+            if slot.row >= self.rows:
+                break
             lacking = slot.row - len(versions)
-            if lacking < 0 or slot.row >= self._rows:
-                raise NotAuthentic("a partner sends an inventory that goes backwards, or beyond the rows of the disk")
+            if lacking < 0:
+                raise NotAuthentic("a partner sends an inventory that goes backwards")
             if lacking:
                 versions.frombytes(bytes(lacking * versions.itemsize))
             versions.append(slot.version or TORN)

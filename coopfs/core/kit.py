@@ -3,24 +3,25 @@
 It holds the disks' keys, this node's identity and its partners' addresses: total power over the backup. Its data, which
 core/kitlines.py cuts into lines, are a msgpack map; core/kitseal.py puts another around it for a passphrase.
 
-The map (unknown keys are ignored): f format; n name and i identity seed of the node; d disks, each [read key, signing
-seed, signing key, floor version, floor date], the seed nil in a kit that can only read, the key nil in one that can
-write; p partners, each [node key, name, addresses]; t date.
+The map (unknown keys are ignored): f format; n name and i identity seed of the node; d disks, each [read keys, signing
+seed, signing key, floor version, floor date], the read keys each [key id, secret], the seed nil in a kit that can only
+read, the signing key nil in one that can write; p partners, each [node key, name, addresses]; t date.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import msgpack
 
-from coopfs.core.fields import COUNT, KEY, TEXT, U64, Field, check, pick, unpack
-from coopfs.core.keys import DiskKeys, make_keys
+from coopfs.core.fields import COUNT, KEY, TEXT, U16, U64, Field, check, pick, unpack
+from coopfs.core.keys import DiskKeys, ReadKey, keys_of
 from coopfs.core.kitlines import from_lines, to_lines
 from coopfs.core.kitseal import FORMAT as SEALED_FORMAT
 from coopfs.core.kitseal import Cost, SealedKit, read, seal
 from coopfs.core.master import Floor
 from coopfs.errors import KitError
-from coopfs.limits import MAX_ADDRESSES, MAX_KIT, MAX_KIT_DISKS, MAX_KIT_PARTNERS
+from coopfs.limits import MAX_ADDRESSES, MAX_KEY_IDS, MAX_KIT, MAX_KIT_DISKS, MAX_KIT_PARTNERS
 from coopfs.types import NodeKey
 
 FORMAT = 0
@@ -32,7 +33,8 @@ _FIELDS = {
     "p": Field(tuple, 0, MAX_KIT_PARTNERS),
     "t": COUNT,
 }
-_DISK = (KEY, KEY._replace(absent=True), KEY._replace(absent=True), U64, COUNT)
+_READ_KEY = (U16, KEY)
+_DISK = (Field(tuple, 1, MAX_KEY_IDS), KEY._replace(absent=True), KEY._replace(absent=True), U64, COUNT)
 _PARTNER = (KEY, TEXT, Field(tuple, 0, MAX_ADDRESSES))
 
 
@@ -137,14 +139,18 @@ def _kit(decoded: Any) -> Kit:
 def _disk_values(disk: KitDisk) -> list[Any]:
     keys = disk.keys
     public = keys.signing_key if keys.signing_seed is None else None  # 32 bytes less to type: it follows from the seed
-    return [keys.read_key, keys.signing_seed, public, disk.floor.version, disk.floor.date]
+    read_keys = [[key.id, key.secret] for key in keys.secrets]
+    return [read_keys, keys.signing_seed, public, disk.floor.version, disk.floor.date]
 
 
 def _disk(decoded: Any) -> KitDisk:
-    read_key, seed, public, version, date = check(decoded, _DISK)
+    read_keys, seed, public, version, date = check(decoded, _DISK)
     if (seed is None) == (public is None):
         raise ValueError("one of signing seed and signing key expected")
-    keys = DiskKeys(read_key, None, public) if seed is None else make_keys(read_key, seed)
+    secrets = tuple(ReadKey(*check(key, _READ_KEY)) for key in read_keys)
+    if any(b.id <= a.id for a, b in pairwise(secrets)):
+        raise ValueError("read keys that do not follow each other")
+    keys = DiskKeys(secrets, None, public) if seed is None else keys_of(secrets, seed)
     return KitDisk(keys, Floor(version, date))
 
 

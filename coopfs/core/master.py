@@ -9,12 +9,13 @@ The counter is epoch(16).count(48), like versions; a partner keeps the two great
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import msgpack
 
 from coopfs.core.fields import COUNT, ID, KEY, TEXT, U16, U64, Field, check, pick, unpack
-from coopfs.core.keys import SIGNATURE, DiskKeys
+from coopfs.core.keys import SIGNATURE, DiskKeys, KeyAge
 from coopfs.core.seal import NO_COLUMN, NO_STORE, Binding, seal, unseal
 from coopfs.errors import NotAuthentic
 from coopfs.limits import (
@@ -26,6 +27,7 @@ from coopfs.limits import (
     MAX_KEY_IDS,
     MAX_LAYOUTS,
     MAX_MASTER,
+    MAX_RETURNS,
     MAX_ROWS,
     MAX_STORES,
     MAX_TRUSTEES,
@@ -44,7 +46,14 @@ _FIELDS = {
     "layouts": Field(tuple, 1, MAX_LAYOUTS),
     "floor": Field(tuple, 2, 2),
     "trustees": Field(tuple, 0, MAX_TRUSTEES, absent=True),
+    "wishes": Field(dict, 0, MAX_FEATURES, absent=True),
 }
+_WISHES = {
+    "key": U16,
+    "rows": Field(int, 0, MAX_ROWS),
+    "returns": Field(tuple, 0, MAX_RETURNS, absent=True),
+}
+_RETURN = (ID, KEY)
 _LAYOUT = {
     "id": U16,
     "k": Field(int, 1, MAX_COLUMNS),
@@ -53,6 +62,7 @@ _LAYOUT = {
     "rows": Field(int, 1, MAX_ROWS),
     "columns": Field(tuple, 1, MAX_COLUMNS),
 }
+_KEY = (U16, U64)
 _TRUSTEE = (KEY, TEXT, Field(tuple, 0, MAX_ADDRESSES))
 _STORE = (ID, KEY, KEY, TEXT, Field(tuple, 0, MAX_ADDRESSES), TEXT)
 
@@ -146,33 +156,47 @@ class Trustee:
 
 
 @dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the owner has asked for and not got yet, which whoever takes the disk over goes on with. key: id of the key
+    with which what older ones sealed is to be written again; rows: that each store is to have; 0: nothing is wished.
+    returns: stores of layouts that are gone, which are still to be given back, and who has them."""
+
+    key: int = 0
+    rows: int = 0
+    returns: tuple[tuple[StoreId, NodeKey], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MasterBlock:
-    """counter: epoch(16).count(48); claimer: 16 bytes, of the claim it was written under; features: names that a
-    reader must know."""
+    """counter: epoch(16).count(48); claimer: 16 bytes, of the claim it was written under; keys: in use, oldest first;
+    features: names that a reader must know."""
 
     counter: int
     claimer: bytes
-    key_ids: tuple[int, ...]
+    keys: tuple[KeyAge, ...]
     features: tuple[str, ...]
     layouts: tuple[LayoutPlaces, ...]
     floor: Floor
     trustees: tuple[Trustee, ...] = ()
+    wishes: Wishes = Wishes()
 
 
 def seal_master(keys: DiskKeys, block: MasterBlock, partner: NodeKey) -> Master:
-    """The copy for one partner."""
+    """The copy for one partner, sealed with the oldest key in use: so whoever has a kit from before a newer key
+    can read that there is one."""
     body = msgpack.packb(_body(block), use_bin_type=True)
     plaintext = keys.sign(_CONTEXT + keys.disk + body) + body
-    box = seal(keys.box_keys(NO_STORE), _binding(keys, partner, block.counter), plaintext)
+    box = seal(keys.master_keys(block.keys[0].id), _binding(keys, partner, block.counter), plaintext)
     assert len(box) <= MAX_MASTER
     return Master(block.counter, box)
 
 
 def open_master(keys: DiskKeys, stored: Master, partner: NodeKey) -> MasterBlock:
-    """The block from one partner's copy. NotAuthentic: altered, another disk's or partner's, or of a newer format."""
+    """The block from one partner's copy. NotAuthentic: altered, another disk's or partner's, sealed with a key that is
+    not here, or of a newer format."""
     if len(stored.data) > MAX_MASTER:
         raise NotAuthentic("a master block is larger than any")
-    plaintext = bytes(unseal(keys.box_keys(NO_STORE), _binding(keys, partner, stored.counter), stored.data))
+    plaintext = bytes(unseal(keys.master_keys_of(stored.data), _binding(keys, partner, stored.counter), stored.data))
     signature, body = plaintext[:SIGNATURE], plaintext[SIGNATURE:]
     keys.verify(_CONTEXT + keys.disk + body, signature)
     try:
@@ -194,7 +218,7 @@ def _body(b: MasterBlock) -> dict[str, Any]:
     return {
         "counter": b.counter,
         "claimer": b.claimer,
-        "keys": b.key_ids,
+        "keys": [[key.id, key.first] for key in b.keys],
         "features": b.features,
         "layouts": [
             {
@@ -211,16 +235,34 @@ def _body(b: MasterBlock) -> dict[str, Any]:
             for places in b.layouts
         ],
         "floor": [b.floor.version, b.floor.date],
-    } | ({"trustees": [[t.node, t.name, t.addresses] for t in b.trustees]} if b.trustees else {})
+    } | _seldom(b)
+
+
+def _seldom(b: MasterBlock) -> dict[str, Any]:
+    """What is left out if there is nothing of it."""
+    trustees = {"trustees": [[t.node, t.name, t.addresses] for t in b.trustees]} if b.trustees else {}
+    if b.wishes == Wishes():
+        return trustees
+    returns = {"returns": b.wishes.returns} if b.wishes.returns else {}
+    return trustees | {"wishes": {"key": b.wishes.key, "rows": b.wishes.rows} | returns}
 
 
 def _block(decoded: Any) -> MasterBlock:
-    counter, claimer, key_ids, features, layouts, floor, trustees = pick(decoded, _FIELDS)
-    check(key_ids, (U16,) * len(key_ids))
+    counter, claimer, keys, features, layouts, floor, trustees, wishes = pick(decoded, _FIELDS)
+    ages = tuple(KeyAge(*check(key, _KEY)) for key in keys)
+    if any(b.id <= a.id or b.first <= a.first for a, b in pairwise(ages)):
+        raise ValueError("keys that do not follow each other")
     check(features, (TEXT,) * len(features))
     places = tuple(_layout(each) for each in layouts)
     held_by = tuple(map(_trustee, trustees or ()))
-    return MasterBlock(counter, claimer, key_ids, features, places, Floor(*check(floor, (U64, COUNT))), held_by)
+    wanted = Wishes() if wishes is None else _wishes(wishes)
+    return MasterBlock(counter, claimer, ages, features, places, Floor(*check(floor, (U64, COUNT))), held_by, wanted)
+
+
+def _wishes(decoded: Any) -> Wishes:
+    key, rows, returns = pick(decoded, _WISHES)
+    owed = (check(each, _RETURN) for each in returns or ())
+    return Wishes(key, rows, tuple((StoreId(store), NodeKey(node)) for store, node in owed))
 
 
 def _trustee(decoded: Any) -> Trustee:

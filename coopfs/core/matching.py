@@ -34,6 +34,9 @@ class Spot:
     system: str
 
 
+Pair = tuple[Spot, Spot]  # two who are partners of each other
+
+
 def spot_of(announcement: Announcement, observed: str | None) -> Spot:
     """observed: the IP address from which it was heard, None: not known."""
     hosts = direct_hosts(announcement.addresses)
@@ -81,6 +84,29 @@ def suits(one: Announcement, two: Announcement) -> bool:
     return levels and min(one.needs, two.needs) > 0 and one.node != two.node
 
 
+class _Spread:
+    """How alike others would be to those taken so far."""
+
+    def __init__(self, taken: Iterable[Spot]) -> None:
+        self._sites, self._subnets, self._systems = Counter[str](), Counter[str](), Counter[str]()
+        for spot in taken:
+            self.take(spot)
+
+    def take(self, spot: Spot) -> None:
+        self._sites[spot.site] += spot.site != ""
+        self._subnets.update(spot.subnets)
+        self._systems[spot.system] += 1
+
+    def likeness(self, spot: Spot) -> tuple[int, int, int]:
+        # get, as a Counter's own way to say 0 takes five times as long
+        shared = max([self._subnets.get(each, 0) for each in spot.subnets], default=0)
+        return self._sites.get(spot.site, 0), shared, self._systems.get(spot.system, 0)
+
+    def likeness_of_both(self, pair: Pair) -> tuple[int, int, int]:
+        (site, subnet, system), other = self.likeness(pair[0]), self.likeness(pair[1])
+        return site + other[0], subnet + other[1], system + other[2]
+
+
 def choose(
     candidates: Sequence[Spot], partners: Iterable[Spot], count: int, lot: Callable[[], float]
 ) -> Sequence[Spot]:
@@ -88,25 +114,31 @@ def choose(
 
     lot: numbers 0..1, which decide among equals. With 128 candidates and 8 wanted: 1,000 comparisons, 1 ms.
     """
-    sites, subnets, systems = Counter[str](), Counter[str](), Counter[str]()
-
-    def take(spot: Spot) -> None:
-        sites[spot.site] += spot.site != ""
-        subnets.update(spot.subnets)
-        systems[spot.system] += 1
-
-    def likeness(spot: Spot) -> tuple[int, int, int]:
-        # get, as a Counter's own way to say 0 takes five times as long
-        shared = max([subnets.get(each, 0) for each in spot.subnets], default=0)
-        return sites.get(spot.site, 0), shared, systems.get(spot.system, 0)
-
-    for partner in partners:
-        take(partner)
+    spread = _Spread(partners)
     left = sorted(candidates, key=lambda _: lot())  # min takes the first among equals
     chosen: list[Spot] = []
     while left and len(chosen) < count:
-        best = min(left, key=likeness)
+        best = min(left, key=spread.likeness)
         left.remove(best)
-        take(best)
+        spread.take(best)
         chosen.append(best)
     return chosen
+
+
+def pairs_of(bonded: Iterable[tuple[bytes, Spot]]) -> Sequence[Pair]:
+    """Those that stand next to each other with the same bond. Of more than two with one bond some lie, which is found
+    out by asking them."""
+    pairs, before = [], None
+    for bond, spot in bonded:
+        if before is not None and before[0] == bond and before[1].node != spot.node:
+            pairs.append((before[1], spot))
+        before = bond, spot
+    return pairs
+
+
+def choose_pairs(
+    pairs: Sequence[Pair], partners: Iterable[Spot], count: int, lot: Callable[[], float]
+) -> Sequence[Pair]:
+    """At most `count` of them, those whose two are the most unlike the partners first, by lot among equals."""
+    spread = _Spread(partners)
+    return sorted(sorted(pairs, key=lambda _: lot()), key=spread.likeness_of_both)[:count]

@@ -2,8 +2,12 @@
 
 Inventories are claims: a column says which version lies in which row. A candidate becomes T only after its blocks were
 authenticated (the caller) and every stripe that it names has k claims of exactly its version (here).
+
+While a disk is being resized several layouts are in force. Each stripe lies in the stores of one, and is judged by the
+k, m and stores of that one alone.
 """
 
+import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -15,7 +19,7 @@ from coopfs.types import Place, epoch_of
 
 
 class Answers:
-    """What the primary stores that answered hold, by column.
+    """What the primary stores of one layout that answered hold, by column.
 
     spares: the same of a column's other store, which can give blocks, and deny nothing.
     """
@@ -51,9 +55,13 @@ class Answers:
         """Whether so few claim this stripe that f false claims would leave less than k blocks of it."""
         return self.holders(place) < self.quorum.k + self.quorum.f
 
-    def lacks(self, places: Iterable[Place]) -> Place | None:
-        """The first of these stripes that fewer than k columns claim; None: T is valid."""
-        return next((place for place in places if self.holders(place) < self.quorum.k), None)
+    def can_have(self, place: Place) -> bool:
+        """Whether k columns claim this stripe."""
+        return self.holders(place) >= self.quorum.k
+
+    def are_too_few(self) -> bool:
+        """Whether something held can have been overlooked because too few answer."""
+        return len(self.slots) < self.quorum.answers_needed
 
     def may_have_been_held(self, end: Place | None) -> bool:
         """Whether an END, or (None) one of which nothing was seen, can have been held (R7)."""
@@ -63,6 +71,43 @@ class Answers:
             claims = sum(slots.get(end.row) == end.version for slots in self.slots.values())
             denials = len(self.slots) - claims - self._spoiled[end.row]
         return self.quorum.may_have_been_held(denials)
+
+
+class AllAnswers:
+    """What the stores of all layouts in force hold that answered. Versions are unique over all layouts; rows are not,
+    so that a place is looked up in the inventories of one layout after the other."""
+
+    def __init__(self, layouts: Mapping[int, Answers]) -> None:
+        """layouts: by id, the oldest first."""
+        self.layouts = layouts
+
+    def places(self) -> Iterator[tuple[int, Place, list[int]]]:
+        """(layout, place, holders) of all that stores claim, newest version first; holders as in `Answers.places`."""
+        claims = (_told(layout, answers) for layout, answers in self.layouts.items())
+        for version, row, layout, holders in heapq.merge(*claims, reverse=True):
+            yield layout, Place(version, row), holders
+
+    def layouts_of(self, place: Place) -> list[int]:
+        """The layouts that a stripe at this place can be of, the one with the most claims first: whoever does not know
+        it tries them. One that nobody claims is not there."""
+        claims = {layout: answers.holders(place) for layout, answers in self.layouts.items()}
+        return sorted(filter(claims.__getitem__, claims), key=claims.__getitem__, reverse=True)
+
+    def lacks(self, stripes: Iterable[tuple[int, Place]]) -> Place | None:
+        """The first of these stripes (layout, place) that fewer than k columns of its layout claim, or whose layout is
+        in force no more; None: T is valid."""
+        return next((place for layout, place in stripes if not self._can_have(layout, place)), None)
+
+    def can_read(self, place: Place) -> bool:
+        """Whether k columns of some layout claim this stripe."""
+        return any(answers.can_have(place) for answers in self.layouts.values())
+
+    def _can_have(self, layout: int, place: Place) -> bool:
+        return layout in self.layouts and self.layouts[layout].can_have(place)
+
+
+def _told(layout: int, answers: Answers) -> Iterator[tuple[int, int, int, list[int]]]:
+    return ((place.version, place.row, layout, holders) for place, holders in answers.places())
 
 
 class Voids:

@@ -9,17 +9,25 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from coopfs.core.seats import ALL_SEATS
+
 _CHUNK = 1024  # ids that share their arrays: stripes are numbered one after the other
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A sealed stripe that some column lacks. died: the group that killed it, None while it lives."""
+    """A sealed stripe that some column lacks. died: the group that killed it, None while it lives; acks: of all seats
+    (core/seats)."""
 
     id: int
     born: int
     died: int | None
     acks: int
+
+    @property
+    def is_complete(self) -> bool:
+        """No column of its layout lacks it."""
+        return self.acks == ALL_SEATS
 
 
 @dataclass(slots=True)

@@ -2,6 +2,9 @@
 
 Fed with seals, acks, retractions, deaths and the columns away; asked for the barrier. Only stripes that are not yet
 complete are kept here, so memory grows with what is under way, not with the disk.
+
+Columns are told by their seats (core/seats), and each stripe is judged by the quorum of its own layout. Of what is
+complete its layout is not remembered: where that matters, the layout counts that is worst off.
 """
 
 import heapq
@@ -10,16 +13,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from coopfs.core.pending import Pending, PendingStripes
-from coopfs.core.quorum import Quorum, Reach
+from coopfs.core.quorum import Reach
+from coopfs.core.seats import ALL_SEATS, Seats, Span
 
 
 class Progress:
-    """The state of one layout's stripes between sealed and complete."""
+    """The state of all stripes between sealed and complete."""
 
-    def __init__(self, quorum: Quorum, barrier: int, sealed: int, oldest: int = 0) -> None:
-        """barrier: the newest group known held; sealed: the newest group all of whose stripes are sealed; oldest: the
-        first group that can be held again after a takeover, as those before it are not known (R13)."""
-        self.quorum = quorum
+    def __init__(self, seats: Seats, barrier: int, sealed: int, oldest: int = 0) -> None:
+        """seats: of the layouts that stripes have; barrier: the newest group known held; sealed: the newest group all
+        of whose stripes are sealed; oldest: the first group that can be held again after a takeover, as those before it
+        are not known (R13)."""
+        self.seats = seats
         self.barrier = barrier
         self.sealed = sealed
         self._oldest = oldest
@@ -32,31 +37,32 @@ class Progress:
 
     # --- what happened --------------------------------------------------------------------------------------------
 
-    def add(self, id_: int, born: int, died: int | None, acks: int) -> None:
-        """A stripe was sealed, or is about to be found lacking blocks after all."""
+    def add(self, id_: int, layout: int, born: int, died: int | None, acks: int) -> None:
+        """A stripe was sealed, or is about to be found lacking blocks after all. acks: seats of its layout."""
         assert id_ not in self._pending
-        pending = Pending(id_, born, died, acks)
+        pending = Pending(id_, born, died, acks | ALL_SEATS & ~self.seats.of(layout).mask)
         if not self._groups[born]:
             heapq.heappush(self._oldest_groups, born)
         self._groups[born] += 1
         self._put(pending)
 
-    def ack(self, id_: int, column: int) -> int | None:
-        """A column has the stripe on stable storage. The new mask, or None if that was known."""
+    def ack(self, id_: int, seat: int) -> Pending | None:
+        """A column has the stripe on stable storage. The stripe from now on, or None if that was known."""
         pending = self._pending.get(id_)
-        if pending is None or pending.acks >> column & 1:
+        if pending is None or pending.acks >> seat & 1:
             return None
         self._hopeless.discard(id_)
-        pending = self._put(Pending(id_, pending.born, pending.died, pending.acks | 1 << column))
-        if pending.acks.bit_count() >= self.quorum.n:
+        pending = self._put(replace(pending, acks=pending.acks | 1 << seat))
+        if pending.is_complete:
             self._forget(pending)
-        return pending.acks
+        return pending
 
-    def retract(self, id_: int, column: int) -> int:
-        """A column lacks a pending stripe that it acked. The new mask."""
+    def retract(self, id_: int, seat: int) -> None:
+        """A column of its layout lacks a pending stripe that it acked."""
         pending = self._pending.get(id_)
         assert pending is not None
-        return self._put(Pending(id_, pending.born, pending.died, pending.acks & ~(1 << column))).acks
+        assert pending.is_complete or seat in self.seats.lacked_by(pending.acks).seats
+        self._put(replace(pending, acks=pending.acks & ~(1 << seat)))
 
     def die(self, id_: int, group: int) -> None:
         """The last live byte of a stripe died in `group`."""
@@ -90,7 +96,7 @@ class Progress:
 
     def advance(self) -> int:
         """The barrier, moved on as far as what is safe now allows. It never moves back (R7)."""
-        if self.quorum.n - self.away.bit_count() < self.quorum.to_be_safe(self.away):
+        if not all(map(self._is_safe_everywhere, self.seats)):
             return self.barrier  # so many are away that not even what lies on all columns is safe
         while (group := max(self.barrier + 1, self._oldest)) <= self.sealed and self._is_held(group):
             self.barrier = group
@@ -104,22 +110,21 @@ class Progress:
 
     def may_go(self, id_: int) -> bool:
         """Whether the content of a sealed stripe may be evicted from this machine (R8)."""
-        return self.quorum.may_go(self._acks(id_), self.away)
+        acks = self._acks(id_)
+        return all(span.quorum.may_go(span.own(acks), span.own(self.away)) for span in self._judged_by(acks))
 
     def is_endangered(self, id_: int) -> bool:
         """No further loss may hit a sealed stripe: its margin is 0, or less."""
-        return self._outside(self._acks(id_)) <= self.quorum.k
+        return self._to_spare(self._acks(id_)) <= 0
 
     def endangered(self) -> Iterator[int]:
         """The stripes below target that the held state names, and whose margin is 0 or less; fewest blocks first."""
-        masks = [acks for acks in self._pending.masks() if self._outside(acks) <= self.quorum.k]
-        return (p.id for p in self._pending.by_worth(masks, self._outside) if self._is_named(p))
+        masks = [acks for acks in self._pending.masks() if self._to_spare(acks) <= 0]
+        return (p.id for p in self._pending.by_worth(masks, self._to_spare) if self._is_named(p))
 
     def is_written(self, group: int) -> bool:
         """Every stripe born in `group` that was added so far is written."""
-        return all(
-            self.quorum.reach(self._acks(id_), self.away) >= Reach.WRITTEN for id_ in self._unsafe.get(group, ())
-        )
+        return all(self._reach(self._acks(id_), self.away) >= Reach.WRITTEN for id_ in self._unsafe.get(group, ()))
 
     def complete(self) -> int:
         """The newest group up to which every stripe lies on all columns."""
@@ -127,40 +132,45 @@ class Progress:
 
     def all_pending(self) -> Iterator[Pending]:
         """The stripes below target, the least redundant first."""
-        return self._pending.by_worth(self._pending.masks(), int.bit_count)
+        return self._pending.by_worth(self._pending.masks(), self._redundancy)
 
-    def missing(self, column: int) -> Iterator[Pending]:
+    def short_of(self, spare: int) -> Iterator[Pending]:
+        """Those of which fewer than k + spare blocks were acked, the least redundant first."""
+        masks = [acks for acks in self._pending.masks() if self._redundancy(acks) < spare]
+        return self._pending.by_worth(masks, self._redundancy)
+
+    def missing(self, seat: int) -> Iterator[Pending]:
         """The stripes that a column lacks, least redundant first, then oldest first."""
-        return self._pending.by_worth(self._without(column), int.bit_count)
+        return self._pending.by_worth(self._without(seat), self._redundancy)
 
-    def owes(self, column: int) -> bool:
+    def owes(self, seat: int) -> bool:
         """Whether the column lacks any stripe that can be had."""
-        return any(pending.id not in self._hopeless for pending in self.missing(column))
+        return any(pending.id not in self._hopeless for pending in self.missing(seat))
 
-    def count_missing(self, column: int) -> int:
+    def count_missing(self, seat: int) -> int:
         """How many these are."""
-        return sum(count for acks, count in self._pending.masks().items() if not acks >> column & 1)
+        return sum(count for acks, count in self._pending.masks().items() if not acks >> seat & 1)
 
-    def _without(self, column: int) -> list[int]:
-        return [acks for acks in self._pending.masks() if not acks >> column & 1]
+    def _without(self, seat: int) -> list[int]:
+        return [acks for acks in self._pending.masks() if not acks >> seat & 1]
 
-    def has_caught_up(self, column: int) -> bool:
+    def has_caught_up(self, seat: int) -> bool:
         """The column has acked every live stripe up to the barrier that can be had. Were it to wait for the others, A
         would never end, and nothing would be held that goes on without them."""
-        return not any(self._is_named(p) and p.id not in self._hopeless for p in self.missing(column))
+        return not any(self._is_named(p) and p.id not in self._hopeless for p in self.missing(seat))
 
     def margin(self) -> int:
         """Further losses that the held state survives now."""
-        everything_else = self.quorum.n - (self.away.bit_count()) - self.quorum.k
+        everything_else = self._to_spare(ALL_SEATS)
         if not self._oldest_groups or self._oldest_groups[0] > self.barrier:
             return everything_else  # the held state names none of them
-        for acks in sorted(self._pending.masks(), key=self._outside):
+        for acks in sorted(self._pending.masks(), key=self._to_spare):
             if any(map(self._is_named, self._pending.with_acks(acks))):
-                return min(self._outside(acks) - self.quorum.k, everything_else)
+                return min(self._to_spare(acks), everything_else)
         return everything_else
 
     def kinds(self) -> dict[int, int]:
-        """The acks of stripes below target that the held state names, and how many stripes have these."""
+        """The masks of stripes below target that the held state names, and how many stripes have these."""
         if not self._oldest_groups or self._oldest_groups[0] > self.barrier:
             return {}
         masks = self._pending.masks()
@@ -168,7 +178,7 @@ class Progress:
 
     def reach_of(self, ids: Iterable[int]) -> Reach:
         """The least reach of these sealed stripes."""
-        return min((self.quorum.reach(self._acks(i), self.away) for i in ids), default=Reach.COMPLETE)
+        return min((self._reach(self._acks(i), self.away) for i in ids), default=Reach.COMPLETE)
 
     @property
     def pending(self) -> int:
@@ -179,7 +189,7 @@ class Progress:
 
     def _acks(self, id_: int) -> int:
         pending = self._pending.get(id_)
-        return (1 << self.quorum.n) - 1 if pending is None else pending.acks
+        return ALL_SEATS if pending is None else pending.acks
 
     def _is_named(self, pending: Pending) -> bool:
         """The state at the barrier names this stripe; it does so too if a later group has killed it (R7)."""
@@ -196,12 +206,30 @@ class Progress:
         assert pending is not None
         return pending.died is not None and pending.died <= group
 
-    def _outside(self, acks: int) -> int:
-        """Acks that count."""
-        return (acks & ~self.away).bit_count()
+    def _judged_by(self, acks: int) -> Iterable[Span]:
+        """The layout of stripes with this mask; of what is complete, all."""
+        return self.seats if acks == ALL_SEATS else (self.seats.lacked_by(acks),)
+
+    def _to_spare(self, acks: int) -> int:
+        """Acks that count beyond the k that are needed."""
+        return min(span.own(acks & ~self.away).bit_count() - span.layout.k for span in self._judged_by(acks))
+
+    def _redundancy(self, acks: int) -> int:
+        """All acks beyond k."""
+        return min(span.own(acks).bit_count() - span.layout.k for span in self._judged_by(acks))
+
+    def _reach(self, acks: int, away: int) -> Reach:
+        if acks == ALL_SEATS:
+            return Reach.COMPLETE
+        span = self.seats.lacked_by(acks)
+        return span.quorum.reach(span.own(acks), span.own(away))
 
     def _is_safe(self, acks: int, away: int) -> bool:
-        return self.quorum.reach(acks, away) >= Reach.HELD
+        return self._reach(acks, away) >= Reach.HELD
+
+    def _is_safe_everywhere(self, span: Span) -> bool:
+        away = span.own(self.away)
+        return span.layout.n - away.bit_count() >= span.quorum.to_be_safe(away)
 
     def _put(self, pending: Pending) -> Pending:
         self._pending.put(pending)

@@ -118,6 +118,14 @@ def unseal(keys: BoxKeys, binding: Binding, box: Octets) -> bytearray:
     return text
 
 
+def key_id_of(box: Octets) -> int:
+    """The key id in the clear part: a claim until the box is unsealed. NotAuthentic: too short."""
+    if len(box) < CLEAR:
+        raise NotAuthentic("a block is too short to be one")
+    key_id: int = _CLEAR.unpack_from(box)[2]
+    return key_id
+
+
 def version_of(box: Octets) -> int:
     """The version in the clear part: a claim until the box is unsealed. NotAuthentic: too short."""
     if len(box) < CLEAR:

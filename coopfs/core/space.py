@@ -37,6 +37,7 @@ from coopfs.limits import (
     MAX_RESERVE_ROWS,
     MIN_LOG_SLACK,
     MIN_RESERVE_ROWS,
+    MIN_ROWS,
     RESERVE_SHARE,
     SHORT_SHARE,
 )
@@ -49,7 +50,9 @@ class Usage:
 
     total: its rows; data_rows: those that data stripes have, or will have once they are sealed; log_rows: the same of
     meta stripes; images: bytes of the images of the present state (local/totals); content: bytes of content that
-    extents keep alive, with what the directories of their blocks take.
+    extents keep alive, with what the directories of their blocks take; moving: rows that content which lies in another
+    layout will take at the most, as far as there must be room for it now; coming: rows that it gets yet, when older
+    layouts are gone.
     """
 
     layout: Layout
@@ -58,6 +61,8 @@ class Usage:
     log_rows: int
     images: int
     content: int
+    moving: int = 0
+    coming: int = 0
 
 
 def packed(size: int) -> int:
@@ -122,6 +127,11 @@ def budget(usage: Usage) -> int:
     return min(_rows_now(usage) * payload, _rows_at_best(usage) * payload - usage.content)
 
 
+def fits(usage: Usage) -> bool:
+    """Whether what lives would have room if the disk had `usage.total` rows, and nothing dead in them."""
+    return usage.total >= MIN_ROWS and _rows_at_best(usage) * stripe_payload(usage.layout) >= usage.content
+
+
 def lacks_rows(usage: Usage) -> bool:
     """Whether rows are short though there is room for more: emptying sparse stripes wins some back."""
     worth = -(-usage.content // stripe_payload(usage.layout))
@@ -138,9 +148,10 @@ def _rows_now(usage: Usage) -> int:
     """That nobody has, and nothing is kept for."""
     longest = rows_for_images(usage.layout, LOG_FACTOR * usage.images) + log_slack(usage.total)
     kept = rows_for_images(usage.layout, LOG_SPARE * usage.images) + reserve_rows(usage.total)
-    return usage.total - usage.data_rows - max(usage.log_rows, longest) - kept
+    return usage.total - usage.data_rows - usage.moving - max(usage.log_rows, longest) - kept
 
 
 def _rows_at_best(usage: Usage) -> int:
     """That content could fill, if no row held anything dead."""
-    return content_rows(usage.total) - rows_for_images(usage.layout, (LOG_FACTOR + LOG_SPARE) * usage.images)
+    told = rows_for_images(usage.layout, (LOG_FACTOR + LOG_SPARE) * usage.images)
+    return content_rows(usage.total + usage.coming) - told

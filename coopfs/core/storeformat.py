@@ -14,9 +14,12 @@ All numbers are big-endian; checksums are BLAKE3-128. Header:
     52  block size    u32       bytes, 16 KiB..1 MiB, a multiple of 4096
     56  checksum      16 bytes  of the 56 bytes before
     72  added         u32 each  rows added, the oldest first, at most 64 times; 0 ends them
-   ...  checksum      16 bytes  of all before, if any were added; zero follows to the end of the page
+   ...                          2^31 + rows, once and last: so many of the last rows have been cut
+   ...  checksum      16 bytes  of all before, if there are any; zero follows to the end of the page
 
-All that is not zero lies in the first 512 bytes, which a disk writes whole or not at all: that is how a store grows.
+All that is not zero lies in the first 512 bytes, which a disk writes whole or not at all: that is how a store grows, or
+is cut. What is cut off is slots; the index of the last rows that are there stays as long as it was, and means nothing
+beyond them.
 
 Entry:
 
@@ -64,18 +67,26 @@ SECTOR = 512  # bytes of the header that may not be zero
 _ADDED_AT = _HEADER.size + CHECKSUM
 _ADDED = struct.Struct(">I")
 assert _ENTRY.size + CHECKSUM == ENTRY
-assert _ADDED_AT + (limits.MAX_GROWTHS + 1) * _ADDED.size + CHECKSUM <= SECTOR
+_CUT = 1 << 31  # marks the number of rows that were cut
+assert _ADDED_AT + (limits.MAX_GROWTHS + 2) * _ADDED.size + CHECKSUM <= SECTOR
 
 
 @dataclass(frozen=True, slots=True)
 class StoreHeader:
-    """rows of block_size bytes of one store of one disk. added: how many of them each growth has brought."""
+    """rows of block_size bytes of one store of one disk. added: how many rows each growth has brought; cut: how many of
+    the last of them are gone again."""
 
     disk: DiskId
     store: StoreId
     rows: int
     block_size: int
     added: tuple[int, ...] = ()
+    cut: int = 0
+
+    @property
+    def made(self) -> int:
+        """Rows that it was made with."""
+        return self.rows + self.cut - sum(self.added)
 
     @property
     def size(self) -> int:
@@ -85,35 +96,47 @@ class StoreHeader:
 
     def runs(self) -> "tuple[RowRun, ...]":
         """The rows as they lie in the file: those that it was made with, then those that each growth has brought."""
-        counts = (self.rows - sum(self.added), *self.added)
+        counts = (self.made, *self.added)
         firsts = (0, *accumulate(counts[:-1]))
         offsets = accumulate((store_size(count, self.block_size) - PAGE for count in counts[:-1]), initial=PAGE)
         return tuple(
-            RowRun(first, count, offset, self.block_size)
+            RowRun(first, min(count, self.rows - first), count, offset, self.block_size)
             for first, count, offset in zip(firsts, counts, offsets, strict=True)
         )
 
     def grown(self, rows: int) -> "StoreHeader":
-        """The same with so many rows, which is more."""
+        """The same with so many rows, which is more: first those come back that were cut."""
         assert rows > self.rows
-        return replace(self, rows=rows, added=(*self.added, rows - self.rows))
+        back = min(self.cut, rows - self.rows)
+        added = (*self.added, rows - self.rows - back) if rows - self.rows > back else self.added
+        return replace(self, rows=rows, added=added, cut=self.cut - back)
+
+    def shrunk(self, rows: int) -> "StoreHeader":
+        """The same with so many rows, which is less."""
+        assert 1 <= rows < self.rows
+        last = max(run.first for run in self.runs() if run.first < rows)
+        added = [count for run, count in zip(self.runs()[1:], self.added, strict=True) if run.first <= last]
+        return replace(self, rows=rows, added=tuple(added), cut=self.made + sum(added) - rows)
 
     def encode(self) -> bytes:
         """One page."""
-        fields = _HEADER.pack(_MAGIC, self.disk, self.store, self.rows - sum(self.added), self.block_size)
+        fields = _HEADER.pack(_MAGIC, self.disk, self.store, self.made, self.block_size)
         page = fields + checksum(fields)
-        if self.added:
-            page += b"".join(map(_ADDED.pack, (*self.added, 0)))
+        changes = (*self.added, _CUT + self.cut) if self.cut else self.added
+        if changes:
+            page += b"".join(map(_ADDED.pack, (*changes, 0)))
             page += checksum(page)
         return page.ljust(PAGE, b"\0")
 
 
 @dataclass(frozen=True, slots=True)
 class RowRun:
-    """Rows that lie together in a store file: from `first` on, with their index at `offset` bytes."""
+    """Rows that lie together in a store file: from `first` on, with their index at `offset` bytes, which has room for
+    `indexed` rows."""
 
     first: int
     count: int
+    indexed: int
     offset: int
     block_size: int
 
@@ -123,7 +146,7 @@ class RowRun:
 
     def slot_at(self, row: int) -> int:
         """Where its block lies."""
-        return self.offset + slots_offset(self.count) - PAGE + (row - self.first) * self.block_size
+        return self.offset + slots_offset(self.indexed) - PAGE + (row - self.first) * self.block_size
 
     @property
     def end(self) -> int:
@@ -172,17 +195,19 @@ def decode_header(page: bytes) -> StoreHeader:
     if page[_HEADER.size : _HEADER.size + CHECKSUM] != checksum(page[: _HEADER.size]):
         raise HomeError("has a damaged header")
     _, disk, store, rows, block_size = _HEADER.unpack_from(page)
-    added = _decode_added(page)
-    if not valid_shape(rows + sum(added), block_size) or rows == 0:
+    added = _decode_changes(page)
+    cut = added.pop() - _CUT if added and added[-1] > _CUT else 0
+    total = rows + sum(added)
+    if not valid_shape(total, block_size) or rows == 0 or cut >= (added or [rows])[-1]:
         raise HomeError("has a header with a size that no store has")
-    return StoreHeader(DiskId(disk), StoreId(store), rows + sum(added), block_size, added)
+    return StoreHeader(DiskId(disk), StoreId(store), total - cut, block_size, tuple(added), cut)
 
 
-def _decode_added(page: bytes) -> tuple[int, ...]:
-    """The rows of each growth. HomeError: damaged."""
+def _decode_changes(page: bytes) -> list[int]:
+    """The rows of each growth, and what was cut. HomeError: damaged."""
     added: list[int] = []
     page, at = page.ljust(PAGE, b"\0"), _ADDED_AT
-    while len(added) <= limits.MAX_GROWTHS:
+    while len(added) <= limits.MAX_GROWTHS + 1:
         (rows,) = _ADDED.unpack_from(page, at)
         at += _ADDED.size
         if rows == 0:
@@ -192,7 +217,7 @@ def _decode_added(page: bytes) -> tuple[int, ...]:
         raise HomeError("has a damaged header")
     if added and page[at : at + CHECKSUM] != checksum(page[:at]):
         raise HomeError("has a damaged header")
-    return tuple(added)
+    return added
 
 
 def decode_entry(data: bytes, store: StoreId, row: int) -> Entry | None:

@@ -4,6 +4,7 @@ D/nodes/owner, D/nodes/p1 ...   homes
 D/mnt, D/restored               mountpoints
 D/kit.txt                       the owner's recovery kit
 D/logs/NAME.log                 what each process said
+D/match.sqlite                  what the matching server knows
 D/demo.json                     the processes that run, for `coopfs demo --stop`
 """
 
@@ -14,8 +15,8 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self
 
@@ -25,11 +26,18 @@ from coopfs.cli.node import create_home
 from coopfs.config import Config
 from coopfs.demo import mounts, process
 from coopfs.demo.process import Process
-from coopfs.errors import CoopfsError, MountError, UsageError
+from coopfs.errors import CoopfsError, DaemonError, MountError, UsageError
 
 OWNER = "owner"
 RESTORE = "restore"
+MATCH = "match"
 RESTORE_TIMEOUT = 120.0  # seconds until the restore view answers: metadata of 20,000 files takes a few
+MEETING_TIMEOUT = 120.0  # seconds until all partners are found: who misses another one tries again after 15
+LOOK_AGAIN = 1.0  # seconds between two looks for partners: as often as a matching server lets one subnet ask
+
+
+def _named(name: str) -> Config:
+    return Config(name=name)
 
 
 class Network:
@@ -89,14 +97,15 @@ class Network:
         """The process of one node that runs, or of the restore view."""
         return self._running[name].pid
 
-    def start(self, names: Sequence[str], watch: Watch) -> None:
-        """Make the homes, start all daemons at once, return when all answer."""
+    def start(self, names: Sequence[str], watch: Watch, settings: Callable[[str], Config] = _named) -> None:
+        """Make the homes, start all daemons at once, return when all answer. settings: of each, but for addresses."""
         step = f"start {len(names)} daemons"
         started = []
         for done, (name, port) in enumerate(zip(names, free_ports(len(names)), strict=True)):
             watch(step, done, 2 * len(names))
             address = f"127.0.0.1:{port}"
-            create_home(self.home(name), Config(name=name, listen=address, advertise=(self._way_to(name, address),)))
+            chosen = replace(settings(name), listen=address, advertise=(self._way_to(name, address),))
+            create_home(self.home(name), chosen)
             started.append((name, self.adopt(name, detach.spawn(self.home(name), self.log(name)))))
         for done, (name, child) in enumerate(started, len(names) + 1):
             detach.wait_until_it_answers(self.home(name), child, self.log(name))
@@ -113,6 +122,40 @@ class Network:
             code = client.call(self.home(OWNER), "partner_invite", {"size": size})["code"]
             client.call(self.home(name), "partner_accept", {"code": code})
         watch("agree with partners", len(partners), len(partners))
+
+    def start_matching(self, watch: Watch) -> str:
+        """Start a matching server, which proposes neighbours to each other; its address. DaemonError: it does not
+        start."""
+        watch("start a matching server", 0, 1)
+        (port,) = free_ports(1)
+        address, log = f"127.0.0.1:{port}", self.log(MATCH)
+        command = [*detach.COOPFS, "match", "serve", "--together", "--listen", address]
+        with log.open("ab") as said:
+            child = subprocess.Popen(
+                [*command, "--database", str(self.work / "match.sqlite")],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        self.adopt(MATCH, child)
+        deadline = time.monotonic() + detach.START_TIMEOUT
+        while b"serves at" not in log.read_bytes():
+            if child.poll() is not None or time.monotonic() > deadline:
+                raise DaemonError(f"the matching server did not start: {detach.last_words(log)}")
+            time.sleep(detach.POLL)
+        watch("start a matching server", 1, 1)
+        return f"http://{address}"
+
+    def meet(self, watch: Watch) -> None:
+        """Until the owner has found all the partners that it wants. DaemonError: it does not."""
+        deadline = time.monotonic() + MEETING_TIMEOUT
+        while (state := client.call(self.home(OWNER), "partner_find", watch=watch))["lacking"]:
+            if time.monotonic() > deadline:
+                found = state["wanted"] - state["lacking"]
+                why = "; ".join(state["hindrances"]) or "nobody else is known to the matching server"
+                raise DaemonError(f"only {found} of {state['wanted']} partners were found: {why}")
+            time.sleep(LOOK_AGAIN)
 
     def mount_restored(self, watch: Watch) -> None:
         """Mount the restore view from the kit alone; its messages are in the log `restore`."""

@@ -1,8 +1,10 @@
 """The story the demo tells, as numbered steps.
 
 1. choose what to back up          5. copy it in, wait until it is complete
-2. start 8 partners and an owner   6. lose the owner's machine and two partners
-3. agree on space, format 6+2      7. mount the restore view from the kit alone
+2. start a matching server, 8      6. lose the owner's machine and two partners
+   partners and an owner
+3. they find each other; format    7. mount the restore view from the kit alone
+   6+2
 4. export the kit, mount           8. compare everything, sum up, leave nothing running
 """
 
@@ -14,23 +16,27 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from coopfs.cli import client, detach, progress
 from coopfs.cli.client import Watch
+from coopfs.config import Config
 from coopfs.demo import summary
 from coopfs.demo.compare import Comparison, compare
 from coopfs.demo.network import OWNER, Network
 from coopfs.demo.selection import Selection, choose
 from coopfs.errors import CoopfsError, UsageError
+from coopfs.levels import storage_level, storage_size
 from coopfs.sizes import format_size
 
 DATA = 6
 REDUNDANCY = 2
 PARTNERS = tuple(f"p{number}" for number in range(1, DATA + REDUNDANCY + 1))
 LOST = ("p3", "p6")  # any two would do
+ELSEWHERE = "elsewhere"  # the site of all partners
 TEMPORARY = Path("/var/tmp")  # a disk, where /tmp is often memory
 
 GROWTH = 1.5  # short stripes, metadata and its second copy cost at most half as much as the content
@@ -99,7 +105,7 @@ def _tell(selection: Selection, network: Network) -> tuple[summary.Figures, Comp
 
 
 def _build(selection: Selection, network: Network, watch: Watch) -> None:
-    size = _size_on_each_partner(selection)
+    size = _swapped(selection)
     # both sides of each of the agreements reserve, and the owner stages the content itself
     needed = 2 * size * len(PARTNERS) + int(selection.size * GROWTH)
     free = shutil.disk_usage(network.work).free
@@ -107,8 +113,8 @@ def _build(selection: Selection, network: Network, watch: Watch) -> None:
         raise UsageError(
             f"{network.work} has {format_size(free)} free and the demo needs {format_size(needed)}; use --dir"
         )
-    network.start((OWNER, *PARTNERS), watch)
-    network.swap(PARTNERS, size, watch)
+    network.start((OWNER, *PARTNERS), watch, _settings(network.start_matching(watch), size))
+    network.meet(watch)
     owner = network.home(OWNER)
     coding = {"data": DATA, "redundancy": REDUNDANCY, "block_size": None, "partners": None, "no_redundancy": False}
     client.call(owner, "format", coding, watch=watch)
@@ -117,9 +123,25 @@ def _build(selection: Selection, network: Network, watch: Watch) -> None:
     client.call(owner, "mount", {"mountpoint": str(network.mount), "options": []}, watch=watch)
 
 
-def _size_on_each_partner(selection: Selection) -> int:
+def _swapped(selection: Selection) -> int:
+    """Bytes that each partner and the owner give each other: what is needed, rounded up to what nodes announce."""
     content = selection.size * GROWTH + selection.entries * BYTES_PER_ENTRY
-    return int(content / DATA) + SLACK
+    needed = int(content / DATA) + SLACK
+    level = storage_level(needed)
+    return storage_size(level) if storage_size(level) == needed else storage_size(level + 1)
+
+
+def _settings(server: str, size: int) -> Callable[[str], Config]:
+    """What the nodes are told. All are in one subnet, which for real would be no backup. Partners want nobody of their
+    own site, so each gives space to the owner only."""
+
+    def settings(name: str) -> Config:
+        common = Config(name=name, match_servers=(server,), match_size=size, match_together=True)
+        if name == OWNER:
+            return replace(common, site="home", match_partners=len(PARTNERS))
+        return replace(common, site=ELSEWHERE, match_partners=1, match_avoid=(ELSEWHERE,))
+
+    return settings
 
 
 def _copy(selection: Selection, network: Network, watch: Watch) -> None:

@@ -28,13 +28,13 @@ class Figures:
 
 def print_story(selection: Selection, figures: Figures, comparison: Comparison) -> None:
     """The summary of the whole story."""
-    partners = figures.data + figures.redundancy
+    partners, coding = figures.data + figures.redundancy, f"{figures.data}+{figures.redundancy}"
     until_complete = figures.copy + figures.complete
     total = figures.build + until_complete + figures.lose + figures.restore + figures.compare
     rows = [
         (
             "built",
-            f"{partners} partners and an owner, {figures.data}+{figures.redundancy}, all real daemons",
+            f"{coding}, real daemons: an owner found {partners} partners by a matching server",
             figures.build,
         ),
         (

@@ -5,7 +5,7 @@ the loop at the fast levels, as a thread would cost more than that; requests of 
 through threads meanwhile.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import trio
@@ -16,9 +16,9 @@ from coopfs.limits import AT_ONCE_BYTES, AT_ONCE_LEVEL, COMPRESSING_THREADS, UNI
 
 
 class Compressor:
-    """unit: bytes that one unit is made of. level: of zstd, 1 to 19; None: nothing is compressed."""
+    """unit: tells bytes that one unit is made of. level: of zstd, 1 to 19; None: nothing is compressed."""
 
-    def __init__(self, unit: int) -> None:
+    def __init__(self, unit: Callable[[], int]) -> None:
         self.level: int | None = None
         self._unit = unit
         self._shrinking = Shrinking()
@@ -30,9 +30,9 @@ class Compressor:
         if level is None or len(data) <= UNIT_GAIN or not self._shrinking.is_worth_trying(ino, len(data)):
             return [plain(data)]
         if len(data) <= AT_ONCE_BYTES and level <= AT_ONCE_LEVEL:
-            found = compress(data, self._unit, level)
+            found = compress(data, self._unit(), level)
         else:
-            work = partial(compress, data, self._unit, level)
+            work = partial(compress, data, self._unit(), level)
             found = await trio.to_thread.run_sync(work, limiter=self._threads)
         if any(portion.codec != PLAIN for portion in found):
             self._shrinking.shrank(ino)

@@ -34,7 +34,7 @@ class Disk:
         self.stage = local.stage
         self.space = space
         self.content = content
-        self.compressor = Compressor(self.stage.unit)
+        self.compressor = Compressor(lambda: self.stage.unit)
         self.handles = Handles()
         self.on_change: Tell = nobody_remembers  # given what changes without the mount, for who knows how it was
         acls = self._acls = Acls(self.metadata, space)

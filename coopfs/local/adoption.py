@@ -12,9 +12,13 @@ from pathlib import Path
 import msgpack
 
 from coopfs.core.columnstate import ColumnState
+from coopfs.core.master import Wishes
 from coopfs.local.database import Database
 from coopfs.local.log import ALL_STRIPES
 from coopfs.local.refillmark import RefillMark
+from coopfs.local.rekeymark import RekeyMark
+from coopfs.local.returning import Returning
+from coopfs.local.rowmark import RowMark
 from coopfs.types import Claim, Master, Place
 
 
@@ -27,9 +31,11 @@ def adopt(
     claim: Claim,
     master: Master,
     columns: Sequence[ColumnState],
+    wishes: Wishes,
 ) -> None:
-    """Durable on return. group, end, chain, time (ns): of the state; master: sealed for this node; columns: in A until
-    caught up, and for what else their states wait for."""
+    """Durable on return. group, end, chain, time (ns): of the state; master: sealed for this node; columns: of all
+    layouts that it names, one after the other, in A until caught up, and for what else their states wait for;
+    wishes: of the owner, that are still to come true."""
     database = Database(path)
     try:
         facts: dict[str, int | bytes] = {
@@ -47,6 +53,9 @@ def adopt(
         for key, value in facts.items():
             database.set_fact(key, value)
         RefillMark(database).move(ALL_STRIPES)
+        RekeyMark(database).want_everything(wishes.key)
+        RowMark(database).want(wishes.rows)
+        Returning(database).add(wishes.returns)
         _note_fragments(database)
         for number, state in enumerate(columns):
             database.write("INSERT OR REPLACE INTO columns VALUES (?, NULL, ?)", (number, int(state)))

@@ -6,13 +6,16 @@ HOME/disks/<disk id>/disk.sqlite   the view of the log (schema)
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from coopfs.core.cache import Cache
+from coopfs.core.geometry import shard_capacity
 from coopfs.core.stripe import Packer
 from coopfs.local.database import Database, SqliteError, damage_of
 from coopfs.local.metadata import Metadata
 from coopfs.local.stage import Stage
+from coopfs.types import Layout
 
 DATABASE = "disk.sqlite"
 STAGE = "stage"
@@ -51,12 +54,26 @@ class LocalDisk:
         self.metadata = Metadata(self.database, clock)
         k, shard_length = int(self.database.fact("k")), int(self.database.fact("shard_length"))
         self.cache = Cache()
-        self.stage = Stage(
-            directory / STAGE, self.metadata.stripes, k * shard_length, lambda: Packer(k, shard_length), self.cache
-        )
+        packer = partial(Packer, k, shard_length)
+        self.stage = Stage(directory / STAGE, self.metadata.stripes, k * shard_length, packer, self.cache)
         self.stage.recover()
+
+    def cut_for(self, layout: Layout) -> None:
+        """Content that comes from now on is for stripes of this layout."""
+        self.stage.cut_for(*_shape(layout))
+
+    def least_cache_for(self, layout: Layout) -> int:
+        """Stage.least_cache if stripes were of this layout."""
+        capacity, packer = _shape(layout)
+        return self.stage.least_cache_for(capacity, packer())
 
     def close(self) -> None:
         """What is not committed is lost."""
         self.stage.close()
         self.database.close()
+
+
+def _shape(layout: Layout) -> tuple[int, Callable[[], Packer]]:
+    """Content bytes of a stripe at the most, and what makes an empty one."""
+    shard_length = shard_capacity(layout.block_size)
+    return layout.k * shard_length, partial(Packer, layout.k, shard_length)

@@ -6,8 +6,8 @@ for all stripes, remains and the digest.
 
 from collections.abc import Iterable
 
+from coopfs.local.acks import INCOMING
 from coopfs.local.database import Database
-from coopfs.local.log import INCOMING
 
 _BIT = 1 << INCOMING
 _LACKED = f"row IS NOT NULL AND acks & {_BIT} = 0"
@@ -24,9 +24,11 @@ class IncomingAcks:
         query = f"SELECT count(*) FROM stripes WHERE row IS NOT NULL AND acks & {_BIT}"
         return int(self._db.read(query).fetchone()[0])
 
-    def has(self, id_: int) -> bool:
-        """Whether it has this stripe, or needs it no more, since the log has forgotten it."""
-        return self._db.read(f"SELECT 1 FROM stripes WHERE id = ? AND {_LACKED}", (id_,)).fetchone() is None
+    def has(self, id_: int, layout: int) -> bool:
+        """Whether it, a store of this layout, has this stripe, or does not need it: it is of another layout, or the log
+        has forgotten it."""
+        query = f"SELECT 1 FROM stripes WHERE id = ? AND {_LACKED} AND layout = ?"
+        return self._db.read(query, (id_, layout)).fetchone() is None
 
     def add(self, ids: Iterable[int]) -> None:
         self._db.write_many(f"UPDATE stripes SET acks = acks | {_BIT} WHERE id = ?", [(id_,) for id_ in ids])
@@ -34,15 +36,18 @@ class IncomingAcks:
     def remove(self, ids: Iterable[int]) -> None:
         self._db.write_many(f"UPDATE stripes SET acks = acks & ~{_BIT} WHERE id = ?", [(id_,) for id_ in ids])
 
-    def lacking(self, below: int, limit: int) -> list[int]:
-        """Stripes that it lacks, with ids below this one, the greatest first."""
-        query = f"SELECT id FROM stripes WHERE id < ? AND {_LACKED} ORDER BY id DESC LIMIT ?"
-        return [id_ for (id_,) in self._db.read(query, (below, limit))]
+    def lacking(self, layout: int, below: int, limit: int) -> list[int]:
+        """Stripes of this layout that it lacks, with ids below this one, the greatest first."""
+        query = f"SELECT id FROM stripes WHERE id < ? AND {_LACKED} AND layout = ? ORDER BY id DESC LIMIT ?"
+        return [id_ for (id_,) in self._db.read(query, (below, layout, limit))]
 
-    def lacks_held(self, barrier: int) -> bool:
-        """Whether it lacks a stripe that the state at the barrier names. Looks at every stripe."""
-        query = f"SELECT 1 FROM stripes WHERE {_LACKED} AND born <= ?1 AND (died IS NULL OR died > ?1) LIMIT 1"
-        return self._db.read(query, (barrier,)).fetchone() is not None
+    def lacks_held(self, layout: int, barrier: int) -> bool:
+        """Whether it lacks a stripe of this layout that the state at the barrier names. Looks at every stripe."""
+        query = (
+            f"SELECT 1 FROM stripes WHERE {_LACKED} AND layout = ?2 AND born <= ?1 AND (died IS NULL OR died > ?1)"
+            " LIMIT 1"
+        )
+        return self._db.read(query, (barrier, layout)).fetchone() is not None
 
     def differing(self, column: int) -> tuple[list[int], list[int]]:
         """(stripes that it has and the column's store lacks, those that it lacks and the column's store has)."""

@@ -5,7 +5,7 @@ newest END known written), `chain` (32 bytes, after the newest meta stripe seale
 Groups count from 1.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,27 +14,27 @@ import msgpack
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.meta import FIRST_CHAIN
 from coopfs.core.records import Stripe, Type, encode
-from coopfs.limits import MAX_COLUMNS, ROOT_INO, STRIPE_BYTES
+from coopfs.limits import ROOT_INO, STRIPE_BYTES
+from coopfs.local.acks import ACKS, Acks
+from coopfs.local.chain import Chain, Key
 from coopfs.local.database import Database
 from coopfs.local.groups import State
-from coopfs.types import Kind, Place, Version, make_version
-
-Key = tuple[int, int, int | bytes]  # of an image: type, a, b as in open_images
+from coopfs.local.payloads import Payloads
+from coopfs.types import Kind, Place, Version, epoch_of, make_version
 
 # SQLite uses the index of a part of a table where a query says the same in the same words, without parameters.
-_META = f"kind != {Kind.DATA:d}"
 _LIVE_DATA = f"kind = {Kind.DATA:d} AND died IS NULL AND row IS NOT NULL"
 
 ALL_STRIPES = 1 << 62  # above every stripe id
-INCOMING = MAX_COLUMNS  # the bit in acks of a store that is being filled: no column's
-_ACKS = (1 << INCOMING) - 1
+ALL_GROUPS = 1 << 62  # above every group
 
 _COLUMNS = "id, kind, born, died, layout, length, slices, tag, row, version, end_row, end_version, acks"
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A stripe with its place, as its row in the table has it. length in bytes; acks: bit j = column j has it.
+    """A stripe with its place, as its row in the table has it. length in bytes; acks: a bit for each seat
+    whose column has it (core/seats).
 
     end: what its header names; None after a takeover, until one of its blocks was read.
     """
@@ -61,8 +61,11 @@ class Log:
     """All changes belong to the transaction of the caller's next commit."""
 
     def __init__(self, database: Database, new_stripe_id: Callable[[], int]) -> None:
+        self.payloads = Payloads(database)
         self._db = database
         self.new_stripe_id = new_stripe_id
+        self.acks = Acks(database)
+        self.chain = Chain(database)
 
     # --- groups ---------------------------------------------------------------------------------------------------
 
@@ -119,19 +122,35 @@ class Log:
 
     # --- stripes --------------------------------------------------------------------------------------------------
 
-    def unsealed_of(self, group: int) -> list[tuple[int, int]]:
-        """(id, content bytes) of the data stripes of a closed group that have no place yet, in content order."""
-        query = "SELECT id, length FROM stripes WHERE born = ? AND kind = ? AND row IS NULL AND length > 0 ORDER BY id"
+    def unsealed_of(self, group: int) -> list[tuple[int, int, int | None]]:
+        """(id, content bytes, layout) of the data stripes of a closed group that have no place yet, in content order.
+        layout None: the one in use."""
+        query = (
+            "SELECT id, length, layout FROM stripes WHERE born = ? AND kind = ? AND row IS NULL AND length > 0"
+            " ORDER BY id"
+        )
         return self._db.read(query, (group, Kind.DATA)).fetchall()
+
+    def keep_layout(self, layout: int) -> None:
+        """Another layout is about to be used: what was filled for this one, and has no place yet, is sealed in it."""
+        query = "UPDATE stripes SET layout = ? WHERE kind = ? AND row IS NULL AND layout IS NULL"
+        self._db.write(query, (layout, Kind.DATA))
 
     def get(self, id_: int) -> Sealed | None:
         """A stripe, None while it is not sealed."""
         row = self._db.read(f"SELECT {_COLUMNS} FROM stripes WHERE id = ? AND row IS NOT NULL", (id_,)).fetchone()
         return None if row is None else _sealed(row)
 
-    def is_sealed(self, id_: int) -> bool:
-        """Whether a stripe has a place, and not lost it again to the death that was held."""
-        return self._db.read("SELECT 1 FROM stripes WHERE id = ? AND row IS NOT NULL", (id_,)).fetchone() is not None
+    def is_sealed(self, id_: int, up_to: int = ALL_GROUPS) -> bool:
+        """Whether a stripe has a place, and not lost it again to the death that was held; and was born in the group
+        `up_to`, or before."""
+        query = "SELECT 1 FROM stripes WHERE id = ? AND row IS NOT NULL AND born <= ?"
+        return self._db.read(query, (id_, up_to)).fetchone() is not None
+
+    def born_in(self, after: int, up_to: int) -> list[int]:
+        """The stripes that were born in the groups after one, up to another."""
+        query = "SELECT id FROM stripes WHERE born > ? AND born <= ?"
+        return [id_ for (id_,) in self._db.read(query, (after, up_to))]
 
     def is_data(self, id_: int) -> bool:
         """Whether a stripe is one of content, and sealed."""
@@ -149,25 +168,15 @@ class Log:
         query = "SELECT id, row, version, acks FROM stripes WHERE id > ? AND row IS NOT NULL ORDER BY id LIMIT ?"
         return self._db.read(query, (after, limit)).fetchall()
 
-    def below(self, full: int) -> Iterator[tuple[int, int, int | None, int]]:
-        """(id, born, died, acks) of the sealed stripes that some column lacks; full: the mask of all columns."""
-        query = "SELECT id, born, died, acks & ?1 FROM stripes WHERE row IS NOT NULL AND acks & ?1 != ?1"
-        return iter(self._db.read(query, (full,)))
-
-    def lives(self, ids: Sequence[int]) -> dict[int, tuple[int, int | None, int]]:
-        """Sealed stripe -> (born, died, acks); all these, of which there are at most LOST_AT_ONCE."""
-        marks = ", ".join("?" * len(ids))
-        query = f"SELECT id, born, died, acks & {_ACKS} FROM stripes WHERE id IN ({marks}) AND row IS NOT NULL"
-        found = {id_: (born, died, acks) for id_, born, died, acks in self._db.read(query, ids)}
-        assert len(found) == len(ids)
-        return found
-
-    def rows_taken(self) -> Iterator[int]:
-        return (row for (row,) in self._db.read("SELECT row FROM stripes WHERE row IS NOT NULL"))
+    def rows_taken(self, layout: int) -> Iterator[int]:
+        """In the stores of this layout."""
+        query = "SELECT row FROM stripes WHERE layout = ? AND row IS NOT NULL"
+        return (row for (row,) in self._db.read(query, (layout,)))
 
     def unsealed(self) -> int:
-        """Stripes that have no row yet, each of which will take one."""
-        return int(self._db.read("SELECT count(*) FROM stripes WHERE row IS NULL").fetchone()[0])
+        """Stripes that have no row yet, each of which will take one of the layout in use."""
+        query = "SELECT count(*) FROM stripes WHERE row IS NULL AND layout IS NULL"
+        return int(self._db.read(query).fetchone()[0])
 
     def image_lengths(self, group: int) -> Iterator[int]:
         """Bytes of each record of a closed group, in the order in which they are told."""
@@ -183,6 +192,12 @@ class Log:
         sequence = int(self._db.fact("sequence", 0)) + 1
         self._db.set_fact("sequence", sequence)
         return make_version(self.epoch, sequence)
+
+    def skip_to(self, version: int) -> None:
+        """The next version is this one, of this epoch, or a greater one; durable as `next_version` is."""
+        if version > self.newest_version:
+            assert epoch_of(version) == self.epoch
+            self._db.set_fact("sequence", version - make_version(self.epoch, 0) - 1)
 
     @property
     def epoch(self) -> int:
@@ -237,28 +252,8 @@ class Log:
                 stripe.born,
             ),
         )
-        self._db.write("INSERT INTO meta_payloads VALUES (?, ?)", (stripe.id, payload))
+        self.payloads.add(stripe.id, payload)
         self._db.write("INSERT INTO meta_keys VALUES (?, ?)", (stripe.id, msgpack.packb(keys)))
-
-    def meta_payload(self, id_: int) -> bytes | None:
-        """The payload of a meta stripe that is not complete yet."""
-        row = self._db.read("SELECT payload FROM meta_payloads WHERE stripe = ?", (id_,)).fetchone()
-        return None if row is None else row[0]
-
-    def drop_meta_payload(self, id_: int) -> None:
-        self._db.write("DELETE FROM meta_payloads WHERE stripe = ?", (id_,))
-
-    def chain(self, group: int) -> list[Place]:
-        """The places of all meta stripes from the head on, oldest first, as they are at the end of `group`."""
-        query = (
-            f"SELECT version, row FROM stripes WHERE {_META} AND row IS NOT NULL AND (died IS NULL OR died > ?)"
-            " ORDER BY version"
-        )
-        return [Place(version, row) for version, row in self._db.read(query, (group,))]
-
-    def meta_rows(self) -> int:
-        """Meta stripes that have a row, retired ones whose death is not held too."""
-        return int(self._db.read(f"SELECT count(*) FROM stripes WHERE {_META}").fetchone()[0])
 
     def dead_data(self) -> int:
         """Dead data stripes whose rows are not free yet."""
@@ -278,20 +273,6 @@ class Log:
         )
         return self._db.read(query, (barrier, most, limit)).fetchall()
 
-    def live_metas(self) -> int:
-        """Meta stripes that are not retired."""
-        return int(self._db.read(f"SELECT count(*) FROM stripes WHERE {_META} AND died IS NULL").fetchone()[0])
-
-    def oldest_meta(self) -> tuple[int, int] | None:
-        """(id, group) of the oldest meta stripe that is not retired: the head."""
-        query = f"SELECT id, born FROM stripes WHERE {_META} AND died IS NULL ORDER BY version LIMIT 1"
-        return self._db.read(query).fetchone()  # type: ignore[no-any-return]
-
-    def meta_keys(self, id_: int) -> list[Key]:
-        """The keys of the images in a live meta stripe."""
-        (keys,) = self._db.read("SELECT keys FROM meta_keys WHERE stripe = ?", (id_,)).fetchone()
-        return [tuple(key) for key in msgpack.unpackb(keys, use_list=False)]
-
     def tell_again(self, id_: int, group: int, now: int) -> Stripe | None:
         """The record of a data stripe that lives, if `group` told it last: the open group `now` tells it again."""
         query = "UPDATE stripes SET changed = ? WHERE id = ? AND changed = ? AND died IS NULL"
@@ -301,30 +282,21 @@ class Log:
         assert stripe is not None
         return stripe.record
 
-    def retire(self, id_: int, group: int) -> None:
-        """Every image of this meta stripe that still stands is told again, in `group` at the latest."""
-        self._db.write("UPDATE stripes SET died = ? WHERE id = ?", (group, id_))
-        self._db.write("DELETE FROM meta_keys WHERE stripe = ?", (id_,))
-
-    def set_acks(self, masks: Iterable[tuple[int, int]]) -> None:
-        """(stripe id, mask) of those that changed."""
-        query = f"UPDATE stripes SET acks = acks & {1 << INCOMING} | ? WHERE id = ?"
-        self._db.write_many(query, [(mask, id_) for id_, mask in masks])
-
     def died_in(self, group: int) -> list[int]:
         """The stripes that a group killed."""
         return [id_ for (id_,) in self._db.read("SELECT id FROM stripes WHERE died = ?", (group,))]
 
-    def dead_by(self, barrier: int) -> list[tuple[int, int, int | None, int, int]]:
-        """(stripe id, kind, row, version, acks) of the stripes whose death is held: their rows may be used again."""
-        query = "SELECT id, kind, row, version, acks FROM stripes WHERE died IS NOT NULL AND died <= ?"
+    def dead_by(self, barrier: int) -> list[tuple[int, int, int, int | None, int, int]]:
+        """(stripe id, kind, layout, row, version, acks) of the stripes whose death is held: their rows may be used
+        again."""
+        query = "SELECT id, kind, layout, row, version, acks FROM stripes WHERE died IS NOT NULL AND died <= ?"
         return self._db.read(query, (barrier,)).fetchall()
 
     def forget(self, ids: Sequence[int]) -> None:
         """Dead stripes, after their rows were given back."""
         self._db.write_many("DELETE FROM stripes WHERE id = ?", [(i,) for i in ids])
         self._db.write_many("DELETE FROM fragments WHERE stripe = ?", [(i,) for i in ids])
-        self._db.write_many("DELETE FROM meta_payloads WHERE stripe = ?", [(i,) for i in ids])
+        self.payloads.forget(ids)
 
     # --- facts of the whole log -----------------------------------------------------------------------------------
 
@@ -381,7 +353,7 @@ class Log:
     # --- columns --------------------------------------------------------------------------------------------------
 
     def columns(self) -> dict[int, tuple[int | None, ColumnState]]:
-        """Column -> (unreachable since, wall seconds; its state)."""
+        """Seat of a column -> (unreachable since, wall seconds; its state)."""
         rows = self._db.read("SELECT number, unreachable_since, state FROM columns")
         return {number: (since, ColumnState(state)) for number, since, state in rows}
 
@@ -393,4 +365,4 @@ def _sealed(columns: Sequence[Any]) -> Sealed:
     id_, kind, born, died, layout, length, slices, tag, row, version, end_row, end_version, acks = columns
     place, end = Place(version, row), None if end_version is None else Place(end_version, end_row)
     cut = tuple(msgpack.unpackb(slices))
-    return Sealed(id_, Kind(kind), born, died, layout, length, cut, tag, place, end, acks & _ACKS)
+    return Sealed(id_, Kind(kind), born, died, layout, length, cut, tag, place, end, acks & ACKS)

@@ -10,14 +10,19 @@ from coopfs.types import Master, NodeKey
 
 
 def read_master(database: Database, keys: DiskKeys, node: NodeKey) -> MasterBlock:
-    """The master block as this home knows it. StateError: missing, or not of these keys."""
+    """The master block as this home knows it; the keys learn from it which of them are in use. StateError: missing,
+    not of these keys, or one of them is missing."""
     counter, data = database.fact("master_counter"), database.fact("master")
     try:
         if not isinstance(counter, int) or not isinstance(data, bytes):
             raise NotAuthentic("there is none")
-        return open_master(keys, Master(counter, data), node)
+        block = open_master(keys, Master(counter, data), node)
     except NotAuthentic as bad:
         raise StateError(f"the disk's own copy of the master block is damaged ({bad}): {REMEDY}") from None
+    keys.age(block.keys)
+    if lacking := keys.lacking():
+        raise StateError(f"the file of the disk's keys lacks key {lacking[-1]}, which is in use: {REMEDY}")
+    return block
 
 
 def save_master(database: Database, keys: DiskKeys, node: NodeKey, block: MasterBlock) -> None:

@@ -15,7 +15,7 @@ from coopfs.errors import CoopfsError, HomeError, StateError
 from coopfs.limits import NODE_CHECKPOINT, NODE_ROOM
 from coopfs.local.ballast import Ballast, ballast_of
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 7
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 
@@ -86,7 +86,7 @@ def _schema() -> str:
         rows INTEGER NOT NULL,
         block_size INTEGER NOT NULL
     ) STRICT;
-    {_GRANTS}{_ENDINGS}{_UPTIME}{_PROMISES}
+    {_GRANTS}{_ENDINGS}{_UPTIME}{_PROMISES}{_AMENDING}{_STEPS}
     """
 
 
@@ -124,6 +124,48 @@ _UPTIME = """
 _PROMISES = """
     -- The uptime level that both promise; empty: none.
     ALTER TABLE invitations ADD COLUMN uptime TEXT NOT NULL DEFAULT '';
+"""
+_AMENDING = """
+    -- Agreements that this node has asked partners to amend: the newest text, and between which sizes all texts lie
+    -- that may have been agreed to.
+    CREATE TABLE wishes (
+        peer BLOB PRIMARY KEY,              -- node key
+        text BLOB NOT NULL,                 -- core/agreement.py
+        least INTEGER NOT NULL,
+        most INTEGER NOT NULL
+    ) STRICT;
+
+    -- What partners have asked this node's owner for, that is not agreed to.
+    CREATE TABLE asks (
+        peer BLOB PRIMARY KEY,              -- node key
+        size INTEGER NOT NULL               -- bytes each way
+    ) STRICT;
+
+    -- The start of the first text of which an agreement is an amendment; NULL: it is the first.
+    ALTER TABLE agreements ADD COLUMN began INTEGER;
+"""
+
+
+_STEPS = """
+    -- The step in which this node is one of the two between whom a newcomer steps; one row at most.
+    CREATE TABLE step (
+        id BLOB PRIMARY KEY,                -- 16 bytes, drawn by the newcomer
+        newcomer BLOB NOT NULL,             -- node keys
+        fellow BLOB NOT NULL,
+        name TEXT NOT NULL,                 -- of the newcomer
+        token BLOB NOT NULL,                -- of its invitation
+        state INTEGER NOT NULL,             -- core/stepping.py
+        since INTEGER NOT NULL              -- when it asked, or agreed
+    ) STRICT;
+
+    -- The two between whom this node asks to step; two rows, or none.
+    CREATE TABLE bids (
+        id BLOB NOT NULL,                   -- 16 bytes
+        since INTEGER NOT NULL,
+        member BLOB PRIMARY KEY,            -- node key
+        name TEXT NOT NULL,
+        addresses TEXT NOT NULL             -- JSON list of candidates
+    ) STRICT;
 """
 
 
@@ -187,7 +229,7 @@ class NodeDatabase:
         if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
             connection.executescript(f"BEGIN; {_schema()} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif 1 <= version < SCHEMA_VERSION:
-            added = "".join((_GRANTS, _ENDINGS, _UPTIME, _PROMISES)[version - 1 :])
+            added = "".join((_GRANTS, _ENDINGS, _UPTIME, _PROMISES, _AMENDING, _STEPS)[version - 1 :])
             connection.executescript(f"BEGIN; {added} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version != SCHEMA_VERSION:
             raise HomeError(

@@ -58,16 +58,32 @@ def renew(connection: Connection, entry: PartnerEntry) -> PartnerEntry:
     return kept
 
 
+def amend(connection: Connection, key: NodeKey, size: int) -> None:
+    """So many bytes are given and taken from now on, inside the caller's transaction."""
+    connection.execute("UPDATE partners SET given = ?, taken = ? WHERE key = ?", (size, size, key))
+
+
 def move(database: NodeDatabase, key: NodeKey, addresses: tuple[str, ...]) -> None:
     """The partner is reached there from now on. Not a partner: nothing happens. HomeError, StateError."""
     with database.transaction() as connection:
         connection.execute("UPDATE partners SET addresses = ? WHERE key = ?", (json.dumps(addresses), key))
 
 
+def forget(database: NodeDatabase, key: NodeKey) -> None:
+    """It is no partner. HomeError, StateError."""
+    with database.transaction() as connection:
+        connection.execute("DELETE FROM partners WHERE key = ?", (key,))
+
+
 def all_partners(database: NodeDatabase) -> Sequence[PartnerEntry]:
     """By name. HomeError, StateError."""
     with database.reading() as connection:
         return [_entry(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM partners ORDER BY name")]
+
+
+def taken_from(database: NodeDatabase, node: NodeKey) -> int:
+    """Bytes that a partner gives; 0: it is none. HomeError, StateError."""
+    return next((entry.taken for entry in all_partners(database) if entry.key == node), 0)
 
 
 def addresses(database: NodeDatabase) -> dict[NodeKey, tuple[str, ...]]:

@@ -6,9 +6,10 @@ While one is answered the write-ahead log cannot begin anew: 2 s for 10^6 files,
 a busy machine.
 """
 
+import json
 import sqlite3
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,13 +43,26 @@ Row = Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
+class LayoutBounds:
+    """Of the stripes of a layout in force: id of it, rows of its stores, a mask of all bits that acks may have."""
+
+    id: int
+    rows: int
+    acks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """sql: its rows break an invariant; tell: what such a row means. Parameters: rows of the stores, the mask of all
-    bits that acks may have."""
+    """sql: its rows break an invariant; tell: what such a row means. It may name `parameters`."""
 
     step: str
     sql: str
     tell: Callable[[Row], Finding]
+
+
+def parameters(layouts: Iterable[LayoutBounds]) -> dict[str, str]:
+    """What questions ask by, of the layouts in force."""
+    return {"layouts": json.dumps([[bounds.id, bounds.rows, bounds.acks] for bounds in layouts])}
 
 
 def _tree(text: str, fix: Callable[[Row], Any] = lambda row: None) -> Callable[[Row], Finding]:
@@ -176,7 +190,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "rows",
-        "SELECT row, count(*) FROM stripes WHERE row IS NOT NULL GROUP BY row HAVING count(*) > 1",
+        "SELECT row, count(*) FROM stripes WHERE row IS NOT NULL GROUP BY layout, row HAVING count(*) > 1",
         _row("row {0} is that of {1} stripes"),
     ),
     Question(
@@ -186,10 +200,14 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "rows",
-        "SELECT id, row, version FROM stripes WHERE (row IS NULL) != (version IS NULL) OR row < 0 OR row >= :rows"
-        " OR acks & ~:mask OR version > (SELECT value FROM facts WHERE key = 'epoch') << 48"
+        "WITH bounds AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS layout,"
+        " json_extract(value, '$[1]') AS rows, json_extract(value, '$[2]') AS mask FROM json_each(:layouts))"
+        " SELECT id, row, version FROM stripes LEFT JOIN bounds USING (layout)"
+        " WHERE (row IS NULL) != (version IS NULL) OR row < 0 OR row >= rows"
+        " OR acks & ~mask OR (row IS NOT NULL AND mask IS NULL)"
+        " OR version > (SELECT value FROM facts WHERE key = 'epoch') << 48"
         " | (SELECT value FROM facts WHERE key = 'sequence')",
-        _row("stripe {0} has row {1}, version {2} or acks that cannot be"),
+        _row("stripe {0} has row {1}, version {2}, a layout or acks that cannot be"),
     ),
     Question(
         "log",
@@ -221,7 +239,7 @@ class Questioner:
             return _damaged(bad)
         return [_damage(text) for (text,) in found if text != "ok"]
 
-    def ask(self, question: Question, parameters: Mapping[str, int]) -> list[Finding]:
+    def ask(self, question: Question, parameters: Mapping[str, str]) -> list[Finding]:
         """At most FINDINGS_MAX answers; none if it was interrupted. NotAsked: no room to sort in, or the like."""
         try:
             with closing(self._connection.execute(question.sql, parameters)) as rows:

@@ -7,18 +7,20 @@ import msgpack
 from coopfs.errors import UsageError
 from coopfs.limits import MAX_READERS
 from coopfs.local.database import Database
-from coopfs.types import NodeKey
+from coopfs.types import NodeKey, StoreId
 
 _FACT = "readers"
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """until: seconds since 1970, 0 when it was taken back; told: partners that have this on stable storage."""
+    """until: seconds since 1970, 0 when it was taken back; read_key: id of the newest of the disk's keys that its kit
+    has; told: stores whose partners have this on stable storage."""
 
     key: NodeKey
     until: int
-    told: frozenset[NodeKey] = frozenset()
+    read_key: int
+    told: frozenset[StoreId] = frozenset()
 
 
 class ReaderList:
@@ -29,50 +31,45 @@ class ReaderList:
         packed = database.fact(_FACT)
         entries = msgpack.unpackb(packed) if packed is not None else []
         self._readers = {
-            NodeKey(key): Reader(NodeKey(key), until, frozenset(map(NodeKey, told))) for key, until, told in entries
+            NodeKey(key): Reader(NodeKey(key), until, read_key, frozenset(map(StoreId, told)))
+            for key, until, read_key, told in entries
         }
 
     def all(self) -> list[Reader]:
         """Those taken back too, while a partner does not know it."""
         return list(self._readers.values())
 
-    def add(self, key: NodeKey, until: int, now: int) -> None:
+    def add(self, key: NodeKey, until: int, now: int, read_key: int) -> None:
         """UsageError: too many are let in. Those whose time is over make room."""
         self._readers = {k: r for k, r in self._readers.items() if r.until == 0 or r.until > now}
         if len(self._readers) >= MAX_READERS:
             raise UsageError(f"{MAX_READERS} read-only kits are in force: take one back with coopfs kit revoke")
-        self._put(Reader(key, until))
+        self._put(Reader(key, until, read_key))
 
     def revoke(self, prefix: str) -> Reader:
         """Take back the one reader whose key begins with these hex digits. UsageError: none or several do."""
         found = [r for r in self._readers.values() if r.key.hex().startswith(prefix.lower()) and r.until]
         if len(found) != 1:
             raise UsageError(f"{len(found) or 'no'} readers begin with {prefix!r}: see coopfs kit readers")
-        self._put(Reader(found[0].key, 0))
+        self._put(Reader(found[0].key, 0, found[0].read_key))
         return found[0]
 
-    def tell(self, reader: Reader, node: NodeKey, partners: frozenset[NodeKey]) -> None:
-        """A partner knows it, as it was when it was told. One taken back is forgotten when all partners know that."""
+    def tell(self, reader: Reader, store: StoreId, stores: frozenset[StoreId]) -> None:
+        """The partner of a store knows it, as it was when it was told. One taken back is forgotten when all know."""
         present = self._readers.get(reader.key)
         if present is None or present.until != reader.until:
             return
-        told = present.told | {node}
-        if present.until == 0 and told >= partners:
+        told = present.told | {store}
+        if present.until == 0 and told >= stores:
             del self._readers[reader.key]
             self._save()
         else:
             self._put(replace(present, told=told))
-
-    def forget(self, node: NodeKey) -> None:
-        """This partner gets a new store, of which nobody was told yet."""
-        for reader in self.all():
-            if node in reader.told:
-                self._put(replace(reader, told=reader.told - {node}))
 
     def _put(self, reader: Reader) -> None:
         self._readers[reader.key] = reader
         self._save()
 
     def _save(self) -> None:
-        entries = [[r.key, r.until, sorted(r.told)] for r in self._readers.values()]
+        entries = [[r.key, r.until, r.read_key, sorted(r.told)] for r in self._readers.values()]
         self._database.set_fact(_FACT, msgpack.packb(entries))

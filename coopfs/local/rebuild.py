@@ -41,8 +41,10 @@ _STRIPE = (
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A data stripe that the state names: where it lies, the tag of its content, the group it was born in."""
+    """A data stripe that the state names: where it lies, the tag of its content, the group it was born in. layout: its
+    id."""
 
+    layout: int
     place: Place
     tag: bytes
     born: int
@@ -94,8 +96,9 @@ class Rebuild:
 
     def stripes(self) -> Iterator[Named]:
         """The stripes that the state names, newest first."""
-        query = "SELECT version, row, tag, born FROM stripes ORDER BY version DESC"
-        return (Named(Place(version, row), tag, born) for version, row, tag, born in self._db.read(query))
+        query = "SELECT layout, version, row, tag, born FROM stripes ORDER BY version DESC"
+        found = self._db.read(query)
+        return (Named(layout, Place(version, row), tag, born) for layout, version, row, tag, born in found)
 
     def finish(self, group: int, closed_at: int, facts: Mapping[str, int]) -> None:
         """The whole database, at the end of `group`; closed_at: wall seconds. Inodes that were unlinked while open have

@@ -11,7 +11,8 @@ more, and its row is free when that group is held.
 
 from coopfs.core.records import Type
 from coopfs.limits import ROOT_INO
-from coopfs.local.log import Key, Log
+from coopfs.local.chain import Key
+from coopfs.local.log import Log
 from coopfs.local.metadata import Metadata
 from coopfs.local.retelling import Retelling
 from coopfs.types import Kind
@@ -36,16 +37,16 @@ class Retirement:
     def step(self, limit: int) -> bool:
         """Mark up to `limit` keys of the head. True: it is retired with that."""
         if self._head is None:
-            self._head = self._log.oldest_meta()
+            self._head = self._log.chain.head()
             assert self._head is not None, "a log without meta stripes is not too long"
-            self._keys, self._done = self._log.meta_keys(self._head[0]), 0
+            self._keys, self._done = self._log.chain.keys(self._head[0]), 0
         id_, group = self._head
         for type_, a, b in self._keys[self._done : self._done + limit]:
             self._retelling.tell(Type(type_), a, b, group)
         self._done += limit
         if self._done < len(self._keys):
             return False
-        self._log.retire(id_, self._metadata.group)
+        self._log.chain.retire(id_, self._metadata.group)
         self._metadata.images.mark_inode(ROOT_INO)  # or the group may be empty, and then never be sent
         self._head, self._keys = None, []
         return True

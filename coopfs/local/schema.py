@@ -86,7 +86,7 @@ CREATE TABLE stripes (
     died        INTEGER,                    -- group in which its last extent went; it counts for the one before (R7)
     length      INTEGER NOT NULL,           -- bytes of content
     live        INTEGER NOT NULL,           -- bytes that extents keep alive (units.CHARGE)
-    layout      INTEGER,
+    layout      INTEGER,                    -- given early if another one came into use: NULL until sealed else
     slices      BLOB,                       -- content bytes in each data shard
     tag         BLOB,
     row         INTEGER,                    -- NULL until sealed; with version, given together (R5)
@@ -95,7 +95,8 @@ CREATE TABLE stripes (
     end_version INTEGER,
     grp         INTEGER,                    -- group number in the header
     changed     INTEGER,                    -- group of the newest record of a data stripe, once it is sealed
-    acks        INTEGER NOT NULL DEFAULT 0  -- bit j: column j has acked; bit 62: the store that is being filled has
+    acks        INTEGER NOT NULL DEFAULT 0  -- a bit for each seat (core/seats): its column has acked; bit 62: the
+                                            -- store that is being filled has
 );
 CREATE INDEX unsealed ON stripes (id) WHERE row IS NULL;
 CREATE INDEX stripes_of_group ON stripes (born);
@@ -136,14 +137,14 @@ CREATE TABLE meta_keys (
     keys   BLOB NOT NULL        -- msgpack: [[type, a, b], ...]
 );
 
--- The payload of each sealed meta stripe until it is complete: it is sealed again from here, byte for byte, after a
--- crash or for a partner that was away. Afterwards it is fetched back like any content.
+-- The payload of each sealed meta stripe until it is complete and held: it is sealed again from here, byte for byte,
+-- after a crash or for a partner that was away. Afterwards it is fetched back like any content.
 CREATE TABLE meta_payloads (
     stripe  INTEGER PRIMARY KEY,
     payload BLOB NOT NULL
 );
 
--- The partners' columns of the layout (R7): whose acks count. Only what a restart must not forget.
+-- The partners' columns of all layouts, by their seats (R7): whose acks count. Only what a restart must not forget.
 CREATE TABLE columns (
     number            INTEGER PRIMARY KEY,
     unreachable_since INTEGER,              -- wall seconds; NULL: reached now, or never yet
@@ -152,7 +153,7 @@ CREATE TABLE columns (
 
 -- What each column's slots hold (local/slots), so that a partner that returns need not tell it slot by slot (R16).
 CREATE TABLE digests (
-    number INTEGER PRIMARY KEY, -- the column; 62: the store that is being filled
+    number INTEGER PRIMARY KEY, -- the column's seat; 62: the store that is being filled
     digest BLOB NOT NULL        -- 16 bytes: of all stripes that it acked, and all remains that it has
 );
 
@@ -162,7 +163,7 @@ CREATE TABLE digests (
 CREATE TABLE remains (
     row     INTEGER NOT NULL,
     version INTEGER NOT NULL,
-    acks    INTEGER NOT NULL,   -- bit j: the slot of column j still holds it; bit 62 as for stripes
+    acks    INTEGER NOT NULL,   -- a bit for each seat: the slot of its column still holds it; bit 62 as for stripes
     PRIMARY KEY (row, version)
 ) WITHOUT ROWID;
 """

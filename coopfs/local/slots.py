@@ -83,19 +83,38 @@ class Slots:
         was asked: what has left the log since stands among the remains already."""
         bit = 1 << column
         query = "SELECT row, version FROM remains WHERE row >= ? AND row < ? AND acks & ?"
-        known = dict(self._db.read(query, (rows.start, rows.stop, bit)).fetchall())
+        # of one row there may be two: what it claims may have made the death of that be held a moment ago
+        known = set(self._db.read(query, (rows.start, rows.stop, bit)).fetchall())
         new = []
         for row in range(rows.start, min(rows.stop, slots.next_row)):
             version = slots.get(row)
-            if version and known.get(row) == version:
-                del known[row]
+            if (row, version) in known:
+                known.remove((row, version))
             elif version and acked[row] != version:
                 new.append((row, version, bit))
         clear = "UPDATE remains SET acks = acks & ~? WHERE row = ? AND version = ?"
-        self._db.write_many(clear, [(bit, row, version) for row, version in known.items()])
+        self._db.write_many(clear, [(bit, row, version) for row, version in known])
         self._db.write_many(_ADD, new)
         if known:
             self._db.write("DELETE FROM remains WHERE row >= ? AND row < ? AND acks = 0", (rows.start, rows.stop))
+
+    def cut(self, column: int, rows: int, count: int) -> bool:
+        """Its store has only so many rows by now, and no stripe lay beyond. Up to `count` of what did are forgotten;
+        whether that is all."""
+        bit = 1 << column
+        query = "SELECT row, version FROM remains WHERE row >= ? AND acks & ? LIMIT ?"
+        gone = self._db.read(query, (rows, bit, count)).fetchall()
+        known = int.from_bytes(self.digest(column), "big")
+        for row, version in gone:
+            self._empty(row, version, bit)
+            known = digest.replace(known, row, version, 0)
+        self._set(column, known)
+        return len(gone) < count
+
+    def pass_over(self, column: int, rows: int) -> None:
+        """What it holds beyond so many rows is of no account: the digest that is expected of it next is without."""
+        self._db.write("UPDATE remains SET acks = acks & ~? WHERE row >= ?", (1 << column, rows))
+        self._db.write("DELETE FROM remains WHERE row >= ? AND acks = 0", (rows,))
 
     def expect(self, column: int, value: int | None) -> None:
         """The digest that the column's store answers from now on. None: whatever it answers must be looked into."""

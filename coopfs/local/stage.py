@@ -65,6 +65,14 @@ class Stage:
         self.on_turn: Callable[[int], None] = nobody_reads_ahead  # called when a reader turns to another stripe
         self.appended = 0  # content bytes ever appended by this object
 
+    def cut_for(self, capacity: int, packer: Callable[[], Packer]) -> None:
+        """Stripes have another shape from now on; the one being filled ends here."""
+        self.close_stripe()
+        self.capacity = capacity
+        self._packer = packer
+        self.unit = min(UNIT_MAX, capacity // UNITS_PER_STRIPE)
+        self._usable = packer().room(0, 0, bytes(NAME_MAX))
+
     def recover(self) -> None:
         """After a start: files that no commit names go, the stripe that was being filled is closed.
 
@@ -118,7 +126,12 @@ class Stage:
     def least_cache(self) -> int:
         """Bytes of the smallest cache in which writers never wait for each other: a quarter of the dirty cap is one
         group, and beside it there is room for the largest request and two stripes more."""
-        return MIN_CACHE_FACTOR * (self._charge_for(WRITE_MAX) + 2 * charge_of(self.capacity))
+        return self.least_cache_for(self.capacity, self._packer())
+
+    def least_cache_for(self, capacity: int, empty: Packer) -> int:
+        """The same if stripes had this capacity."""
+        largest = 1 + -(-WRITE_MAX // empty.room(0, 0, bytes(NAME_MAX)))  # stripes that a request may need
+        return MIN_CACHE_FACTOR * (largest + 2) * charge_of(capacity)
 
     @property
     def group_bytes(self) -> int:
@@ -160,7 +173,7 @@ class Stage:
         when decoded; where a stripe ends it is split, or its plain bytes are kept, if it would leave
         more of the stripe empty than it wins.
         """
-        if portion.codec != PLAIN:
+        if portion.codec != PLAIN and len(portion.raw) <= self.unit:  # or it was made for stripes of another shape
             pieces = self._append_unit(ino, offset, portion, parent, name)
             if pieces:
                 return pieces

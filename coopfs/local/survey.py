@@ -17,6 +17,11 @@ class Survey:
         query = "SELECT id, row FROM stripes WHERE id > ? AND row IS NOT NULL ORDER BY id LIMIT ?"
         return self._db.read(query, (after, limit)).fetchall()
 
+    def rows(self, after: int, limit: int) -> list[tuple[int, int, int]]:
+        """(id, layout, row) of the sealed stripes that follow, by ascending id."""
+        query = "SELECT id, layout, row FROM stripes WHERE id > ? AND row IS NOT NULL ORDER BY id LIMIT ?"
+        return self._db.read(query, (after, limit)).fetchall()
+
     def newest(self) -> int:
         """The highest id of a sealed stripe; 0: there is none."""
         found = self._db.read("SELECT id FROM stripes WHERE row IS NOT NULL ORDER BY id DESC LIMIT 1").fetchone()

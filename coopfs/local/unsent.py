@@ -9,7 +9,7 @@ from then on, so that nothing else is needed to read them. It may be done again 
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,15 +63,15 @@ def unsent_files(directory: Path) -> list[Path]:
     return sorted(place.iterdir(), key=lambda path: int(path.name)) if place.is_dir() else []
 
 
-def set_aside(directory: Path, group: int, is_sent: Callable[[int], bool], capacity: int) -> Unsent:
+def set_aside(directory: Path, group: int, is_sent: Callable[[int], bool], capacities: Collection[int]) -> Unsent:
     """Sort out what was not sent. group: of the state found at the partners; is_sent: whether a stripe is in it;
-    capacity: bytes of a stage file that was never closed. Durable on return."""
+    capacities: bytes of a stage file that was never closed, in any layout. Durable on return."""
     known = _known(directory / DATABASE)
     place = directory / UNSENT
     place.mkdir(exist_ok=True)
     stage = directory / STAGE
     for path in _own_files(stage):
-        if _is_unsent(path, known.get(int(path.name)), group, is_sent, capacity):
+        if _is_unsent(path, known.get(int(path.name)), group, is_sent, capacities):
             path.rename(place / path.name)
     for path in unsent_files(directory):
         _describe(path, known.get(int(path.name)))
@@ -85,7 +85,9 @@ def _own_files(stage: Path) -> list[Path]:
     return [path for path in stage.iterdir() if path.name.isdigit()] if stage.is_dir() else []
 
 
-def _is_unsent(path: Path, known: _Known | None, group: int, is_sent: Callable[[int], bool], capacity: int) -> bool:
+def _is_unsent(
+    path: Path, known: _Known | None, group: int, is_sent: Callable[[int], bool], capacities: Collection[int]
+) -> bool:
     size = path.stat().st_size
     if size == 0:  # made ahead
         return False
@@ -96,7 +98,7 @@ def _is_unsent(path: Path, known: _Known | None, group: int, is_sent: Callable[[
         return index.group > group
     if known is not None:
         return known.born > group
-    return size != capacity and not is_sent(int(path.name))  # of full size, and without index: never synced
+    return size not in capacities and not is_sent(int(path.name))  # of full size, and without index: never synced
 
 
 def _describe(path: Path, known: _Known | None) -> None:

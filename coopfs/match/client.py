@@ -19,7 +19,7 @@ from coopfs.errors import (
     Replayed,
     TwinIdentity,
 )
-from coopfs.limits import MATCH_ANSWER, MATCH_CANDIDATES, MATCH_TIMEOUT
+from coopfs.limits import MATCH_ANSWER, MATCH_CANDIDATES, MATCH_PAIRS, MATCH_TIMEOUT
 from coopfs.types import NodeKey, Renewal
 
 _ERRORS: dict[str, type[PeerError]] = {
@@ -48,17 +48,22 @@ class MatchClient:
         self, signed: bytes, count: int, partners: Sequence[NodeKey], refused: Sequence[NodeKey]
     ) -> Sequence[Announcement]:
         """Candidates, as they have signed it; those that are not authentic are left out. Errors as `announce`."""
-        question = {
-            "announcement": _text(signed),
-            "count": min(count, MATCH_CANDIDATES),
-            "partners": [key.hex() for key in partners],
-            "refused": [key.hex() for key in refused],
-        }
-        answer = await self._ask("search", question)
+        answer = await self._ask("search", _wish(signed, min(count, MATCH_CANDIDATES), partners, refused))
         candidates = answer.get("candidates")
         if not isinstance(candidates, list) or len(candidates) > MATCH_CANDIDATES:
             raise ProtocolError("the matching server's answer has no list of candidates")
         return [found for found in map(_candidate, candidates) if found is not None]
+
+    async def pairs(
+        self, signed: bytes, partners: Sequence[NodeKey], refused: Sequence[NodeKey]
+    ) -> Sequence[tuple[Announcement, Announcement]]:
+        """Members that let others step between them, as they have signed it: those that tell of the same bond. Errors
+        as `announce`."""
+        answer = await self._ask("pairs", _wish(signed, MATCH_PAIRS, partners, refused))
+        pairs = answer.get("pairs")
+        if not isinstance(pairs, list) or len(pairs) > MATCH_PAIRS:
+            raise ProtocolError("the matching server's answer has no list of pairs")
+        return [found for found in map(_pair, pairs) if found is not None]
 
     async def report(self, made: Renewal) -> None:
         """An agreement that came of a search, seen by its acceptor. Errors as `announce`."""
@@ -116,6 +121,24 @@ def _candidate(text: object) -> Announcement | None:
         return verify(b64decode(str(text), validate=True))
     except (ValueError, PeerError):
         return None
+
+
+def _pair(texts: object) -> tuple[Announcement, Announcement] | None:
+    if not isinstance(texts, list) or len(texts) != 2:
+        return None
+    one, two = map(_candidate, texts)
+    if one is None or two is None or one.node == two.node or not set(one.bonds) & set(two.bonds):
+        return None
+    return one, two
+
+
+def _wish(signed: bytes, count: int, partners: Sequence[NodeKey], refused: Sequence[NodeKey]) -> dict[str, Any]:
+    return {
+        "announcement": _text(signed),
+        "count": count,
+        "partners": [key.hex() for key in partners],
+        "refused": [key.hex() for key in refused],
+    }
 
 
 def _text(data: bytes) -> str:

@@ -8,7 +8,7 @@ from blake3 import blake3
 
 from coopfs.core import agreement
 from coopfs.core.announcement import check_time, verify
-from coopfs.core.matching import Spot, choose, near, spot_of, subnet_of
+from coopfs.core.matching import Pair, Spot, choose, choose_pairs, near, spot_of, subnet_of
 from coopfs.errors import Refused, UsageError
 from coopfs.levels import storage_level
 from coopfs.match.rates import Rates
@@ -76,6 +76,23 @@ class Matchmaker:
             await self.register.announce(heard)
             return ()
         return await self.register.search(heard, search.partners, pick)
+
+    async def pairs(self, search: Search, observed: str) -> Sequence[tuple[bytes, bytes]]:
+        """The same of members that are partners of each other and let others step between them, none of both near the
+        seeker, which must lack two at least."""
+        heard = self._heard(search.signed, observed)
+        unwanted = {heard.announcement.node, *search.partners, *search.refused}
+
+        def suits(pair: Pair) -> bool:
+            return all(spot.node not in unwanted and self._may_meet(spot, heard.spot) for spot in pair)
+
+        def pick(crowd: Sequence[Pair], partners: Sequence[Spot]) -> Sequence[Pair]:
+            return choose_pairs([pair for pair in crowd if suits(pair)], partners, search.count, self._lot)
+
+        if heard.announcement.needs < 2:
+            await self.register.announce(heard)
+            return ()
+        return await self.register.pairs(heard, search.partners, pick)
 
     def _may_meet(self, one: Spot, two: Spot) -> bool:
         return self._together or not near(one, two)

@@ -4,7 +4,7 @@ from typing import Any
 
 from coopfs import __version__
 from coopfs.core import agreement
-from coopfs.limits import MATCH_CANDIDATES, MATCH_RECENT, MAX_ANNOUNCEMENT, MAX_WANTED
+from coopfs.limits import MATCH_CANDIDATES, MATCH_PAIRS, MATCH_RECENT, MAX_ANNOUNCEMENT, MAX_WANTED
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -99,6 +99,22 @@ DESCRIPTION: dict[str, Any] = {
             code_200={
                 "description": "The best first.",
                 "content": _json(_object(candidates=_list(_ANNOUNCEMENT, MATCH_CANDIDATES))),
+            },
+        ),
+        "/v0/pairs": _question(
+            "Ask for members that are partners of each other and let others step between them; announces too",
+            {
+                **_object(
+                    announcement=_ANNOUNCEMENT,
+                    count={"type": "integer", "minimum": 1, "maximum": MATCH_PAIRS},
+                    partners={**_KEYS, "description": "Partners that the node has: not proposed, and spread from."},
+                    refused={**_KEYS, "description": "Nodes that it does not want."},
+                ),
+                "required": ["announcement", "count"],
+            },
+            code_200={
+                "description": "The best first.",
+                "content": _json(_object(pairs=_list({**_list(_ANNOUNCEMENT, 2), "minItems": 2}, MATCH_PAIRS))),
             },
         ),
         "/v0/matches": _question(

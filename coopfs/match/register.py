@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from coopfs.core.announcement import Announcement, Known, follow
-from coopfs.core.matching import Spot
+from coopfs.core.bond import BOND
+from coopfs.core.matching import Pair, Spot, pairs_of
 from coopfs.errors import Refused, Replayed
 from coopfs.limits import MATCH_EXPIRY, MATCH_POOL, MATCH_RECENT
 from coopfs.match.engines import Engine, Row, Transaction
@@ -31,6 +32,14 @@ CREATE TABLE IF NOT EXISTS members (
 );
 CREATE INDEX IF NOT EXISTS lacking ON members (storage, uptime, lot) WHERE needs > 0;
 CREATE INDEX IF NOT EXISTS ending ON members (expires);
+CREATE TABLE IF NOT EXISTS bonds (       -- between whose two members others may step
+    storage INTEGER NOT NULL,           -- levels of the member
+    uptime TEXT NOT NULL,
+    bond BYTEA NOT NULL,                -- 8 bytes, core/bond
+    node BYTEA NOT NULL,
+    PRIMARY KEY (storage, uptime, bond, node)
+);
+CREATE INDEX IF NOT EXISTS bonded ON bonds (node);
 CREATE TABLE IF NOT EXISTS matches (
     digest BYTEA PRIMARY KEY,           -- of the agreement, so that both sides may report it
     storage INTEGER NOT NULL,
@@ -51,6 +60,10 @@ ON CONFLICT (node) DO UPDATE SET sequence = excluded.sequence, incarnation = exc
 WHERE members.sequence < excluded.sequence OR members.expires <= excluded.heard
 """
 _SPOT = "SELECT node, site, subnets, system FROM members"
+_BONDED = """
+SELECT bond, members.node, site, subnets, system FROM bonds JOIN members ON members.node = bonds.node
+WHERE bonds.storage = ? AND bonds.uptime = ? AND expires > ?
+"""
 _LACKING = f"{_SPOT} WHERE storage = ? AND uptime = ? AND needs > 0 AND expires > ?"
 
 
@@ -68,6 +81,7 @@ class Heard:
 
 
 Pick = Callable[[Sequence[Spot], Sequence[Spot]], Sequence[Spot]]  # from a crowd, beside the partners there are
+PickPairs = Callable[[Sequence[Pair], Sequence[Spot]], Sequence[Pair]]
 
 
 class Register:
@@ -99,6 +113,7 @@ class Register:
         )
         if transaction.change(_ANNOUNCE, *values) == 0:
             raise Replayed("a newer announcement of this node has just come")
+        _tie(transaction, said)
         self._count += known is None
 
     async def search(self, heard: Heard, partners: Sequence[NodeKey], pick: Pick) -> Sequence[bytes]:
@@ -113,10 +128,21 @@ class Register:
         self._announce(transaction, heard)
         crowd = _lacking(transaction, heard)
         chosen = [spot.node for spot in pick(crowd, _of(transaction, _SPOT, partners))]
-        signed = {
-            bytes(row[0]): bytes(row[1]) for row in _among(transaction, "SELECT node, signed FROM members", chosen)
-        }
+        signed = _signed(transaction, chosen)
         return [signed[node] for node in chosen]
+
+    async def pairs(self, heard: Heard, partners: Sequence[NodeKey], pick: PickPairs) -> Sequence[tuple[bytes, bytes]]:
+        """The same for members of its levels that are partners of each other, and let others step between them."""
+        return await self._engine.run(lambda transaction: self._pairs(transaction, heard, partners, pick))
+
+    def _pairs(
+        self, transaction: Transaction, heard: Heard, partners: Sequence[NodeKey], pick: PickPairs
+    ) -> Sequence[tuple[bytes, bytes]]:
+        self._announce(transaction, heard)
+        crowd = pairs_of(_bonded(transaction, heard))
+        chosen = pick(crowd, _of(transaction, _SPOT, partners))
+        signed = _signed(transaction, [spot.node for pair in chosen for spot in pair])
+        return [(signed[one.node], signed[two.node]) for one, two in chosen]
 
     async def spots(self, nodes: Sequence[NodeKey]) -> Sequence[Spot]:
         """Of those of these nodes that are members."""
@@ -139,6 +165,8 @@ class Register:
         """Forget who has not announced itself in time, and all but the newest matches."""
 
         def work(transaction: Transaction) -> int:
+            ended = "SELECT node FROM members WHERE expires <= ?"
+            transaction.change(f"DELETE FROM bonds WHERE node IN ({ended})", now)
             transaction.change("DELETE FROM members WHERE expires <= ?", now)
             newest = f"SELECT digest FROM matches ORDER BY made DESC, digest LIMIT {MATCH_RECENT}"
             transaction.change(f"DELETE FROM matches WHERE digest NOT IN ({newest})")
@@ -173,6 +201,33 @@ class Register:
         """(storage level, site, site, made), the newest first."""
         query = f"SELECT storage, one, two, made FROM matches ORDER BY made DESC, digest LIMIT {MATCH_RECENT}"
         return await self._engine.run(lambda transaction: transaction.rows(query))
+
+
+def _tie(transaction: Transaction, said: Announcement) -> None:
+    """Its bonds are these from now on; they seldom change."""
+    levels = said.storage, str(said.uptime)
+    known = transaction.rows("SELECT storage, uptime, bond FROM bonds WHERE node = ?", said.node)
+    if {(storage, uptime, bytes(bond)) for storage, uptime, bond in known} == {(*levels, each) for each in said.bonds}:
+        return
+    transaction.change("DELETE FROM bonds WHERE node = ?", said.node)
+    for bond in said.bonds:
+        transaction.change("INSERT INTO bonds VALUES (?, ?, ?, ?)", *levels, bond, said.node)
+
+
+def _bonded(transaction: Transaction, heard: Heard) -> list[tuple[bytes, Spot]]:
+    """(bond, member) of its levels by bond, at most MATCH_POOL from a random one on: bonds are random themselves."""
+    levels = heard.announcement.storage, str(heard.announcement.uptime)
+    start = int(heard.start * ((1 << 8 * BOND) - 1)).to_bytes(BOND, "big")
+    found = transaction.rows(f"{_BONDED} AND bond >= ? ORDER BY bond LIMIT {MATCH_POOL}", *levels, heard.now, start)
+    if left := MATCH_POOL - len(found):
+        query = f"{_BONDED} AND bond < ? ORDER BY bond LIMIT {left}"
+        found += transaction.rows(query, *levels, heard.now, start)
+    return [(bytes(bond), _spot(row)) for bond, *row in found]
+
+
+def _signed(transaction: Transaction, nodes: Sequence[NodeKey]) -> dict[bytes, bytes]:
+    rows = _among(transaction, "SELECT node, signed FROM members", nodes)
+    return {bytes(node): bytes(signed) for node, signed in rows}
 
 
 def _lacking(transaction: Transaction, heard: Heard) -> list[Spot]:

@@ -24,7 +24,7 @@ from coopfs.errors import (
     StateError,
     TwinIdentity,
 )
-from coopfs.limits import MATCH_BODY, MATCH_CANDIDATES, MATCH_EXPIRY, MATCH_READ_TIMEOUT, MAX_WANTED
+from coopfs.limits import MATCH_BODY, MATCH_CANDIDATES, MATCH_EXPIRY, MATCH_PAIRS, MATCH_READ_TIMEOUT, MAX_WANTED
 from coopfs.match.matchmaker import Matchmaker, Search, TooOften
 from coopfs.match.openapi import DESCRIPTION
 from coopfs.match.overview import Counter
@@ -63,6 +63,7 @@ class Web:
                 Route("/", self.page, methods=["GET"]),
                 Route("/v0/announce", self.announce, methods=["POST"]),
                 Route("/v0/search", self.search, methods=["POST"]),
+                Route("/v0/pairs", self.pairs, methods=["POST"]),
                 Route("/v0/matches", self.matches, methods=["POST"]),
                 Route("/v0/status", self.status, methods=["GET"]),
                 Route("/v0/openapi.json", self.openapi, methods=["GET"]),
@@ -77,15 +78,14 @@ class Web:
         return JSONResponse({"expires_in": MATCH_EXPIRY, "observed": observed})
 
     async def search(self, request: Request) -> Response:
-        body = await _body(request)
-        search = Search(
-            _octets(body, "announcement"),
-            _whole(body, "count", 1, MATCH_CANDIDATES),
-            _keys(body, "partners"),
-            _keys(body, "refused"),
-        )
+        search = _search(await _body(request), MATCH_CANDIDATES)
         found = await self._maker.search(search, self._observed(request))
-        return JSONResponse({"candidates": [b64encode(signed).decode() for signed in found]})
+        return JSONResponse({"candidates": list(map(_text, found))})
+
+    async def pairs(self, request: Request) -> Response:
+        search = _search(await _body(request), MATCH_PAIRS)
+        found = await self._maker.pairs(search, self._observed(request))
+        return JSONResponse({"pairs": [list(map(_text, pair)) for pair in found]})
 
     async def matches(self, request: Request) -> Response:
         body = await _body(request)
@@ -138,6 +138,15 @@ async def _body(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ProtocolError("a question is a JSON object")
     return body
+
+
+def _search(body: dict[str, Any], most: int) -> Search:
+    count = _whole(body, "count", 1, most)
+    return Search(_octets(body, "announcement"), count, _keys(body, "partners"), _keys(body, "refused"))
+
+
+def _text(data: bytes) -> str:
+    return b64encode(data).decode()
 
 
 def _octets(body: dict[str, Any], key: str) -> bytes:

@@ -9,14 +9,26 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots, Welcomed
+from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Settled, Slots, Stepped, Welcomed
 from coopfs.core.wire.messages import Request
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, Leave, Offer, PutMaster, Renew
+from coopfs.core.wire.node_requests import (
+    Agree,
+    Amend,
+    ClaimEpoch,
+    GetMasters,
+    GrantReading,
+    Leave,
+    Offer,
+    PutMaster,
+    Renew,
+    TellStep,
+)
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put, Resize
 from coopfs.errors import PeerError, ProtocolError
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE
 from coopfs.net.link import Link
 from coopfs.types import (
+    Amendment,
     BlockStore,
     Claim,
     DiskId,
@@ -27,7 +39,10 @@ from coopfs.types import (
     Opening,
     Proposal,
     Renewal,
+    Settlement,
     Slot,
+    StepAnswer,
+    StepWord,
     StoredBlock,
     Welcome,
     Write,
@@ -89,9 +104,9 @@ class RemoteStore:
             raise ProtocolError(f"the peer sent {len(slots)} slots for at most {limit} from row {first_row} on")
         return list(slots)
 
-    async def grow(self, rows: int) -> None:
+    async def resize(self, rows: int) -> None:
         await _request(self._link, Resize(self._number, rows), Done)
-        self.opened = replace(self.opened, rows=max(rows, self.opened.rows))
+        self.opened = replace(self.opened, rows=rows)
 
     async def close(self) -> None:
         if self._closed:
@@ -129,8 +144,14 @@ class RemotePartner:
     async def offer(self, announcement: bytes) -> Welcome:
         return (await _request(self._link, Offer(announcement), Welcomed)).welcome
 
+    async def step(self, word: StepWord) -> StepAnswer:
+        return (await _request(self._link, TellStep(word), Stepped)).answer
+
     async def renew(self, renewal: Renewal) -> None:
         await _request(self._link, Renew(renewal), Done)
+
+    async def amend(self, amendment: Amendment) -> Settlement:
+        return (await _request(self._link, Amend(amendment), Settled)).settlement
 
     async def leave(self, text: bytes) -> None:
         await _request(self._link, Leave(text), Done)

@@ -11,10 +11,10 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import trio
 
+from coopfs.core.allowance import Allowance
 from coopfs.core.dayquota import DayQuota
 from coopfs.core.door import Door, place_of
 from coopfs.core.wire.answers import Done
@@ -40,16 +40,6 @@ from coopfs.types import NodeKey
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What a relay gives, in bytes; 0: no limit. rate: per second, all nodes together; node_rate: per second and node
-    that sends; node_daily: per day and node that sends."""
-
-    rate: int
-    node_rate: int
-    node_daily: int
-
-
 class Relay:
     """node: the relay's own identity, of no meaning beyond this process."""
 
@@ -57,7 +47,7 @@ class Relay:
         self._node = node
         self._allowance = allowance
         self._door = Door()
-        self._quota = DayQuota(allowance.node_daily)
+        self._quota = DayQuota(lambda node: allowance.of(node).daily)
         self._all = _bucket(allowance.rate)
         self._buckets: dict[NodeKey, TokenBucket] = {}  # of nodes that are connected
         self._users: Counter[NodeKey] = Counter()
@@ -147,6 +137,10 @@ class Relay:
                 raise ProtocolError(f"it asks a relay for a message of type {frame.type}")
 
     async def _wait(self, channel: Channel, frame: Frame, place: str) -> None:
+        if not self._allowance.may_wait(channel.peer):
+            self._turn_away(f"{place}: node {_short(channel.peer)} is not listed")
+            await channel.send(encode_refusal(frame, Refused("only nodes that its operator has listed may wait here")))
+            return
         waiter = Waiter(channel)
         await channel.send(encode_answer(frame, Done()))
         if (older := self._waiting.get(waiter.node)) is not None:
@@ -192,9 +186,9 @@ class Relay:
 
     async def _pay(self, node: NodeKey, size: int) -> None:
         self._quota.spend(node, size, trio.current_time())
-        if self._allowance.node_rate:
+        if rate := self._allowance.of(node).rate:
             if node not in self._buckets:
-                self._buckets[node] = TokenBucket(lambda: self._allowance.node_rate, RELAY_PIECE)
+                self._buckets[node] = TokenBucket(lambda: rate, RELAY_PIECE)
             await self._buckets[node].take(size)
         if self._all is not None:
             await self._all.take(size)

@@ -90,7 +90,7 @@ class Roster:
         await self._changed.wait()
 
     def add(self, contact: Contact) -> None:
-        """Keep calling this contact; replaces an older entry with the same key."""
+        """Keep calling this contact, as long as `run` runs; replaces an older entry with the same key."""
         self.remove(contact.key)
         self._contacts[contact.key] = contact
         if self._nursery is not None:
@@ -116,10 +116,13 @@ class Roster:
         """Call all contacts until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            for contact in self._contacts.values():
-                self._start(nursery, contact)
-            task_status.started()
-            await trio.sleep_forever()
+            try:
+                for contact in self._contacts.values():
+                    self._start(nursery, contact)
+                task_status.started()
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None  # who is added from here on is called when it runs again
 
     async def accept(self, stream: trio.abc.Stream, source: str = "") -> None:
         """Serve one incoming connection until it ends; the handler of a listener. source: the host that it comes from,
@@ -144,20 +147,20 @@ class Roster:
     def _start(self, nursery: trio.Nursery, contact: Contact) -> None:
         # The scope is known before the task runs, so that `remove` finds it in any case.
         scope = self._callers[contact.key] = trio.CancelScope()
-        nursery.start_soon(self._keep_calling, contact, scope)
+        nursery.start_soon(self._keep_calling, nursery, contact, scope)
 
-    async def _keep_calling(self, contact: Contact, scope: trio.CancelScope) -> None:
+    async def _keep_calling(self, nursery: trio.Nursery, contact: Contact, scope: trio.CancelScope) -> None:
         delay = RECONNECT_MIN
         with scope:
             while True:
                 while (link := self.live(contact.key)) is not None:
-                    await (self._improve(contact, link) if link.relayed else self.changed())
-                if await self._call(contact) > delay:
+                    await (self._improve(nursery, contact, link) if link.relayed else self.changed())
+                if await self._call(nursery, contact) > delay:
                     delay = RECONNECT_MIN
                 await trio.sleep(delay * (1 + self._jitter()) / 2)
                 delay = min(2 * delay, RECONNECT_MAX)
 
-    async def _improve(self, contact: Contact, link: Link) -> None:
+    async def _improve(self, nursery: trio.Nursery, contact: Contact, link: Link) -> None:
         """Look for a way that needs no relay, ever less often, until this link is not the one in use any more."""
         direct = tuple(str(candidate) for candidate in in_order(contact.addresses) if not candidate.relayed)
         delay = RECONNECT_MIN
@@ -168,11 +171,10 @@ class Roster:
                 return
             with suppress(PeerError):
                 better = await call(self._node, self._dial, replace(contact, addresses=direct))
-                assert self._nursery is not None
-                await self._nursery.start(self._hold, better)
+                await nursery.start(self._hold, better)
             delay = min(2 * delay, DIRECT_AGAIN)
 
-    async def _call(self, contact: Contact) -> float:
+    async def _call(self, nursery: trio.Nursery, contact: Contact) -> float:
         """Seconds that the link lived; 0 if there was none."""
         try:
             link = await call(self._node, self._dial, contact)
@@ -182,10 +184,9 @@ class Roster:
             return 0.0
         self.trouble.pop(contact.key, None)
         started = trio.current_time()
-        assert self._nursery is not None
-        await self._nursery.start(self._hold, link)  # not in this task, which `remove` cancels
+        await nursery.start(self._hold, link)  # not in this task, which `remove` cancels
         if link.relayed:
-            await self._improve(contact, link)
+            await self._improve(nursery, contact, link)
         await link.ended.wait()
         return trio.current_time() - started
 

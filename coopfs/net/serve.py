@@ -10,9 +10,20 @@ from contextlib import suppress
 import trio
 
 from coopfs.core.wire.address_requests import TellAddresses
-from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots, Welcomed
+from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Settled, Slots, Stepped, Welcomed
 from coopfs.core.wire.messages import Request
-from coopfs.core.wire.node_requests import Agree, ClaimEpoch, GetMasters, GrantReading, Leave, Offer, PutMaster, Renew
+from coopfs.core.wire.node_requests import (
+    Agree,
+    Amend,
+    ClaimEpoch,
+    GetMasters,
+    GrantReading,
+    Leave,
+    Offer,
+    PutMaster,
+    Renew,
+    TellStep,
+)
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put, Resize
 from coopfs.errors import CoopfsError, Refused
 from coopfs.limits import GOODBYE_TIMEOUT, MAX_STORES_PER_SESSION
@@ -58,6 +69,8 @@ class Server:
             case Renew(renewal):
                 await self._partner.renew(renewal)
                 return Done()
+            case Amend(amendment):
+                return Settled(await self._partner.amend(amendment))
             case Leave(text):
                 await self._partner.leave(text)
                 return Done()
@@ -66,6 +79,8 @@ class Server:
                 return Done()
             case Offer(announcement):
                 return Welcomed(await self._partner.offer(announcement))
+            case TellStep(word):
+                return Stepped(await self._partner.step(word))
             case Close() | Inventory() | Resize():
                 return await self._use(request)
             case _:
@@ -132,7 +147,7 @@ class Server:
             case Inventory(_, first_row, limit):
                 return Slots(tuple(await store.inventory(first_row, limit)))
             case Resize(_, rows):
-                await store.grow(rows)
+                await store.resize(rows)
                 return Done()
             case Close(number):
                 del self._stores[number]

@@ -2,11 +2,12 @@
 
     link comes up -> tell: own candidates, and where I see you
     partner tells -> its candidates are saved, and called from then on; where it sees me may be one of mine
+    it refuses, as it knows of no agreement -> it may have forgotten that: `on_forgotten`
 
 Told again when the own ones change, and every ADDRESSES_INTERVAL, since sightings expire.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from math import inf
 
 import trio
@@ -15,10 +16,14 @@ from coopfs.core.candidates import is_candidate, own_candidates
 from coopfs.core.sightings import Sightings
 from coopfs.core.wire.address_requests import TellAddresses
 from coopfs.core.wire.session import Standing
-from coopfs.errors import PeerError, Refused
+from coopfs.errors import NoAgreement, PeerError, Refused
 from coopfs.limits import ADDRESSES_APART, ADDRESSES_INTERVAL, MAX_SIGHTINGS
 from coopfs.net.link import Link
 from coopfs.types import NodeKey
+
+
+async def nobody_reminds(link: Link) -> None:
+    """`on_forgotten` of who has no agreements."""
 
 
 class Whereabouts:
@@ -32,6 +37,7 @@ class Whereabouts:
         port: int | None,
         save: Callable[[NodeKey, tuple[str, ...]], None],
     ) -> None:
+        self.on_forgotten: Callable[[Link], Awaitable[None]] = nobody_reminds
         self._configured = tuple(configured)
         self._relays = tuple(relays)
         self._port = port
@@ -56,6 +62,9 @@ class Whereabouts:
             mine = self.own()
             try:
                 await link.request(TellAddresses(mine, seen))
+            except NoAgreement:
+                await self.on_forgotten(link)
+                return
             except Refused:  # it was too early, or the other side is of an older version
                 await trio.sleep(pause)
                 pause = min(2 * pause, ADDRESSES_INTERVAL)

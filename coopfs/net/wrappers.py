@@ -9,6 +9,7 @@ import trio
 from coopfs.errors import PeerError
 from coopfs.limits import RATE_CHECK
 from coopfs.types import (
+    Amendment,
     BlockStore,
     Claim,
     DiskId,
@@ -20,7 +21,10 @@ from coopfs.types import (
     Partner,
     Proposal,
     Renewal,
+    Settlement,
     Slot,
+    StepAnswer,
+    StepWord,
     StoredBlock,
     Welcome,
     Write,
@@ -98,8 +102,8 @@ class LimitedStore:
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         return await self._store.inventory(first_row, limit)
 
-    async def grow(self, rows: int) -> None:
-        await self._store.grow(rows)
+    async def resize(self, rows: int) -> None:
+        await self._store.resize(rows)
         self.opened = self._store.opened
 
     async def close(self) -> None:
@@ -139,8 +143,14 @@ class LimitedPartner:
     async def offer(self, announcement: bytes) -> Welcome:
         return await self._partner.offer(announcement)
 
+    async def step(self, word: StepWord) -> StepAnswer:
+        return await self._partner.step(word)
+
     async def renew(self, renewal: Renewal) -> None:
         await self._partner.renew(renewal)
+
+    async def amend(self, amendment: Amendment) -> Settlement:
+        return await self._partner.amend(amendment)
 
     async def leave(self, text: bytes) -> None:
         await self._partner.leave(text)

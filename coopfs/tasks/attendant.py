@@ -1,13 +1,17 @@
-"""Notes once a minute who is up: this node itself, and each partner that it would know of."""
+"""Notes once a minute who is up: this node itself, and each partner that it would know of.
+
+It is saved when somebody comes or goes, and every UPTIME_SAVE seconds: to do so every minute would keep an idle disk
+awake."""
 
 import logging
 from collections.abc import Callable, Collection, Iterator
+from math import inf
 
 import trio
 
 from coopfs.core.uptime import UptimeLog
 from coopfs.errors import HomeError
-from coopfs.limits import LAST_SEEN_INTERVAL
+from coopfs.limits import LAST_SEEN_INTERVAL, UPTIME_SAVE
 from coopfs.local import uptimes
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.types import NodeKey
@@ -37,28 +41,39 @@ class Attendant:
         self._wall = wall
         self._logs = uptimes.load(database)
         self._looked = trio.current_time()
+        self._up: frozenset[NodeKey] | None = None  # at the last look, None: there was none
+        self._seen: dict[NodeKey, int] = {}  # when partners were seen since it was saved
+        self._saved = -inf  # trio time
 
     async def run(self) -> None:
         """Look until cancelled. StateError: node.sqlite is damaged."""
         while True:
-            try:
-                self.look()
-            except HomeError as full:  # what could not be saved is kept for the next time
-                logger.warning("%s", full)
+            before = self._up
+            self._look()
+            if self._up != before or trio.current_time() - self._saved >= UPTIME_SAVE:
+                self._save()
             await trio.sleep(LAST_SEEN_INTERVAL)
 
-    def look(self) -> None:
+    def _look(self) -> None:
         """Note how it is, as having been so since the last look."""
         now, moment = int(self._wall()), trio.current_time()
         # By the clock that stands still while the machine sleeps; a process that stood still itself has seen nothing.
         seconds, self._looked = round(min(moment - self._looked, 2 * LAST_SEEN_INTERVAL)), moment
         partners = self._partners()
-        up = {partner for partner in partners if self._is_up(partner)}
+        up = self._up = frozenset(filter(self._is_up, partners))
+        self._seen.update(dict.fromkeys(up, now))
         self._log(self._own).note_all(now, seconds, up=bool(up) or len(partners) < 2)
         if 2 * len(up) >= len(partners) or len(partners) == 1:
             for partner in partners:
                 self._log(partner).note(now, seconds, up=partner in up)
-        uptimes.save(self._database, self._logs, dict.fromkeys(up, now))
+
+    def _save(self) -> None:
+        try:
+            uptimes.save(self._database, self._logs, self._seen)
+            self._seen.clear()
+            self._saved = trio.current_time()
+        except HomeError as full:  # it is kept for the next time
+            logger.warning("%s", full)
 
     def share(self, node: NodeKey | None = None) -> tuple[float, int] | None:
         """The share of the time that a partner was up, or this node, and of how many seconds seen. None: of none."""

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import islice, takewhile
+from itertools import islice
 
 import trio
 
@@ -63,12 +63,12 @@ class BlockCheck:
             return 0
         acked = await self._acked(column.number)
         try:
-            found = await read_inventory(session, self._ledger.rows.total)
+            found = await read_inventory(session, self._ledger.rows_at(column.number).total)
         except PeerError as trouble:
             report.note(f"{column.place.name} gave no inventory: {trouble}")
             return 0
         count, after = 0, 0
-        while page := self._ledger.log.places(after, CHECK_SLICE):
+        while page := self._ledger.places_at(column.number, after, CHECK_SLICE):
             if column.gone or column.session is not session:
                 report.note(f"{column.place.name} went away: not all that it holds was looked at")
                 return count
@@ -86,7 +86,7 @@ class BlockCheck:
     async def _acked(self, column: int) -> Sequence[int]:
         """By ascending id: asked before the partner is, so that no ack on its way is taken for one that is wrong."""
         acked, after = array("Q"), 0
-        while page := self._ledger.log.places(after, CHECK_SLICE):
+        while page := self._ledger.places_at(column, after, CHECK_SLICE):
             after = page[-1][0]
             acked.extend(id_ for id_, _, _, acks in page if acks >> column & 1)
             await trio.lowlevel.checkpoint()
@@ -97,14 +97,13 @@ class BlockCheck:
     async def lost(self, report: Report, *, repair: bool) -> None:
         """Of the stripes met damaged, and of those known to lack blocks, the ones that cannot be had any more, and
         whose content they are. The log can do without its own."""
-        k = self._ledger.layout.k
         for id_ in sorted(self.bad.keys() | self._few()):
             await trio.lowlevel.checkpoint()
             stripe = self._ledger.log.get(id_)
             if stripe is None or stripe.died is not None:
                 continue
             blocks = self._columns.blocks_left(replace(stripe, acks=stripe.acks & ~self.bad[id_]))
-            if blocks < k and not self._is_here(stripe):
+            if blocks < self._needed(stripe) and not self._is_here(stripe):
                 self._give_up(stripe, blocks, report, repair=repair)
 
     def _few(self) -> set[int]:
@@ -114,17 +113,19 @@ class BlockCheck:
         gone = sum(column.state in GONE_FOR_GOOD for column in columns)
         if sum(column.session is not None for column in columns) < len(columns) - gone:
             return set()
-        pending = self._ledger.progress.all_pending()  # the least redundant first
-        few = takewhile(lambda stripe: stripe.acks.bit_count() < self._ledger.layout.k + gone, pending)
-        return {stripe.id for stripe in islice(few, LOST_AT_ONCE)}
+        return {stripe.id for stripe in islice(self._ledger.progress.short_of(gone), LOST_AT_ONCE)}
+
+    def _needed(self, stripe: Sealed) -> int:
+        """Blocks without which it cannot be had."""
+        return self._ledger.seats.of(stripe.layout).layout.k
 
     def _is_here(self, stripe: Sealed) -> bool:
         if stripe.kind == Kind.DATA:
             return self._stage.contents.size(stripe.id) >= stripe.length
-        return self._ledger.log.meta_payload(stripe.id) is not None
+        return self._ledger.log.payloads.get(stripe.id) is not None
 
     def _give_up(self, stripe: Sealed, blocks: int, report: Report, *, repair: bool) -> None:
-        have = f"stripe {stripe.id} has {blocks} of the {self._ledger.layout.k} blocks needed, and is not here"
+        have = f"stripe {stripe.id} has {blocks} of the {self._needed(stripe)} blocks needed, and is not here"
         if stripe.kind != Kind.DATA:
             report.add(
                 Finding(About.LOG, f"{have}: until the log goes on without it nothing can be restored"), repaired=repair

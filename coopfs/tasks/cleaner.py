@@ -13,7 +13,7 @@ import trio
 
 from coopfs.core.master import PRIMARY
 from coopfs.core.pacing import Rate, seconds_left
-from coopfs.errors import ContentUnavailable
+from coopfs.errors import ContentUnavailable, KeyMissing
 from coopfs.limits import CLEANER_AGAIN, CLEANER_ASIDE, CLEANER_BATCH, CLEANER_INTERVAL, PUT_RUN
 from coopfs.local.log import Sealed
 from coopfs.tasks.coder import Coder
@@ -100,6 +100,10 @@ class Cleaner:
             return None
         try:
             coded, head = await self._coder.code_again(stripe)
+            ((box,),) = await self._coder.boxes(((stripe, head, coded),), ((column.column, column.place),))
+        except KeyMissing:  # it died for good while it was fetched, and its key went with it
+            self._put_aside(id_)
+            return None
         except ContentUnavailable as missing:
             if id_ not in self._given_up and len(self._given_up) < CLEANER_BATCH:
                 self._given_up.add(id_)
@@ -108,7 +112,6 @@ class Cleaner:
             self._on_unreadable(stripe)
             return None
         self._given_up.discard(id_)
-        ((box,),) = await self._coder.boxes(((stripe, head, coded),), ((column.number, column.place),))
         return Parcel(id_, stripe.place, box)
 
     def _put_aside(self, id_: int) -> None:

@@ -30,34 +30,33 @@ Fetch = Callable[[Sealed], Awaitable[Fetched]]
 
 
 class Coder:
-    """Coding for one disk and layout. fetch: a sealed stripe, from partners."""
+    """Coding for one disk. layout_of: a layout in force, by its id; fetch: a sealed stripe, from partners."""
 
     def __init__(
         self,
         keys: DiskKeys,
-        layout: Layout,
+        layout_of: Callable[[int], Layout],
         stage: Stage,
         stripes: Stripes,
         log: Log,
         fetch: Fetch,
     ) -> None:
         self._keys = keys
-        self._tag_key = keys.tag_key
-        self._layout = layout
+        self._layout_of = layout_of
         self._stage = stage
         self._stripes = stripes
         self._log = log
         self._fetch = fetch
         self._limiter = trio.CapacityLimiter(CODING_THREADS)
 
-    async def code_data(self, run: Sequence[int]) -> list[Coded]:
-        """The shards of data stripes from the stage. StateError: content is not there."""
-        wanted = [(id_, self._stripes.fragments(id_)) for id_ in run]
-        return await self._run(self._code_run, wanted)
+    async def code_data(self, layout: Layout, run: Sequence[tuple[int, int]]) -> list[Coded]:
+        """The shards of data stripes from the stage, each for its version. StateError: content is not there."""
+        wanted = [(id_, version, self._stripes.fragments(id_)) for id_, version in run]
+        return await self._run(self._code_run, layout, wanted)
 
-    async def code_meta(self, payload: bytes) -> Coded:
-        """The shards of a meta stripe."""
-        return await self._run(coding.code_meta, self._layout, self._tag_key, payload)
+    async def code_meta(self, layout: Layout, payload: bytes, version: int) -> Coded:
+        """The shards of a meta stripe of this version."""
+        return await self._run(coding.code_meta, layout, self._keys.tag_key(version), payload)
 
     async def code_again(self, stripe: Sealed) -> tuple[Coded, Header]:
         """The shards and the header of a sealed stripe, for a column that lacks it: from this machine if they are
@@ -66,13 +65,14 @@ class Coder:
         if coded is not None and coded.tag == stripe.tag:
             return coded, self.header(stripe, coded)
         fetched = await self._fetch(stripe)
-        recode = partial(coding.recode, self._layout, self._tag_key, stripe.length, stripe.slices)
+        tag_key, layout = self._keys.tag_key(stripe.place.version), self._layout_of(stripe.layout)
+        recode = partial(coding.recode, layout, tag_key, stripe.length, stripe.slices)
         return await self._run(recode, fetched.data), fetched.header
 
     def header(self, stripe: Sealed, coded: Coded) -> Header:
         """The header of a stripe that was sealed here."""
         assert stripe.end is not None
-        return coding.header_of(coded, stripe.kind, self._layout, stripe.end, stripe.born)
+        return coding.header_of(coded, stripe.kind, self._layout_of(stripe.layout), stripe.end, stripe.born)
 
     async def boxes(
         self, sealed: Sequence[tuple[Sealed, Header, Coded]], stores: Sequence[tuple[int, StorePlace]]
@@ -83,30 +83,33 @@ class Coder:
 
     async def _local(self, stripe: Sealed) -> Coded | None:
         if stripe.kind == Kind.DATA:
-            return await self._code_staged(stripe.id, stripe.length)
-        payload = self._log.meta_payload(stripe.id)
-        return None if payload is None else await self.code_meta(payload)
+            return await self._code_staged(stripe)
+        payload = self._log.payloads.get(stripe.id)
+        if payload is None:
+            return None
+        return await self.code_meta(self._layout_of(stripe.layout), payload, stripe.place.version)
 
-    async def _code_staged(self, id_: int, length: int) -> Coded | None:
-        fragments = self._stripes.fragments(id_)
-        if sum(fragment.stored for fragment in fragments) != length:
+    async def _code_staged(self, stripe: Sealed) -> Coded | None:
+        fragments = self._stripes.fragments(stripe.id)
+        if sum(fragment.stored for fragment in fragments) != stripe.length:
             return None  # after a takeover only what lives is known, not all that the stripe carries
-        return await self._run(self._read_and_code, id_, fragments)
+        layout, version = self._layout_of(stripe.layout), stripe.place.version
+        return await self._run(self._read_and_code, layout, stripe.id, version, fragments)
 
-    def _code_run(self, run: Sequence[tuple[int, list[Fragment]]]) -> list[Coded]:
+    def _code_run(self, layout: Layout, run: Sequence[tuple[int, int, list[Fragment]]]) -> list[Coded]:
         result = []
-        for id_, fragments in run:
-            coded = self._read_and_code(id_, fragments)
+        for id_, version, fragments in run:
+            coded = self._read_and_code(layout, id_, version, fragments)
             if coded is None:
                 raise StateError(f"content that was not sent yet is gone from the stage (stripe {id_}): {REMEDY}")
             result.append(coded)
         return result
 
-    def _read_and_code(self, id_: int, fragments: list[Fragment]) -> Coded | None:
-        draft = coding.draft(self._layout, fragments)
+    def _read_and_code(self, layout: Layout, id_: int, version: int, fragments: list[Fragment]) -> Coded | None:
+        draft = coding.draft(layout, fragments)
         if not self._stage.read_whole(id_, draft.content):
             return None
-        return coding.code_data(self._layout, self._tag_key, draft)
+        return coding.code_data(layout, self._keys.tag_key(version), draft)
 
     def _boxes(
         self, sealed: Sequence[tuple[Sealed, Header, Coded]], stores: Sequence[tuple[int, StorePlace]]

@@ -12,12 +12,14 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from math import inf
 
 import trio
 
 from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event, after
 from coopfs.core.master import StorePlace
+from coopfs.core.seats import Span
 from coopfs.errors import BlockRefused, Fenced, PartnerAway, PeerError, StateError, StoreGone
 from coopfs.limits import (
     COLUMN_QUEUE,
@@ -38,10 +40,12 @@ logger = logging.getLogger(__name__)
 
 
 class Column:
-    """The writer's side of one store of a column. seat: where its acks go; is_mine: see Rivals."""
+    """The writer's side of one store of a column. span: of its layout; number: its seat (core/seats); seat: where its
+    acks go; is_mine: see Rivals."""
 
     def __init__(
         self,
+        span: Span,
         number: int,
         place: StorePlace,
         opening: Opening,
@@ -49,6 +53,8 @@ class Column:
         seat: Seat,
         is_mine: IsMine,
     ) -> None:
+        self.layout = span.layout
+        self.column = span.column(number)
         self.number = number
         self.place = place
         self.session: BlockStore | None = None
@@ -61,6 +67,7 @@ class Column:
         self.changed = Signal()  # opened or closed
         self.gone = False  # it is no store of this disk any more: what it still answers is of no account
         self.takes_nothing = False  # a put failed, and none has got through since
+        self.gives_nothing = False  # asked for a block it failed, and has shown none since
         self._opening = opening
         self._network = network
         self.seat = seat
@@ -70,10 +77,19 @@ class Column:
         self._moved = Signal()  # a run left the queue
         self._send, self._receive = trio.open_memory_channel[Sequence[Parcel]](COLUMN_QUEUE // PUT_RUN)
 
+    def made(self) -> None:
+        """Its store is there: what counts is never made anew (R16)."""
+        self._opening = replace(self._opening, create=None)
+
     @property
     def away(self) -> bool:
         """Whether it is in A: its acks do not count."""
         return self.state is not ColumnState.COUNTED
+
+    @property
+    def shirks(self) -> bool:
+        """Whether it is of no use even when it is reached."""
+        return self.takes_nothing or self.gives_nothing
 
     @property
     def _is_looked_at(self) -> bool:
@@ -96,8 +112,10 @@ class Column:
             began, taken = trio.current_time(), self._taken
             try:
                 session = await partner.open(self._opening)
-                if session.opened.rows < self.seat.rows.total:  # it was in A while others grew
-                    await session.grow(self.seat.rows.total)
+                if self.gone:
+                    continue
+                if session.opened.rows < (rows := self.seat.rows_at(self.number).total):  # in A while others grew
+                    await session.resize(rows)
                 await self._reconcile(session)
                 await self._work(partner, session)
             except Fenced as fence:
@@ -251,7 +269,7 @@ class Column:
         nor lack anything."""
         if session.opened.digest == self.seat.digest(self.number):
             return
-        found = await read_inventory(session, self.seat.rows.total)
+        found = await read_inventory(session, self.seat.rows_at(self.number).total)
         await self._rivals.compare(session, found)
         lost = await self.seat.reconcile(found, self.number, self)
         if lost:

@@ -2,7 +2,8 @@
 
 A column that has been unreachable for GRACE_PERIOD is lost by itself. When most are unreachable it is this machine that
 is offline, and nobody is lost: nor before it has tried for as long as it takes to call anybody away. Who is reached,
-and takes none of the blocks that it lacks, is as good as unreachable: its disk is full, or hangs.
+and takes none of the blocks that it lacks, or gives back none of those that it has, is as good as unreachable: its
+disk is full, or hangs, or it does not keep its word.
 
 Stores come and go while a column is given to another partner. `stores` is always the list of all that get blocks: the
 same list, so that who was given it sees every change.
@@ -26,25 +27,38 @@ Make = Callable[[int, StorePlace], Column]
 
 
 class Columns:
-    """make: of a column's number and one of its stores; wall: seconds since 1970, to remember across restarts since
+    """make: of a column's seat and one of its stores; wall: seconds since 1970, to remember across restarts since
     when a partner is unreachable."""
 
-    def __init__(self, places: LayoutPlaces, make: Make, ledger: Ledger, wall: Callable[[], float]) -> None:
-        self.stores: list[Column] = []  # those that count, by number, then the one that is being filled
+    def __init__(self, layouts: Sequence[LayoutPlaces], make: Make, ledger: Ledger, wall: Callable[[], float]) -> None:
+        self.stores: list[Column] = []  # those that count, by layout and column, then the one that is being filled
         self.changed = Signal()  # stores came or went
         self.stirred = Signal()  # one of them opened, closed, or changed its state
-        self._count = places.layout.n
+        self._count = 0  # that count
         self._make = make
         self._ledger = ledger
         self._wall = wall
         self._began = 0.0
         self._states = ledger.log.columns()  # as the log has them: column -> (unreachable since, state)
-        self.seat(places)
+        self.seat(layouts)
+        for column in self.columns:
+            since, state = self._states[column.number]
+            if since is not None:  # for all that is known: the hours before a restart count
+                column.takes_nothing = state is ColumnState.COUNTED
+                column.gives_nothing = True
 
     @property
     def columns(self) -> list[Column]:
-        """The stores that count, by column."""
+        """The stores that count, by layout and column."""
         return self.stores[: self._count]
+
+    def of(self, layout: int) -> list[Column]:
+        """Those of one layout, by column."""
+        return [column for column in self.columns if column.layout.id == layout]
+
+    def at(self, number: int) -> Column:
+        """The one of this seat."""
+        return next(column for column in self.columns if column.number == number)
 
     def disputed(self) -> frozenset[int]:
         """The stripes that some store will not take, since it holds something else in their place."""
@@ -60,12 +74,19 @@ class Columns:
         """The store that is being filled."""
         return self.stores[self._count] if len(self.stores) > self._count else None
 
-    def seat(self, places: LayoutPlaces) -> None:
-        """These are the stores from now on."""
+    def seat(self, layouts: Sequence[LayoutPlaces]) -> None:
+        """The stores of these layouts are those of the disk from now on."""
         known = {(column.place.store, column.place.role): column for column in self.stores}
-        wanted = list(enumerate(places.primaries))
-        if (incoming := places.spare(INCOMING)) is not None:
-            wanted.append(incoming)
+        seats = self._ledger.seats
+        wanted = [
+            (seats.of(places.layout.id).seats[column], store)
+            for places in layouts
+            for column, store in enumerate(places.primaries)
+        ]
+        self._count = len(wanted)
+        for places in layouts:
+            if (incoming := places.spare(INCOMING)) is not None:
+                wanted.append((seats.of(places.layout.id).seats[incoming[0]], incoming[1]))
         seated = [
             known.pop((place.store, place.role)) if (place.store, place.role) in known else self._make(number, place)
             for number, place in wanted
@@ -73,10 +94,10 @@ class Columns:
         for column in known.values():
             column.gone = True
         self.stores[:] = seated
+        taken = {column.number for column in self.columns}  # who gets a seat that is free begins anew
+        self._states = {number: state for number, state in self._states.items() if number in taken}
         for column in self.columns:
-            since, column.state = self._states.setdefault(column.number, (None, ColumnState.COUNTED))
-            if since is not None and column.state is ColumnState.COUNTED:
-                column.takes_nothing = True  # for all that is known: the hours before a restart count
+            _, column.state = self._states.setdefault(column.number, (None, ColumnState.COUNTED))
         self._tell()
         self.changed.notify()
 
@@ -98,17 +119,24 @@ class Columns:
     def _patience(self) -> float:
         """Seconds until time alone may change the state of a column, beyond AWAY_CHECK. Who comes, goes or acks is told
         by the ledger."""
-        states = {column.state for column in self.columns if column.session is None or column.takes_nothing}
-        if ColumnState.COUNTED in states or any(c.state is ColumnState.CATCHING_UP for c in self.columns):
+        missed = [column for column in self.columns if column.session is None or column.shirks]
+        return min((self._time_left(c) for c in missed if c.state not in GONE_FOR_GOOD), default=inf)
+
+    def _time_left(self, column: Column) -> float:
+        """Of one that is missed, until it is called away; LOST_CHECK at the most, as the clock on the wall may be set,
+        and goes on while this machine sleeps."""
+        since, state = self._states[column.number]
+        if since is None:
             return 0.0
-        return LOST_CHECK if ColumnState.AWAY in states else inf
+        left = since + AWAY_AFTER - self._wall()
+        return min(LOST_CHECK, left) if left > 0 and state is not ColumnState.AWAY else LOST_CHECK
 
     async def each(self, work: Callable[[Column], Awaitable[None]]) -> None:
         """Do this for every store for ever, for each from when it comes until it goes."""
         running: dict[Column, trio.CancelScope] = {}
 
-        async def until_gone(column: Column) -> None:
-            with running[column]:
+        async def until_gone(column: Column, scope: trio.CancelScope) -> None:
+            with scope:
                 await work(column)
 
         async with trio.open_nursery() as nursery:
@@ -117,8 +145,8 @@ class Columns:
                     running.pop(column).cancel()
                 for column in self.stores:
                     if column not in running:
-                        running[column] = trio.CancelScope()
-                        nursery.start_soon(until_gone, column)
+                        running[column] = trio.CancelScope()  # it may be gone before the task begins
+                        nursery.start_soon(until_gone, column, running[column])
                 await self.changed.wait()
 
     def happen(self, column: Column, event: Event) -> None:
@@ -146,7 +174,7 @@ class Columns:
             return
         since, _ = self._states[column.number]
         column.takes_nothing = column.takes_nothing and self._ledger.progress.owes(column.number)
-        if column.session is not None and not column.takes_nothing:
+        if column.session is not None and not column.shirks:
             since = None
             if column.state is ColumnState.AWAY:
                 column.happen(Event.REACHED)

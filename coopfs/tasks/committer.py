@@ -71,6 +71,7 @@ class Committer:
         self._never_sent: list[int] = []  # stripes whose stage files go after the next commit
         self._group_since: float | None = None  # trio time of the first commit of the open group
         self._failure: StateError | None = None
+        self._end: StateError | None = None  # nobody commits any more
         self._hopeless: StateError | None = None  # why room will not come
         self._room = Signal()
         self._stirred = Signal()  # something was changed, or somebody asks
@@ -138,6 +139,9 @@ class Committer:
     async def _ask(self, request: _Request) -> int | None:
         if self._failure is not None:
             raise self._failure
+        if self._end is not None:
+            await trio.lowlevel.checkpoint_if_cancelled()  # who ends with the disk has not failed
+            raise self._end
         self._requests.append(request)
         self._hasten()
         await request.done.wait()
@@ -147,13 +151,17 @@ class Committer:
 
     async def run(self) -> None:
         """Commit until cancelled. StateError: the disk failed; everybody who waits has been told."""
-        while True:
-            await self._until_changed()
-            with trio.move_on_after(COMMIT_INTERVAL):
-                await self._wake.wait()
-            self._wake = trio.Event()
-            with trio.CancelScope(shield=True):  # a commit that began is finished: its waiters are owed an answer
-                await self._commit_once()
+        try:
+            while True:
+                await self._until_changed()
+                with trio.move_on_after(COMMIT_INTERVAL):
+                    await self._wake.wait()
+                self._wake = trio.Event()
+                with trio.CancelScope(shield=True):  # a commit that began is finished: its waiters are owed an answer
+                    await self._commit_once()
+        finally:
+            self._end = StateError("the disk is closed")
+            self._refuse(self._end)  # who waits where it cannot be cancelled would wait for ever
 
     async def _until_changed(self) -> None:
         """Until there is something to commit, somebody asks, or the open group is due: an idle disk wakes nobody."""
@@ -189,11 +197,15 @@ class Committer:
         """Nobody is told any more that anything is durable."""
         self._failure = failure
         self._database.fail(str(failure))
+        self._refuse(failure)
+        self._room.notify()
+
+    def _refuse(self, error: StateError) -> None:
+        """Who waits for a commit gets none."""
         for request in self._requests:
-            request.error = failure
+            request.error = error
             request.done.set()
         self._requests.clear()
-        self._room.notify()
 
     async def _durable_commit(self, answered: list[_Request]) -> None:
         """Moves the requests that this commit serves to `answered`."""

@@ -16,7 +16,6 @@ from typing import Protocol
 import trio
 
 from coopfs.core.inventory import Inventory
-from coopfs.core.rows import Rows
 from coopfs.limits import COMPARE_ROWS, LOST_AT_ONCE
 from coopfs.local.log import Log
 from coopfs.local.slots import Slots
@@ -27,7 +26,9 @@ class Books(Protocol):
 
     log: Log
     slots: Slots
-    rows: Rows
+
+    def places_at(self, column: int, after: int, limit: int) -> list[tuple[int, int, int, int]]:
+        """Log.places of the stripes that it should have."""
 
     def retract(self, ids: Sequence[int], column: int) -> None:
         """It lacks stripes that it acked; LOST_AT_ONCE at most."""
@@ -51,7 +52,7 @@ async def reconcile(books: Books, found: Inventory, column: int, store: Compared
         return 0
     count, gained, after = 0, array("Q"), 0
     books.slots.expect(column, None)
-    while page := books.log.places(after, LOST_AT_ONCE):
+    while page := books.places_at(column, after, LOST_AT_ONCE):
         if store.gone:
             return count
         after = page[-1][0]
@@ -70,19 +71,20 @@ async def reconcile(books: Books, found: Inventory, column: int, store: Compared
         await trio.lowlevel.checkpoint()
     await _note_remains(books, found, column, store)
     if not store.gone:
+        books.slots.pass_over(column, found.rows)
         books.slots.expect(column, found.digest)
     return count
 
 
 async def _note_remains(books: Books, found: Inventory, column: int, store: Compared) -> None:
     acked, after = array("Q", bytes(8 * found.next_row)), 0  # row -> version
-    while page := books.log.places(after, LOST_AT_ONCE):
+    while page := books.places_at(column, after, LOST_AT_ONCE):
         after = page[-1][0]
         for _, row, version, acks in page:
             if acks >> column & 1 and row < found.next_row:
                 acked[row] = version
         await trio.lowlevel.checkpoint()
-    for first in range(0, books.rows.total, COMPARE_ROWS):
+    for first in range(0, found.rows, COMPARE_ROWS):
         if store.gone:
             return
         books.slots.found(column, found, acked, range(first, first + COMPARE_ROWS))

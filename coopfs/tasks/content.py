@@ -74,18 +74,18 @@ class RemoteContent:
     async def read_once(self, stripe: int) -> bytes:
         """A stripe's whole content, for somebody who needs it once: nothing else gives way to it."""
         record = self._record(stripe)
-        fetched = await self._fetcher.wait_for(record.place, record.tag)
+        fetched = await self._fetcher.wait_for(record.layout, record.place, record.tag)
         return Content(fetched.data, record.slices).whole()
 
     async def recall(self, stripe: int) -> None:
         """Bring a stripe back into the cache. ContentUnavailable: not from the partners that are reached now."""
         record = self._record(stripe)
-        await self._take(record, await self._fetcher.fetch(record.place, record.tag))
+        await self._take(record, await self._fetcher.fetch(record.layout, record.place, record.tag))
 
     async def bring(self, stripe: int) -> None:
         """As recall, but waiting for partners as long as a reader does."""
         record = self._record(stripe)
-        await self._take(record, await self._fetcher.wait_for(record.place, record.tag))
+        await self._take(record, await self._fetcher.wait_for(record.layout, record.place, record.tag))
 
     @property
     def is_awaited(self) -> bool:
@@ -127,7 +127,7 @@ class RemoteContent:
 
     async def _fetch_run(self, records: Sequence[Stripe]) -> None:
         """Stripes that nobody waits for yet. Those that cannot be had now are waited for one by one."""
-        outcomes = await self._fetcher.fetch_run([(record.place, record.tag) for record in records])
+        outcomes = await self._fetcher.fetch_run([(record.layout, record.place, record.tag) for record in records])
         for record, outcome in zip(records, outcomes, strict=True):
             if isinstance(outcome, Fetched):
                 self._came(record, outcome)
@@ -144,7 +144,7 @@ class RemoteContent:
 
     async def _wait_for(self, record: Stripe) -> None:
         try:
-            self._came(record, await self._fetcher.wait_for(record.place, record.tag))
+            self._came(record, await self._fetcher.wait_for(record.layout, record.place, record.tag))
         except ContentUnavailable as missing:
             fetch = self._under_way.pop(record.id)
             fetch.failure = missing

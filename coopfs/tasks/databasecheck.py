@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable, Mapping
 import trio
 
 from coopfs.core.findings import About, Bury, Finding, RemoveFile
+from coopfs.core.seats import Span
 from coopfs.core.stale import stale_by_fix
 from coopfs.errors import NotAsked
 from coopfs.limits import CHECK_SLICE
+from coopfs.local.acks import INCOMING
 from coopfs.local.disk import LocalDisk
-from coopfs.local.log import INCOMING
 from coopfs.local.lostfound import Tell
-from coopfs.local.questions import QUESTIONS, Question, Questioner
+from coopfs.local.questions import QUESTIONS, LayoutBounds, Question, Questioner, parameters
 from coopfs.local.repairs import Repairs
 from coopfs.local.survey import Survey
 from coopfs.tasks.ledger import Ledger
@@ -61,12 +62,12 @@ class DatabaseCheck:
 
     async def invariants(self, report: Report, watch: Watch, *, repair: bool) -> None:
         """Ask all questions, one after the other, and repair what one finds before the next is asked."""
-        parameters = {"rows": self._ledger.rows.total, "mask": (1 << self._ledger.layout.n) - 1 | 1 << INCOMING}
+        asked = parameters(map(self._bounds, self._ledger.seats))
         asker = Questioner(self._local.database.path)
         try:
             for number, question in enumerate(QUESTIONS):
                 watch("invariants of the database", number, len(QUESTIONS))
-                for finding in await self._ask(asker, question, parameters, report):
+                for finding in await self._ask(asker, question, asked, report):
                     if not (isinstance(finding.fix, Bury) and self._is_alive(finding.fix.ino)):
                         self._settle(finding, report, repair=repair)
                 await self._commit()
@@ -74,11 +75,14 @@ class DatabaseCheck:
             asker.close()
         watch("invariants of the database", 1, 1)
 
+    def _bounds(self, span: Span) -> LayoutBounds:
+        return LayoutBounds(span.layout.id, self._ledger.rows_of(span.layout.id).total, span.mask | 1 << INCOMING)
+
     async def _ask(
-        self, asker: Questioner, question: Question, parameters: Mapping[str, int], report: Report
+        self, asker: Questioner, question: Question, asked: Mapping[str, str], report: Report
     ) -> list[Finding]:
         try:
-            return await _in_thread(asker, lambda: asker.ask(question, parameters))
+            return await _in_thread(asker, lambda: asker.ask(question, asked))
         except NotAsked as why:
             report.note(f"not all questions about {question.step} could be asked: {why}")
             return []
@@ -99,9 +103,10 @@ class DatabaseCheck:
     async def rows(self, report: Report, watch: Watch) -> None:
         """No row that a stripe has may be given to another one."""
         after, total = 0, self._survey.sealed_count()
-        while page := self._survey.sealed(after, CHECK_SLICE):
-            for after, row in page:
-                if row < self._ledger.rows.total and not self._ledger.rows.has_taken(row):
+        while page := self._survey.rows(after, CHECK_SLICE):
+            for after, layout, row in page:
+                rows = self._ledger.rows_of(layout)
+                if row < rows.total and not rows.has_taken(row):
                     text = f"row {row} counts as free, and is that of stripe {after}"
                     report.add(Finding(About.ROWS, text), repaired=False)
             report.checked["stripes"] += len(page)

@@ -18,7 +18,7 @@ import trio
 from coopfs.core import coding
 from coopfs.core.header import Header
 from coopfs.core.keys import DiskKeys
-from coopfs.errors import ContentGone, ContentUnavailable, NotAuthentic, PartnerAway, PeerError
+from coopfs.errors import ContentGone, ContentUnavailable, KeyMissing, NotAuthentic, PartnerAway, PeerError
 from coopfs.limits import CODING_THREADS, READ_AHEAD_STRIPES, READ_RUN_BYTES, READ_TIMEOUT, SPARE_DELAY
 from coopfs.tasks.hunt import Hunt, Source, turn
 from coopfs.tasks.signal import Signal, changes
@@ -34,45 +34,49 @@ class Fetched:
 
 
 class Fetcher:
-    """Fetches stripes of one layout, and remembers which blocks were damaged. run_length: stripes that are well asked
-    for together."""
+    """Fetches stripes, and remembers which blocks were damaged. sources: of all layouts, at least one of each."""
 
-    def __init__(self, keys: DiskKeys, layout: Layout, sources: Sequence[Source]) -> None:
+    def __init__(self, keys: DiskKeys, sources: Sequence[Source]) -> None:
         self._keys = keys
-        self._tag_key = keys.tag_key
-        self._layout = layout
         self._sources = sources
-        self.run_length = max(1, min(READ_AHEAD_STRIPES, READ_RUN_BYTES // (layout.k * layout.block_size)))
         self._limiter = trio.CapacityLimiter(CODING_THREADS)
         self.on_lack: Callable[[Source, Place], None] = nobody_mends  # a fetch met a missing or damaged block
+        self.on_silence: Callable[[Source], None] = nobody_challenges  # a store gave an error instead of blocks
         self._damaged: defaultdict[StoreId, set[int]] = defaultdict(set)  # rows met rotten or not authentic
 
-    async def wait_for(self, place: Place, tag: bytes | None) -> Fetched:
+    @property
+    def run_length(self) -> int:
+        """Stripes that are well asked for together."""
+        largest = max(source.layout.k * source.layout.block_size for source in self._sources)
+        return max(1, min(READ_AHEAD_STRIPES, READ_RUN_BYTES // largest))
+
+    async def wait_for(self, layout: int, place: Place, tag: bytes | None) -> Fetched:
         """The stripe, waiting for partners to come back. ContentUnavailable: not within READ_TIMEOUT. ContentGone: a
         writer has used its row again."""
         with trio.move_on_after(READ_TIMEOUT):
             while True:
                 before = self._sessions()
                 try:
-                    return await self.fetch(place, tag)
+                    return await self.fetch(layout, place, tag)
                 except ContentGone:
                     raise
                 except ContentUnavailable:
                     await self._other_sessions_than(before)
-        raise ContentUnavailable(f"not enough partners came back within {READ_TIMEOUT:.0f} s: {self._who_is_missing()}")
+        raise ContentUnavailable(
+            f"not enough partners came back within {READ_TIMEOUT:.0f} s: {self._who_is_missing(layout)}"
+        )
 
-    async def fetch(self, place: Place, tag: bytes | None) -> Fetched:
-        """The stripe at `place`, of this tag if it is known, from the columns reached now. ContentUnavailable."""
-        (outcome,) = await self.fetch_run([(place, tag)])
+    async def fetch(self, layout: int, place: Place, tag: bytes | None) -> Fetched:
+        """The stripe at `place` in the stores of this layout, of this tag if it is known, from the columns reached now.
+        ContentUnavailable."""
+        (outcome,) = await self.fetch_run([(layout, place, tag)])
         if isinstance(outcome, ContentUnavailable):
             raise outcome
         return outcome
 
-    async def fetch_run(self, wanted: Sequence[tuple[Place, bytes | None]]) -> list[Fetched | ContentUnavailable]:
+    async def fetch_run(self, wanted: Sequence[tuple[int, Place, bytes | None]]) -> list[Fetched | ContentUnavailable]:
         """`fetch` for each, together."""
-        reached = sorted((s for s in self._sources if s.session is not None), key=turn)
-        first, spare = reached[: self._layout.k], reached[self._layout.k :]
-        hunts = [Hunt(place, tag, self._layout.k, list(spare), len(first)) for place, tag in wanted]
+        hunts, first = self._plan(wanted)
         moved = Signal()
         async with trio.open_nursery() as nursery:
 
@@ -88,8 +92,8 @@ class Fetcher:
                     hunt.under_way += 1
                     nursery.start_soon(ask, hunt.left.pop(0), [hunt])
 
-            for source in first:
-                nursery.start_soon(ask, source, hunts)
+            for source, asking in first:
+                nursery.start_soon(ask, source, asking)
             while any(hunt.goes_on for hunt in hunts):
                 with trio.move_on_after(SPARE_DELAY * len(hunts)) as patience:
                     await moved.wait()
@@ -100,6 +104,25 @@ class Fetcher:
             nursery.cancel_scope.cancel()
         return await trio.to_thread.run_sync(self._join_all, hunts, limiter=self._limiter)
 
+    def _plan(
+        self, wanted: Sequence[tuple[int, Place, bytes | None]]
+    ) -> tuple[list[Hunt], list[tuple[Source, list[Hunt]]]]:
+        """A hunt for each, and who is asked first, for which of them."""
+        hunts: list[Hunt] = []
+        first: dict[Source, list[Hunt]] = {}
+        reached = sorted((source for source in self._sources if source.session is not None), key=turn)
+        for layout, place, tag in wanted:
+            sources = [source for source in reached if source.layout.id == layout]
+            k = self._layout(layout).k
+            hunt = Hunt(layout, place, tag, k, sources[k:], len(sources[:k]))
+            hunts.append(hunt)
+            for source in sources[:k]:
+                first.setdefault(source, []).append(hunt)
+        return hunts, list(first.items())
+
+    def _layout(self, id_: int) -> Layout:
+        return next(source.layout for source in self._sources if source.layout.id == id_)
+
     def _join_all(self, hunts: Sequence[Hunt]) -> list[Fetched | ContentUnavailable]:
         """For a thread."""
         return [self._join(hunt) for hunt in hunts]
@@ -109,17 +132,18 @@ class Fetcher:
         if header is None:
             return self._why_not(hunt)
         try:
-            return Fetched(header, coding.join(self._layout, self._tag_key, header, hunt.found[header]))
+            tag_key, layout = self._keys.tag_key(hunt.place.version), self._layout(hunt.layout)
+            return Fetched(header, coding.join(layout, tag_key, header, hunt.found[header]))
         except NotAuthentic as bad:
             return ContentUnavailable(str(bad))
 
     def _why_not(self, hunt: Hunt) -> ContentUnavailable:
         row = hunt.place.row
-        if len(hunt.overwritten) > self._layout.n - self._layout.k:
+        if len(hunt.overwritten) > self._layout(hunt.layout).m:
             return ContentGone(f"row {row} was used again by a writer that still lives: mount the view anew")
         best = max(map(len, hunt.found.values()), default=0)
         return ContentUnavailable(
-            f"row {row} has {best} of the {self._layout.k} blocks needed: {self._who_is_missing()}"
+            f"row {row} has {best} of the {hunt.k} blocks needed: {self._who_is_missing(hunt.layout)}"
         )
 
     async def _blocks(self, source: Source, hunts: Sequence[Hunt]) -> list[tuple[Header, memoryview] | None]:
@@ -147,12 +171,16 @@ class Fetcher:
         if session is None:
             raise PartnerAway("not connected")
         got = []
-        stored = await session.get_many([place.row for place, _ in wanted])
+        try:
+            stored = await session.get_many([place.row for place, _ in wanted])
+        except PeerError:
+            self.on_silence(source)
+            raise
         for (place, overwritten), block in zip(wanted, stored, strict=True):
             if block is None and await self._is_rotten(session, place.row):
                 self._damaged[source.place.store].add(place.row)
             if block is not None and block.version > place.version:
-                overwritten.add(source.number)
+                overwritten.add(source.column)
             got.append(self._unbox(source, place, block))
         return got
 
@@ -160,7 +188,9 @@ class Fetcher:
         if stored is None or stored.version != place.version:
             return None
         try:  # 0.06 ms for 256 KiB: less than the way to a thread and back
-            return coding.unbox(self._keys, source.place, self._layout.id, source.number, place, stored.data)
+            return coding.unbox(self._keys, source.place, source.layout.id, source.column, place, stored.data)
+        except KeyMissing:
+            return None
         except NotAuthentic:
             self._damaged[source.place.store].add(place.row)
             return None
@@ -187,9 +217,14 @@ class Fetcher:
             with changes(*(source.changed for source in self._sources)) as changed:
                 await changed.wait()
 
-    def _who_is_missing(self) -> str:
-        names = [source.place.name for source in self._sources if source.session is None]
+    def _who_is_missing(self, layout: int) -> str:
+        sources = (source for source in self._sources if source.layout.id == layout)
+        names = [source.place.name for source in sources if source.session is None]
         return "missing " + ", ".join(names) if names else "all partners answer, but lack it"
+
+
+def nobody_challenges(source: Source) -> None:
+    """`on_silence` of who only reads."""
 
 
 def nobody_mends(source: Source, place: Place) -> None:

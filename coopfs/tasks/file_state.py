@@ -47,11 +47,13 @@ class StateOfFile:
         """Per cent of the blocks of these stripes that partners have; without content it is all or nothing."""
         if not stripes:
             return 100 * (group <= self._ledger.progress.sealed)
-        return 100 * sum(map(self.acks, stripes)) // (len(stripes) * self._ledger.layout.n)
+        blocks = [self.blocks(stripe) for stripe in stripes]
+        return 100 * sum(have for have, _ in blocks) // sum(all_of_it for _, all_of_it in blocks)
 
-    def acks(self, stripe: int) -> int:
-        """Blocks of a stripe that partners have."""
-        pending = self._ledger.progress.get(stripe)
-        if pending is not None:
-            return pending.acks.bit_count()
-        return self._ledger.layout.n if self._ledger.log.get(stripe) is not None else 0
+    def blocks(self, stripe: int) -> tuple[int, int]:
+        """Blocks of a stripe that partners have, and that it will have."""
+        sealed = self._ledger.log.get(stripe)
+        if sealed is None:
+            return 0, self._ledger.layout.n
+        span, pending = self._ledger.seats.of(sealed.layout), self._ledger.progress.get(stripe)
+        return span.layout.n if pending is None else span.own(pending.acks).bit_count(), span.layout.n

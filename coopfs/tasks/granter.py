@@ -12,13 +12,13 @@ from coopfs.tasks.column import Column
 from coopfs.tasks.columns import Columns
 from coopfs.tasks.network import Network
 from coopfs.tasks.signal import Signal
-from coopfs.types import DiskId, Grant, NodeKey
+from coopfs.types import DiskId, Grant, StoreId
 
 logger = logging.getLogger(__name__)
 
 
 class Granter:
-    """columns: every store of the disk, one partner each."""
+    """columns: every store of the disk."""
 
     def __init__(self, readers: ReaderList, disk: DiskId, columns: Columns, network: Network) -> None:
         self._readers = readers
@@ -34,22 +34,22 @@ class Granter:
     async def _tell(self, column: Column) -> None:
         store = column.place
         while True:
-            await self.changed.wait_until(lambda: bool(self._untold(store.node)))
+            await self.changed.wait_until(lambda: bool(self._untold(store.store)))
             await column.changed.wait_until(lambda: column.session is not None)
             try:
                 partner = await self._network.reach(store.node)
-                for reader in self._untold(store.node):
+                for reader in self._untold(store.store):
                     await partner.grant(Grant(self._disk, store.store, reader.key, reader.until))
-                    self._readers.tell(reader, store.node, self._partners())
+                    self._readers.tell(reader, store.store, self._stores())
                     self.changed.notify()
             except PeerError as trouble:
                 logger.info("partner %s was not told of a reader: %s", store.name, trouble)
                 await trio.sleep(RECONNECT_MIN if isinstance(trouble, PartnerAway) else RECONNECT_MAX)
 
-    def _partners(self) -> frozenset[NodeKey]:
-        """All who can be told."""
+    def _stores(self) -> frozenset[StoreId]:
+        """All whose partners can be told."""
         stores = self._columns.stores
-        return frozenset(column.place.node for column in stores if column.state not in GONE_FOR_GOOD)
+        return frozenset(column.place.store for column in stores if column.state not in GONE_FOR_GOOD)
 
-    def _untold(self, node: NodeKey) -> list[Reader]:
-        return [reader for reader in self._readers.all() if node not in reader.told]
+    def _untold(self, store: StoreId) -> list[Reader]:
+        return [reader for reader in self._readers.all() if store not in reader.told]

@@ -7,13 +7,14 @@ from typing import Protocol
 from coopfs.core.header import Header
 from coopfs.core.master import PRIMARY, StorePlace
 from coopfs.tasks.signal import Signal
-from coopfs.types import BlockStore, Place
+from coopfs.types import BlockStore, Layout, Place
 
 
 class Source(Protocol):
     """A column to read from; session None: not reached now. changed: opened or closed."""
 
-    number: int
+    layout: Layout
+    column: int  # of this layout
     place: StorePlace
     session: BlockStore | None
     changed: Signal
@@ -21,15 +22,16 @@ class Source(Protocol):
 
 def turn(source: Source) -> tuple[bool, int]:
     """Of two stores of one column, the one that is primary comes first, and all primary ones before all others."""
-    return source.place.role != PRIMARY, source.number
+    return source.place.role != PRIMARY, source.column
 
 
 @dataclass(slots=True)
 class Hunt:
-    """tag: None: not known. k: shards that are enough; left: columns not asked yet, best first; under_way: that were
-    asked and owe an answer; found: header -> column -> shard: who has the read key can forge a header around a true
-    tag, so only blocks of equal headers are combined."""
+    """layout: of the stripe, its id; tag: None: not known. k: shards that are enough; left: columns not asked yet, best
+    first; under_way: that were asked and owe an answer; found: header -> column -> shard: who has the read key can
+    forge a header around a true tag, so only blocks of equal headers are combined."""
 
+    layout: int
     place: Place
     tag: bytes | None
     k: int
@@ -53,5 +55,5 @@ class Hunt:
         self.under_way -= 1
         if block is not None and self.tag in (None, block[0].tag):
             header, shard = block
-            self.found[header][source.number] = shard
+            self.found[header][source.column] = shard
         return self.caught is not None or (block is not None and self.under_way > 0)

@@ -9,20 +9,22 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from coopfs.core.inventory import Inventory
+from coopfs.core.rows import Rows
 from coopfs.limits import CLEANER_BATCH, WALK_REST
+from coopfs.local.acks import INCOMING
 from coopfs.local.incoming import IncomingAcks
-from coopfs.local.log import ALL_STRIPES, INCOMING, Log
+from coopfs.local.log import ALL_STRIPES, Log
 from coopfs.tasks.comparing import Compared, reconcile
 from coopfs.tasks.ledger import Ledger
 
 
 class Incoming:
-    """column: whose place it will take; now: seconds of a steady clock, for the rate."""
+    """column: the seat of the column whose place it will take; now: seconds of a steady clock, for the rate."""
 
     def __init__(self, column: int, ledger: Ledger, acks: IncomingAcks, now: float) -> None:
         self.column = column
         self.log: Log = ledger.log
-        self.rows = ledger.rows
+        self._layout = ledger.seats.at(column).layout.id
         self.slots = ledger.slots
         self.has = acks.count()  # stripes
         self._began = self.has, now
@@ -31,11 +33,17 @@ class Incoming:
         self._below = ALL_STRIPES
         self._rest = 0  # looks before the table is walked again
 
+    def rows_at(self, column: int) -> Rows:
+        return self._ledger.rows_of(self._layout)
+
+    def places_at(self, column: int, after: int, limit: int) -> list[tuple[int, int, int, int]]:
+        return self.log.acks.of_layout(self._layout, after, limit)
+
     # --- seat.Seat ------------------------------------------------------------------------------------------------
 
     def ack(self, ids: Sequence[int], column: int) -> None:
         """It has these stripes on stable storage."""
-        new = [id_ for id_ in ids if not self._acks.has(id_)]
+        new = [id_ for id_ in ids if not self._acks.has(id_, self._layout)]
         self._ledger.slots.put(new, INCOMING)
         self._acks.add(new)
         self.has += len(new)
@@ -63,7 +71,7 @@ class Incoming:
     def disprove(self, ids: Sequence[int], column: int) -> None:
         """It has not got these stripes, whatever it claims."""
         self._ledger.slots.disprove(ids, INCOMING)
-        self.has -= sum(map(self._acks.has, ids))
+        self.has -= sum(self._acks.has(id_, self._layout) for id_ in ids)
         self._acks.remove(ids)
 
     def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
@@ -73,10 +81,10 @@ class Incoming:
             return []
         if self._below == ALL_STRIPES:
             pending = (stripe.id for stripe in self._ledger.progress.all_pending())
-            wanted = (id_ for id_ in pending if not under_way(id_) and not self._acks.has(id_))
+            wanted = (id_ for id_ in pending if not under_way(id_) and not self._acks.has(id_, self._layout))
             if worst := list(islice(wanted, CLEANER_BATCH)):
                 return worst
-        found = self._acks.lacking(self._below, CLEANER_BATCH)
+        found = self._acks.lacking(self._layout, self._below, CLEANER_BATCH)
         if not found:
             self._below, self._rest, self.has = ALL_STRIPES, WALK_REST, self._acks.count()
             return []
@@ -88,12 +96,13 @@ class Incoming:
     def has_caught_up(self) -> bool:
         """It has every stripe that the held state names, or the one that a takeover is holding again. Looks at every
         stripe when it has: not too often."""
-        return not self._acks.lacks_held(max(self._ledger.progress.barrier, self.log.rehold))
+        return not self._acks.lacks_held(self._layout, max(self._ledger.progress.barrier, self.log.rehold))
 
     @property
     def total(self) -> int:
         """Stripes that it will have."""
-        return self.rows.total - self.rows.free
+        rows = self._ledger.rows_of(self._layout)
+        return rows.total - rows.free
 
     def seconds_left(self, now: float) -> int | None:
         """At the rate since this process began; None: too little is known."""

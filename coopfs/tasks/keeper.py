@@ -15,8 +15,8 @@ from dataclasses import replace
 import trio
 
 from coopfs.core.columnstate import ColumnState
-from coopfs.core.keys import DiskKeys
-from coopfs.core.master import VAULT, Floor, LayoutPlaces, MasterBlock, Trustee, seal_master
+from coopfs.core.keys import DiskKeys, KeyAge
+from coopfs.core.master import VAULT, Floor, LayoutPlaces, MasterBlock, StorePlace, Trustee, Wishes, seal_master
 from coopfs.errors import PeerError
 from coopfs.limits import AWAY_CHECK, FLOOR_CHECK, FLOOR_INTERVAL, FOLLOW_INTERVAL, RESTORE_PATIENCE
 from coopfs.local.log import Log
@@ -54,10 +54,24 @@ class MasterKeeper:
         self.changed = Signal()  # there is a newer block, or somebody has it
         self._moving = trio.Lock()
 
+    def of(self, layout: int) -> LayoutPlaces:
+        """Who holds the columns of a layout in force."""
+        return next(places for places in self.block.layouts if places.layout.id == layout)
+
     @property
-    def places(self) -> LayoutPlaces:
-        """The layout in force."""
-        return self.block.layouts[-1]
+    def stores(self) -> list[StorePlace]:
+        """Of all layouts."""
+        return [store for places in self.block.layouts for column in places.columns for store in column]
+
+    def spare(self, role: str) -> tuple[LayoutPlaces, int, StorePlace] | None:
+        """The one store of this role, with its layout and column, as one column is changed at a time."""
+        found = ((places, places.spare(role)) for places in self.block.layouts)
+        return next(((places, *spare) for places, spare in found if spare is not None), None)
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether some column has another store besides the one that counts."""
+        return any(places.spares for places in self.block.layouts)
 
     async def run(self, columns: Columns, network: Network) -> None:
         """Keep the floor and the partners up to date for ever. StateError: the database failed."""
@@ -91,18 +105,42 @@ class MasterKeeper:
             return self.block.floor
 
     async def change(self, make: Callable[[], LayoutPlaces | None]) -> bool:
-        """Who holds which column changes, durably; partners get it as they are reached. StateError.
+        """Who holds which column of a layout changes, durably; partners get it as they are reached. StateError.
 
         make: the layout from now on, asked for when it is its turn; what it changes in the database is in the same
         transaction. None: nothing changes after all (False).
         """
-        async with self._moving:
+
+        def name() -> tuple[LayoutPlaces, ...] | None:
             places = make()
             if places is None:
+                return None
+            return tuple(places if each.layout.id == places.layout.id else each for each in self.block.layouts)
+
+        return await self.rename(name)
+
+    async def rename(self, make: Callable[[], tuple[LayoutPlaces, ...] | None]) -> bool:
+        """As `change`, of all layouts."""
+        async with self._moving:
+            layouts = make()
+            if layouts is None:
                 return False
-            layouts = (*self.block.layouts[:-1], places)
             await self._replace(replace(self.block, counter=self.block.counter + 1, layouts=layouts))
             return True
+
+    async def rekey(self, make: Callable[[], tuple[KeyAge, ...] | None]) -> None:
+        """Which keys are in use changes, as `change` has it. StateError."""
+        async with self._moving:
+            keys = make()
+            if keys is not None:
+                await self._replace(replace(self.block, counter=self.block.counter + 1, keys=keys))
+
+    async def wish(self, make: Callable[[], Wishes]) -> None:
+        """What the owner wishes for changes, if it does, as `change` has it. StateError."""
+        async with self._moving:
+            wishes = make()
+            if wishes != self.block.wishes:
+                await self._replace(replace(self.block, counter=self.block.counter + 1, wishes=wishes))
 
     async def entrust(self, trustee: Trustee) -> None:
         """A further partner is to hold the master block, or one that does is called or found otherwise. StateError."""
@@ -125,18 +163,19 @@ class MasterKeeper:
         """Let the block say where partners are by now, so that a restore with an old kit finds those that moved; for
         ever, but for the time in which a column is given away. known: by the newest word of each. StateError."""
 
-        def name() -> LayoutPlaces | None:
-            moved = self.places.at(known())
-            return None if self.places.spares or moved == self.places else moved
+        def name() -> tuple[LayoutPlaces, ...] | None:
+            moved = tuple(places.at(known()) for places in self.block.layouts)
+            return None if self.is_changing or moved == self.block.layouts else moved
 
         while True:
             await trio.sleep(FOLLOW_INTERVAL)
-            await self.change(name)
+            await self.rename(name)
 
     async def _replace(self, block: MasterBlock) -> None:
         self._save(block)
         await self._commit()
         self.block = block
+        self._keys.age(block.keys)
         self.changed.notify()
 
     async def _tell_others(self, columns: Columns, network: Network) -> None:
@@ -160,15 +199,15 @@ class MasterKeeper:
 
     def _former(self) -> NodeKey | None:
         """Who held a column until now."""
-        former = self.places.spare(VAULT)
-        return None if former is None else former[1].node
+        former = self.spare(VAULT)
+        return None if former is None else former[2].node
 
     def _untold(self) -> dict[NodeKey, str]:
         """Those without a column that do not have the newest block, and how they are called."""
         others = {trustee.node: trustee.name for trustee in self.block.trustees}
-        former = self.places.spare(VAULT)
+        former = self.spare(VAULT)
         if former is not None:
-            others[former[1].node] = former[1].name
+            others[former[2].node] = former[2].name
         return {node: name for node, name in others.items() if node not in self.holders()}
 
     async def _put(self, node: NodeKey, partner: Partner) -> None:

@@ -87,7 +87,7 @@ class LogCheck:
         return stripe is not None and stripe.born <= newest
 
     async def _records(self, stripe: Sealed) -> list[Record]:
-        payload = self._log.meta_payload(stripe.id)
+        payload = self._log.payloads.get(stripe.id)
         if payload is None:
             payload = b"".join((await self._fetch(stripe)).data)
         _, encoded = meta.decode(self._keys, stripe.kind, stripe.place, payload)
@@ -123,7 +123,7 @@ class LogCheck:
                 for _ in later.group(killers):
                     pass
             newest = now
-        oldest = self._log.oldest_meta()
+        oldest = self._log.chain.head()
         if self._missing and (oldest is None or oldest[1] > first):
             report.note("nothing was looked for that the database lacks: the log was replaced meanwhile; check again")
             return

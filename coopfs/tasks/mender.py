@@ -51,8 +51,8 @@ class Mender:
 
     def note(self, source: Source, place: Place) -> None:
         """This store answered, and has no intact block there."""
-        column = self._columns.columns[source.number]
-        if source is not column:
+        column = next((column for column in self._columns.columns if column is source), None)
+        if column is None:  # it is being filled
             return
         ward = self._wards.setdefault(column, _Ward())
         if len(ward.noted) < CLEANER_BATCH:
@@ -107,7 +107,8 @@ class Mender:
                     self._columns.disprove(column, [id_])
                 case False:
                     ward.again.discard(id_)
-                    column.resting.pop(id_, None)
+                    if column.resting.pop(id_, None) is not None:
+                        column.changed.notify()
         if denied:
             logger.warning(
                 "partner %s acknowledges blocks and does not give them back: they are sent again in %d s",

@@ -43,6 +43,8 @@ async def ask_once_more(network: Network, node: NodeKey, question: Callable[[Par
 async def read_inventory(session: BlockStore, rows: int) -> Inventory:
     """The inventory of a store of a disk with so many rows. PartnerAway; NotAuthentic: its pages make no sense."""
     found = Inventory(rows)
-    while page := await session.inventory(found.next_row, INVENTORY_PAGE):
+    while found.next_row < rows and (page := await session.inventory(found.next_row, INVENTORY_PAGE)):
         found.add(page)
+        if page[-1].row >= rows:
+            break
     return found

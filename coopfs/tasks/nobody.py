@@ -3,7 +3,21 @@
 from collections.abc import Sequence
 
 from coopfs.errors import Refused
-from coopfs.types import BlockStore, Claim, DiskId, Grant, Master, Opening, Proposal, Renewal, Welcome
+from coopfs.types import (
+    Amendment,
+    BlockStore,
+    Claim,
+    DiskId,
+    Grant,
+    Master,
+    Opening,
+    Proposal,
+    Renewal,
+    Settlement,
+    StepAnswer,
+    StepWord,
+    Welcome,
+)
 
 _REFUSAL = "this is a restore view: it serves nothing"
 
@@ -32,7 +46,13 @@ class Nobody:
     async def offer(self, announcement: bytes) -> Welcome:
         raise Refused(_REFUSAL)
 
+    async def step(self, word: StepWord) -> StepAnswer:
+        raise Refused(_REFUSAL)
+
     async def renew(self, renewal: Renewal) -> None:
+        raise Refused(_REFUSAL)
+
+    async def amend(self, amendment: Amendment) -> Settlement:
         raise Refused(_REFUSAL)
 
     async def leave(self, text: bytes) -> None:

@@ -17,6 +17,15 @@ def _nothing(node: NodeKey) -> None:
     """Who restores has no agreements."""
 
 
+async def remind(link: Link, agreed: Renewal | None) -> bool:
+    """Show what both have agreed on to a partner that says that there is no such thing, and end the connection. False:
+    nothing was agreed. PeerError: it is over, or there is something else between the two."""
+    if agreed is not None:
+        await RemotePartner(link).renew(agreed)
+        await link.close("the agreement is known again")
+    return agreed is not None
+
+
 class _LinkedPartner(RemotePartner):
     """A partner that remembers the connection it was reached by, and reminds the other side of the agreement if that
     has forgotten it. toll: what its stores' blocks pay to, if any."""
@@ -43,11 +52,8 @@ class _LinkedPartner(RemotePartner):
     async def _remind(self, forgotten: NoAgreement) -> NoReturn:
         """A node that took over its own machine has lost what it held for others, and what it had agreed to. Standings
         are settled when a connection begins, so another one is needed."""
-        renewal = self._remember(self.link.peer)
-        if renewal is None:
+        if not await remind(self.link, self._remember(self.link.peer)):
             raise forgotten
-        await self.renew(renewal)
-        await self.link.close("the agreement is known again")
         raise PartnerAway("it knows of the agreement again: connecting once more")
 
 

@@ -1,16 +1,19 @@
 """One column of a disk that is only read: its session to the partner's store, opened again whenever it can be."""
 
 import logging
+from collections.abc import Iterable, Mapping
 
 import trio
 
 from coopfs.core.inventory import Inventory
-from coopfs.core.master import StorePlace
+from coopfs.core.master import PRIMARY, LayoutPlaces, StorePlace
+from coopfs.core.newest import AllAnswers, Answers
+from coopfs.core.quorum import Quorum
 from coopfs.errors import PeerError
 from coopfs.limits import RECONNECT_MIN
 from coopfs.tasks.network import Network, read_inventory
 from coopfs.tasks.signal import Signal
-from coopfs.types import BlockStore, Claim, DiskId, Opening
+from coopfs.types import BlockStore, Claim, DiskId, Layout, Opening
 
 logger = logging.getLogger(__name__)
 
@@ -18,15 +21,23 @@ logger = logging.getLogger(__name__)
 class Reader:
     """The reader's side of one column (fetcher.Source).
 
-    rows: of the disk; claim: that of a takeover. Its sessions are a writer's, so that no store is looked at before it
-    is claimed (R13).
+    rows: of the layout's stores; claim: that of a takeover. Its sessions are a writer's, so that no store is looked at
+    before it is claimed (R13).
     """
 
     def __init__(
-        self, number: int, place: StorePlace, rows: int, disk: DiskId, network: Network, claim: Claim | None = None
+        self,
+        layout: Layout,
+        column: int,
+        place: StorePlace,
+        rows: int,
+        disk: DiskId,
+        network: Network,
+        claim: Claim | None = None,
     ) -> None:
         self._rows = rows
-        self.number = number
+        self.layout = layout
+        self.column = column
         self.place = place
         self.session: BlockStore | None = None
         self.changed = Signal()
@@ -65,3 +76,26 @@ class Reader:
         except PeerError as bad:
             self.trouble = str(bad)
             return None
+
+
+def readers_of(
+    layouts: Iterable[LayoutPlaces], disk: DiskId, network: Network, claim: Claim | None = None
+) -> list[Reader]:
+    """One for every store; of each layout by column, then those of spare stores. claim: as Reader has it."""
+    return [
+        Reader(places.layout, column, store, places.rows, disk, network, claim)
+        for places in layouts
+        for column, store in (*enumerate(places.primaries), *places.spares)
+    ]
+
+
+def answers_of(layouts: Iterable[Layout], told: Mapping[Reader, Inventory]) -> AllAnswers:
+    """What those who answered hold, by layout, the oldest first."""
+    return AllAnswers({layout.id: _answers(layout, told) for layout in layouts})
+
+
+def _answers(layout: Layout, told: Mapping[Reader, Inventory]) -> Answers:
+    its = {reader: slots for reader, slots in told.items() if reader.layout.id == layout.id}
+    primaries = {reader.column: slots for reader, slots in its.items() if reader.place.role == PRIMARY}
+    spares = {reader.column: slots for reader, slots in its.items() if reader.place.role != PRIMARY}
+    return Answers(Quorum(layout.k, layout.m), primaries, spares)

@@ -17,6 +17,7 @@ asks who is named as primary, which is always one store, and may read from the o
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 
 import trio
 
@@ -26,7 +27,6 @@ from coopfs.errors import UsageError
 from coopfs.limits import AWAY_AFTER, AWAY_CHECK
 from coopfs.local.incoming import IncomingAcks
 from coopfs.local.kitrecord import KitRecord
-from coopfs.local.readerlist import ReaderList
 from coopfs.tasks.column import Column
 from coopfs.tasks.columns import Columns
 from coopfs.tasks.incoming import Incoming
@@ -37,8 +37,7 @@ from coopfs.types import StoreId
 
 
 class Replacing:
-    """kits: which names the partners that whoever restores can ask; readers: who must be told to a new store; draw:
-    random bytes."""
+    """kits: which names the partners that whoever restores can ask; draw: random bytes."""
 
     def __init__(
         self,
@@ -47,56 +46,55 @@ class Replacing:
         ledger: Ledger,
         acks: IncomingAcks,
         kits: KitRecord,
-        readers: ReaderList,
         draw: Callable[[int], bytes],
     ) -> None:
         self._keeper = keeper
         self._columns = columns
         self._ledger = ledger
-        self._quorum = ledger.progress.quorum
         self._acks = acks
         self._kits = kits
-        self._readers = readers
         self._draw = draw
         self._named_at = 0.0  # when the old store was put aside, in this process
 
-    @property
-    def places(self) -> LayoutPlaces:
-        return self._keeper.places
-
     async def begin(self, number: int, store: StorePlace) -> None:
-        """Fill a new store for a column, at the node of this one. UsageError: another column is being given away just
-        now. StateError."""
+        """Fill a new store for the column of this seat, at the node of this one. UsageError: another column is being
+        given away just now, or this one is none any more. StateError."""
         store = replace(store, store=StoreId(self._draw(16)))
 
         def name() -> LayoutPlaces:
-            if (busy := next(iter(self.places.spares), None)) is not None and busy != self.places.spare(INCOMING):
+            if all(column.number != number for column in self._columns.columns):
+                raise UsageError("the disk has just got another layout, without this column: see `coopfs status`")
+            busy = self._keeper.spare(INCOMING)
+            if busy is None and self._keeper.is_changing:
                 raise UsageError("a column has just been given to another partner, and few partners know: wait a while")
-            if busy is not None and busy[0] != number:
+            if busy is not None and self._seat(busy[0], busy[1]) != number:
                 raise UsageError(
-                    f"the column of {self.places.primaries[busy[0]].name} is being given to {busy[1].name}: wait until "
+                    f"the column of {busy[0].primaries[busy[1]].name} is being given to {busy[2].name}: wait until "
                     "that is done, as `coopfs status` tells"
                 )
             return self._with_incoming(number, store)
 
         await self._keeper.change(name)
-        self._columns.seat(self.places)
+        self._columns.seat(self._keeper.block.layouts)
+
+    def _seat(self, places: LayoutPlaces, column: int) -> int:
+        return self._ledger.seats.of(places.layout.id).seats[column]
 
     def _with_incoming(self, number: int, store: StorePlace) -> LayoutPlaces:
         self._drop_incoming()
-        self._readers.forget(store.node)
-        return self.places.with_incoming(number, store)
+        span = self._ledger.seats.at(number)
+        return self._keeper.of(span.layout.id).with_incoming(span.column(number), store)
 
     async def give_up(self) -> None:
         """The store that is being filled will not come to anything. StateError."""
 
         def forget() -> LayoutPlaces | None:
-            found = self.places.spare(INCOMING)
+            found = self._keeper.spare(INCOMING)
             self._drop_incoming()
-            return None if found is None else self.places.settled(found[0])
+            return None if found is None else found[0].settled(found[1])
 
         await self._keeper.change(forget)
-        self._columns.seat(self.places)
+        self._columns.seat(self._keeper.block.layouts)
 
     def _drop_incoming(self) -> None:
         if self._columns.incoming is not None:
@@ -115,14 +113,15 @@ class Replacing:
                         self._columns.happen(column, Event.KNOWN)
                 await self._settle()
                 await self._fill_again()
-                await trio.sleep(AWAY_CHECK)
-                if not self._is_under_way():
+                await trio.sleep(AWAY_CHECK)  # blocks are acked all the time
+                with trio.move_on_after(self._patience()):
                     await changed.wait()
 
-    def _is_under_way(self) -> bool:
-        """Whether a column is being given to another store."""
-        states = {column.state for column in self._columns.columns}
-        return bool(self.places.spares or states & {ColumnState.REBUILT, ColumnState.EMPTIED})
+    def _patience(self) -> float:
+        """Seconds until time alone brings something about: who held a column until now need not be told any more."""
+        if self._keeper.spare(VAULT) is None:
+            return inf
+        return max(0.0, self._named_at + AWAY_AFTER - trio.current_time())
 
     def hindrance(self) -> str | None:
         """What is waited for besides blocks, in words, before the new store can take its place. None: nothing."""
@@ -131,7 +130,7 @@ class Replacing:
         if incoming.session is None:
             return f"{incoming.place.name} is not reached"
         others = self._others(incoming)
-        old = self._columns.columns[incoming.number]
+        old = self._columns.at(incoming.number)
         absent = [c.place.name for c in (*others, old) if c.session is None and not c.away]
         if absent:
             return f"{', '.join(absent)} must be told and cannot be reached"
@@ -140,7 +139,7 @@ class Replacing:
             c.place.node for c in others if c.state is ColumnState.EMPTIED and c.place.node in self._keeper.holders()
         }
         remaining |= {t.node for t in self._keeper.block.trustees} & self._keeper.holders()
-        if made is not None and len(remaining.intersection(made.partners)) <= self._quorum.f:
+        if made is not None and len(remaining.intersection(made.partners)) <= self._ledger.seats.f:
             return f"a new kit must be exported that names {incoming.place.name}"
         return None
 
@@ -148,7 +147,7 @@ class Replacing:
         incoming = self._columns.incoming
         assert incoming is not None
         assert isinstance(incoming.seat, Incoming)
-        seat, old = incoming.seat, self._columns.columns[incoming.number]
+        seat, old = incoming.seat, self._columns.at(incoming.number)
 
         def name() -> LayoutPlaces | None:
             if incoming.gone or not seat.has_caught_up():
@@ -157,20 +156,21 @@ class Replacing:
             old.gone = incoming.gone = True
             self._columns.happen(old, Event.REPLACED)
             seat.take_place()
-            return self.places.promoted(incoming.number, keep)
+            return self._keeper.of(incoming.layout.id).promoted(incoming.column, keep)
 
         if await self._keeper.change(name):
             self._named_at = trio.current_time()
-            self._columns.seat(self.places)
+            self._columns.seat(self._keeper.block.layouts)
 
     def _is_known(self, column: Column) -> bool:
         """Whether so many have the master block that the column's new store may count (R14)."""
-        holders, quorum = self._keeper.holders(), self._quorum
+        holders, quorum = self._keeper.holders(), self._ledger.seats.at(column.number).quorum
         others = self._others(column)
         if column.place.node not in holders or any(c.place.node not in holders for c in others if not c.away):
             return False
-        former = self.places.spare(VAULT)
-        asked = {c.place.node for c in others} | ({former[1].node} if former is not None else set())
+        former = self._keeper.spare(VAULT)
+        others = [c for c in others if c.layout.id == column.layout.id]
+        asked = {c.place.node for c in others} | ({former[2].node} if former is not None else set())
         left = len(asked) - sum(c.state in GONE_FOR_GOOD for c in others)  # what went for good took its claims with it
         if len(holders & asked) < min(quorum.n - quorum.claims_needed + 1, left):
             return False
@@ -179,19 +179,24 @@ class Replacing:
 
     def _former_knows(self) -> bool:
         """Whether who held the column until now will not answer for it any more."""
-        former = self.places.spare(VAULT)
-        return former is None or former[1].node in self._keeper.holders()
+        former = self._keeper.spare(VAULT)
+        return former is None or former[2].node in self._keeper.holders()
 
     async def _settle(self) -> None:
         """Forget who held a column until now, when the new store counts, or it has long been away."""
-        former = self.places.spare(VAULT)
+        former = self._keeper.spare(VAULT)
         if former is None:
             return
+        places, number, store = former
         waited = trio.current_time() - self._named_at
-        is_away = former[1].node not in self._keeper.holders() and waited >= AWAY_AFTER
-        if is_away or self._columns.columns[former[0]].state is not ColumnState.REBUILT:
-            await self._keeper.change(lambda: self.places.settled(former[0]))
-            self._columns.seat(self.places)
+        is_away = store.node not in self._keeper.holders() and waited >= AWAY_AFTER
+        if is_away or self._columns.at(self._seat(places, number)).state is not ColumnState.REBUILT:
+            await self._keeper.change(self._without_former)
+            self._columns.seat(self._keeper.block.layouts)
+
+    def _without_former(self) -> LayoutPlaces | None:
+        former = self._keeper.spare(VAULT)  # its layout may have gone meanwhile
+        return None if former is None else former[0].settled(former[1])
 
     async def _fill_again(self) -> None:
         """A partner that has lost a store gets a new one: who asks an emptied one would take it for an answer (R16)."""
@@ -199,12 +204,14 @@ class Replacing:
             store = replace(column.place, store=StoreId(self._draw(16)))
 
             def name(column: Column = column, store: StorePlace = store) -> LayoutPlaces | None:
-                if self.places.spares or column.gone or column.state is not ColumnState.EMPTIED:
+                if self._keeper.is_changing or column.gone or column.state is not ColumnState.EMPTIED:
                     return None  # its owner may have begun something else meanwhile
                 return self._with_incoming(column.number, store)
 
-            if column.state is ColumnState.EMPTIED and not self.places.spares and await self._keeper.change(name):
-                self._columns.seat(self.places)
+            if column.state is not ColumnState.EMPTIED or self._keeper.is_changing:
+                continue
+            if await self._keeper.change(name):
+                self._columns.seat(self._keeper.block.layouts)
 
     def _others(self, column: Column) -> list[Column]:
         return [other for other in self._columns.columns if other.number != column.number]

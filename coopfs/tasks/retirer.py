@@ -33,7 +33,7 @@ class Retirer:
         """Retire heads for ever, whenever a group was sealed or held. StateError: the database failed."""
         while True:
             before = self._ledger.progress.sealed, self._ledger.progress.barrier
-            too_long = heads_to_retire(self._space.usage(), self._ledger.log.live_metas())
+            too_long = heads_to_retire(self._space.usage(), self._ledger.log.chain.length())
             await self.retire(max(too_long, self._up_to_broken()))
             await self._ledger.moved.wait_until(partial(self._moved_on, before))
 
@@ -52,10 +52,14 @@ class Retirer:
 
     async def retire(self, heads: int) -> None:
         """Retire so many heads, as far as there is room."""
-        while heads and self._has_room() and self._ledger.log.oldest_meta() is not None:
+        while heads and self._has_room() and self._ledger.log.chain.head() is not None:
             heads -= self._retirement.step(RETIRE_SLICE)
             self._hurry()
             await trio.lowlevel.checkpoint()
+
+    async def retire_up_to(self, version: int, most: int) -> None:
+        """Retire heads until this meta stripe is needed no more, so many at the most, as far as there is room."""
+        await self.retire(min(most, self._retirement.heads_up_to(version)))
 
     def _has_room(self) -> bool:
         return self._space.rows_to_clean_with() > 1

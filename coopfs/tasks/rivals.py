@@ -20,8 +20,8 @@ IsMine = Callable[[StorePlace, int, Place, Octets], bool]
 
 
 class Rivals:
-    """Of one store of a column. is_mine: whether a block in this store authenticates as this disk's, for this column at
-    this place."""
+    """Of one store of a column. number: its seat; is_mine: whether a block in this store authenticates as this disk's,
+    for the column of this seat at this place."""
 
     def __init__(self, number: int, place: StorePlace, log: Log, is_mine: IsMine) -> None:
         self._number = number

@@ -24,7 +24,9 @@ class Seat(Protocol):
     """What is known of a store: of the one that counts for its column, or of one that is being filled."""
 
     log: Log
-    rows: Rows
+
+    def rows_at(self, column: int) -> Rows:
+        """Of the layout it belongs to."""
 
     def ack(self, ids: Sequence[int], column: int) -> None:
         """These stripes are on stable storage there."""

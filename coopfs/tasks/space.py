@@ -9,6 +9,7 @@ import errno
 from pathlib import Path
 
 from coopfs.core import space
+from coopfs.core.slicing import slices
 from coopfs.core.space import Usage
 from coopfs.errors import OutOfSpace
 from coopfs.fs.posix import PosixError
@@ -17,6 +18,7 @@ from coopfs.local.groups import State
 from coopfs.local.metadata import Metadata
 from coopfs.local.stage import Stage, free_bytes
 from coopfs.tasks.ledger import Ledger
+from coopfs.types import Layout
 
 
 class PartnerSpace:
@@ -33,6 +35,7 @@ class PartnerSpace:
         self._stage = stage
         self._directory = directory
         self._closed: dict[int, int] = {}  # closed group -> rows that its meta stripes will take
+        self._layout = ledger.layout  # of which these rows are
         self._left = self._remote = 0
         self._stopped = False
         self._seen: tuple[int, int, int] = (0, 0, 0)
@@ -47,12 +50,29 @@ class PartnerSpace:
         unsealed = ledger.log.unsealed() + (self._stage.filling is None)  # the next write opens one
         return Usage(
             ledger.layout,
-            ledger.rows.total,
+            ledger.rows.limit,
             ledger.data_rows + unsealed,
             ledger.log_rows + self._rows_of_closed_groups() + self._rows_of_open_group(unsealed),
             totals.images,
             totals.content + totals.pieces * DIRECTORY_BYTES,
+            *self._moving(),
         )
+
+    def _moving(self) -> tuple[int, int]:
+        """Usage.moving, Usage.coming."""
+        ledger, planned = self._ledger, self._ledger.slices
+        moving = -(-ledger.old_bytes() // space.stripe_payload(ledger.layout))
+        if planned is None:
+            return moving, 0
+        return min(moving, planned.kept), max(0, planned.end - ledger.rows.limit)
+
+    def would_fit(self, layout: Layout, rows: int, end: int) -> bool:
+        """Whether all that is there would find room in another layout that has so many rows now, and in the end, with
+        some left for writers meanwhile."""
+        now = self.usage()
+        kept = slices(now.layout, layout, end).kept
+        then = Usage(layout, rows, 0, 0, now.images, now.content, kept, end - rows)
+        return space.budget(then) > 0
 
     def _rows_of_open_group(self, stripes: int) -> int:
         size = self._metadata.pending_image_bytes + stripes * STRIPE_BYTES
@@ -62,9 +82,11 @@ class PartnerSpace:
         log = self._ledger.log
         layout = self._ledger.layout
         closed = log.groups(State.CLOSED)
+        known = self._closed if layout == self._layout else {}
         self._closed = {
-            group: self._closed.get(group) or space.rows_of_group(layout, log.image_lengths(group)) for group in closed
+            group: known.get(group) or space.rows_of_group(layout, log.image_lengths(group)) for group in closed
         }
+        self._layout = layout
         return sum(self._closed.values())
 
     def rows_to_clean_with(self) -> int:
@@ -85,7 +107,7 @@ class PartnerSpace:
         self._left = min(self._remote, self._local())
 
     def _state(self) -> tuple[int, int, int]:
-        return self._ledger.rows.free, self._metadata.group, self._metadata.stripes.opened
+        return self._ledger.rows.room, self._metadata.group, self._metadata.stripes.opened
 
     def _local(self) -> int:
         """Bytes that the local disk takes before anything else becomes clean."""
@@ -118,7 +140,8 @@ class PartnerSpace:
     def figures(self) -> tuple[int, int]:
         """(bytes of content that the disk can hold in all, bytes still free)."""
         self.refresh()
-        total = space.content_rows(self._ledger.rows.total) * space.stripe_payload(self._ledger.layout)
+        _, coming = self._moving()
+        total = space.content_rows(self._ledger.rows.limit + coming) * space.stripe_payload(self._ledger.layout)
         return total, max(0, self._remote if self._writers_will_wait() else self._left)
 
     def _writers_will_wait(self) -> bool:

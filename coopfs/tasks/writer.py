@@ -1,13 +1,15 @@
 """The writer: streams closed groups to the partners, in order (design section 4, R3, R5).
 
-1. a run of PUT_RUN data stripes of the oldest closed group is coded from the stage (a thread);
-2. each gets its row and version; the transaction is made durable before the first byte is sent;
+1. a run of PUT_RUN data stripes of the oldest closed group gets rows and versions, from which the key of their tags
+   follows, and is coded from the stage (a thread);
+2. the transaction that says so is made durable before the first byte is sent;
 3. their blocks are sealed (a thread) and queued to every column that is open; others are left to the cleaner;
    steps 1-3 run for WRITER_RUNS runs at once: hops, commits and requests cost more than the bytes of one stripe;
 4. when all data stripes of a group are written, its records go into meta stripes, the last one an END: steps 2 and 3;
 5. when the END is written, headers name it, and the meta stripes of the next group may go out.
 """
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 
@@ -15,13 +17,14 @@ import trio
 
 from coopfs.core import meta, records
 from coopfs.core.coding import Coded
-from coopfs.core.geometry import shard_capacity
 from coopfs.core.keys import DiskKeys
 from coopfs.core.meta import MetaHead
+from coopfs.core.space import stripe_payload
 from coopfs.errors import OutOfSpace
 from coopfs.limits import MAX_GROUPS_UNHELD, META_CHAIN_EVERY, META_PREV, PUT_RUN, WRITER_RUNS
+from coopfs.local.chain import Key
 from coopfs.local.groups import State
-from coopfs.local.log import Key, Log, Sealed
+from coopfs.local.log import Log, Sealed
 from coopfs.tasks.coder import Coder
 from coopfs.tasks.column import Column
 from coopfs.tasks.ledger import Ledger
@@ -38,14 +41,12 @@ class Writer:
     def __init__(
         self,
         keys: DiskKeys,
-        layout: Layout,
         ledger: Ledger,
         coder: Coder,
         columns: Sequence[Column],
         commit: Callable[[], Awaitable[None]],
     ) -> None:
         self._keys = keys
-        self._layout = layout
         self._ledger = ledger
         self._log: Log = ledger.log
         self._coder = coder
@@ -70,8 +71,9 @@ class Writer:
             assert group is not None
             await self._ledger.changed.wait_until(self._may_seal)
             async with trio.open_nursery() as nursery:
-                unsealed = iter(self._log.unsealed_of(group))
-                while run := list(islice(unsealed, PUT_RUN)):
+                in_use = self._ledger.layout.id
+                unsealed = deque((i, size, given or in_use) for i, size, given in self._log.unsealed_of(group))
+                while run := _next_run(unsealed):
                     await self._ledger.changed.wait_until(self._somebody_is_reached)
                     await slots.acquire()
                     nursery.start_soon(self._send_data, run, group, slots)
@@ -86,16 +88,17 @@ class Writer:
         """Blocks that nobody takes would have to be made again: coding is most of what a stripe costs here."""
         return any(column.session is not None for column in self._columns)
 
-    async def _send_data(self, run: Sequence[tuple[int, int]], group: int, slots: trio.Semaphore) -> None:
-        """run: (id, content bytes) of each stripe."""
+    async def _send_data(self, run: Sequence[tuple[int, int, int]], group: int, slots: trio.Semaphore) -> None:
+        """run: (id, content bytes, layout) of each stripe, all of one layout."""
         try:
             sealed: list[tuple[Sealed, Coded]] = []
-            for (id_, length), coded in zip(run, await self._coder.code_data([id_ for id_, _ in run]), strict=True):
-                place = await self._place()
+            layout = self._ledger.seats.of(run[0][2]).layout
+            places = [await self._place(layout) for _ in run]
+            versions = [(id_, place.version) for (id_, _, _), place in zip(run, places, strict=True)]
+            coded_run = await self._coder.code_data(layout, versions)
+            for (id_, length, _), place, coded in zip(run, places, coded_run, strict=True):
                 end = self._log.end
-                stripe = Sealed(
-                    id_, Kind.DATA, group, None, self._layout.id, length, coded.slices, coded.tag, place, end, 0
-                )
+                stripe = Sealed(id_, Kind.DATA, group, None, layout.id, length, coded.slices, coded.tag, place, end, 0)
                 self.in_hand.add(id_)
                 self._ledger.seal_data(stripe)
                 sealed.append((stripe, coded))
@@ -104,18 +107,19 @@ class Writer:
         finally:
             slots.release()
 
-    async def _place(self) -> Place:
+    async def _place(self, layout: Layout) -> Place:
         while True:
             try:
-                return self._ledger.place()
+                return self._ledger.place(layout.id)
             except OutOfSpace:  # admission keeps a reserve, so this ends when deaths under way are held
                 await self._ledger.changed.wait()
 
     async def _dispatch(self, sealed: list[tuple[Sealed, Coded]]) -> None:
-        """Empties the list."""
-        columns = [column for column in self._columns if column.session is not None]
+        """Empties the list, of stripes of one layout."""
+        layout = sealed[0][0].layout
+        columns = [column for column in self._columns if column.session is not None and column.layout.id == layout]
         headed = [(stripe, self._coder.header(stripe, coded), coded) for stripe, coded in sealed]
-        boxes = await self._coder.boxes(headed, [(column.number, column.place) for column in columns])
+        boxes = await self._coder.boxes(headed, [(column.column, column.place) for column in columns])
         headed.clear()
         stripes = [stripe for stripe, _ in sealed]
         sealed.clear()
@@ -146,22 +150,21 @@ class Writer:
         self._ledger.write_group(group, self._log.end_of(group))
 
     async def _seal_meta(self, group: int) -> None:
-        capacity = shard_capacity(self._layout.block_size) * self._layout.k
+        layout = self._ledger.layout
+        capacity = stripe_payload(layout)
         told = [*self._log.images(group), *self._log.stripe_records(group)]
         runs = meta.split([record for _, record in told], meta.records_capacity(capacity))
         keys = iter(key for key, _ in told)
-        chain, tags = self._log.chain(group), self._log.tag_chain
+        chain, tags = self._log.chain.of(group), self._log.tag_chain
         coded: list[tuple[Sealed, bytes, list[Key], Coded]] = []
         for index, run in enumerate(runs):
             kind = Kind.END if index == len(runs) - 1 else Kind.META
-            place = await self._place()
-            head = self._head(place, group, index, chain, tags, capacity)
+            place = await self._place(layout)
+            head = self._head(layout, place, group, index, chain, tags)
             payload = meta.encode(self._keys, kind, head, records.join(run))
-            shards = await self._coder.code_meta(payload)
+            shards = await self._coder.code_meta(layout, payload, place.version)
             id_ = self._log.new_stripe_id()
-            stripe = Sealed(
-                id_, kind, group, None, self._layout.id, len(payload), (), shards.tag, place, self._log.end, 0
-            )
+            stripe = Sealed(id_, kind, group, None, layout.id, len(payload), (), shards.tag, place, self._log.end, 0)
             images = [key for key in islice(keys, len(run)) if key is not None]
             coded.append((stripe, payload, images, shards))
             chain.append(place)
@@ -179,7 +182,7 @@ class Writer:
         for first in range(0, len(coded), PUT_RUN):
             await self._dispatch([(stripe, shards) for stripe, _, _, shards in coded[first : first + PUT_RUN]])
 
-    def _head(self, place: Place, group: int, index: int, chain: list[Place], tags: bytes, capacity: int) -> MetaHead:
+    def _head(self, layout: Layout, place: Place, group: int, index: int, chain: list[Place], tags: bytes) -> MetaHead:
         listed = (len(chain) + 1) % META_CHAIN_EVERY == 0
         return MetaHead(
             place=place,
@@ -187,11 +190,19 @@ class Writer:
             index=index,
             head=chain[0] if chain else None,
             previous=tuple(reversed(chain[-META_PREV:])),
-            whole_chain=tuple(chain[-meta.chain_room(capacity) :]) if listed else (),
+            whole_chain=tuple(chain[-meta.chain_room(stripe_payload(layout)) :]) if listed else (),
             chain=tags,
             time=self._log.closed_at(group) * NS,
             held=self._ledger.progress.barrier,
-            away=self._ledger.progress.away,
+            away=self._ledger.seats.of(layout.id).own(self._ledger.progress.away),
             next_ino=self._log.next_ino,
             next_stripe=self._log.next_stripe,
         )
+
+
+def _next_run(unsealed: deque[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Take the next stripes, PUT_RUN at the most, of one layout."""
+    run: list[tuple[int, int, int]] = []
+    while unsealed and len(run) < PUT_RUN and unsealed[0][2] == (run or unsealed)[0][2]:
+        run.append(unsealed.popleft())
+    return run

@@ -73,9 +73,13 @@ GOOD: dict[str, dict[str, Any]] = {
     "partner_end": {"partner": "bob", "yes": False},
     "leave": {"yes": False},
     "partner_add": {"by": "bob", "master_only": True},
+    "partner_resize": {"partner": "bob", "size": 1},
     "resize": {"size": None},
+    "reshape": {"data": 2, "redundancy": 1, "add": [], "leave_out": []},
     "check": {"deep": False, "repair": False, "anew": False},
     "kit_export": {"read_only": True, "until": None},
+    "kit_written": {"key": 2},
+    "rekey": {"everything": True},
     "kit_revoke": {"reader": "ab"},
 }
 

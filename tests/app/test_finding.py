@@ -11,7 +11,7 @@ from coopfs.core.announcement import sign
 from coopfs.core.terms import avoid
 from coopfs.errors import ClockApart, NotAuthentic, PeerError, Refused
 from coopfs.levels import Share, storage_size
-from coopfs.limits import FIND_AGAIN, OFFER_LIFETIME, OFFERS_A_MINUTE
+from coopfs.limits import FIND_AGAIN, FIND_REFUSED, OFFER_LIFETIME, OFFERS_A_MINUTE
 from coopfs.match.client import MatchClient
 from coopfs.match.serve import open_engine
 from tests.app.village import Village, Villager, village
@@ -149,6 +149,25 @@ async def test_a_candidate_that_is_gone_does_not_hinder_the_next(place: Village)
     found, hindrances = await one.find()
     assert found == ["node-3"]
     assert [line.partition(":")[0] for line in hindrances] == ["node-2"]
+
+
+async def test_who_refused_is_asked_again_soon_and_who_is_away_later(place: Village) -> None:
+    """One that is just agreeing with somebody else says no, and may be free a minute later."""
+    one, two, three, four = place.settle(4, wanted=1)
+    for other in (two, three):
+        await other.membership.announce()
+    await two.door.welcome(four.key, four.membership.signed())  # which nobody will take up
+    del place.network.listeners[three.address]
+    found, hindrances = await one.find()
+    assert (found, len(hindrances)) == ([], 2)
+    place.clock.now += FIND_REFUSED - 1
+    assert await one.find() == ([], [])
+    place.clock.now += 1
+    _, (line,) = await one.find()
+    assert line == "node-2: this node has all the partners that it wants"
+    place.clock.now += FIND_AGAIN - FIND_REFUSED
+    await two.hosting.expire()
+    assert (await one.find())[0] == ["node-2"]
 
 
 async def test_several_servers_are_put_together(place: Village, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Nodes that find each other: real homes and databases, a network of streams in memory, a real matching server."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
 from coopfs.match.client import MatchClient
 from coopfs.net.roster import Roster
-from coopfs.types import NodeKey, Welcome
+from coopfs.types import NodeKey, StepAnswer, StepWord, Welcome
 from tests.match.members import Clock
 from tests.net.nodes import Network, no_jitter
 from tests.net.sites import local_node
@@ -35,25 +35,39 @@ class Villager:
     """One node. number: its identity; it lives at 20.N.0.1."""
 
     def __init__(
-        self, number: int, directory: Path, network: Network, servers: Sequence[MatchClient], clock: Clock, terms: Terms
+        self,
+        number: int,
+        directory: Path,
+        network: Network,
+        servers: Sequence[MatchClient],
+        clock: Callable[[], float],
+        terms: Terms,
     ) -> None:
         seed, self.address = number.to_bytes(32, "big"), f"20.{number}.0.1:7530"
         self.key, self.name = Identity.from_seed(seed).key, f"node-{number}"
         self.terms = terms
         home = Home(directory / self.name)
-        home.create(seed)
+        if not home.path.exists():  # else it lived here before
+            home.create(seed)
         self.database = NodeDatabase(home.node_database)
-        self.hosting = Hosting(home, self.database, clock, self._know, self._left, self._welcome)
+        self.home = home
+        self.hosting = Hosting(
+            home, self.database, clock, self._know, self._left, self._welcome, on_step=self._hear_step
+        )
         entropy, local = random.Random(number), local_node(seed)
         self.openings = Openings(self.key, terms.wanted, self.database, frozenset, clock)
         me = Self(self.key, seed, self.name, entropy.randbytes(16))
         addresses = (self.address,)
-        self.membership = Membership(me, terms, self.openings, servers, lambda: addresses, clock, entropy.random)
-        agreeing = Agreeing(local, network.dial, self.hosting, self.name, lambda: addresses, self._know, clock)
+        self.membership = Membership(
+            me, lambda: self.terms, self.openings, servers, lambda: addresses, clock, entropy.random
+        )
+        agreeing = self.agreeing = Agreeing(
+            local, network.dial, self.hosting, self.name, lambda: addresses, self._know, clock
+        )
         self.finding = Finding(
             self.membership,
             self.openings,
-            terms,
+            lambda: self.terms,
             agreeing.offer,
             agreeing.accept,
             lambda key: self.hosting.renewal(key, self.name, addresses),
@@ -63,7 +77,13 @@ class Villager:
         )
         contact = (self.name, addresses)
         self.door = Door(
-            self.openings, terms, self.hosting, self.membership.spot, lambda: contact, clock, entropy.randbytes
+            self.openings,
+            lambda: self.terms,
+            self.hosting,
+            self.membership.spot,
+            lambda: contact,
+            clock,
+            entropy.randbytes,
         )
         self.roster = Roster(local, self._standing, self.hosting.partner, network.dial, no_jitter)
         network.listeners[self.address] = self.roster.accept
@@ -79,6 +99,9 @@ class Villager:
 
     async def _welcome(self, peer: NodeKey, announcement: bytes) -> Welcome:
         return await self.door.welcome(peer, announcement)
+
+    async def _hear_step(self, peer: NodeKey, word: StepWord) -> StepAnswer:
+        raise AssertionError("nobody steps here")
 
     async def find(self) -> tuple[list[str], list[str]]:
         return await self.finding.find(lambda step, done, total: None)

@@ -1,5 +1,6 @@
 """The control socket from the command's side, against a server that says what it is told."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -45,12 +46,25 @@ def test_an_error_of_the_daemon_keeps_its_line_and_exit_code(tmp_path: Path) -> 
         b'{"progress": 3}\n',
         b'{"error": "x"}\n',
         b'{"result": 7}\n',
+        b'{"result": [1]}\n',
         b"\xff\xfe\n",
     ],
 )
 def test_an_answer_that_is_not_understood_is_one_clear_error(tmp_path: Path, line: bytes) -> None:
     with answering(tmp_path, [line]), pytest.raises(DaemonError, match="not understood"):
         client.call(tmp_path, "status")
+
+
+@pytest.mark.parametrize(("more", "who"), [({"version": "0.0.7"}, "coopfs 0.0.7"), ({}, "coopfs before 0.1.0")])
+def test_what_an_older_daemon_does_not_tell_is_one_clear_error(tmp_path: Path, more: dict[str, str], who: str) -> None:
+    line = json.dumps({"result": {"disk": {"columns": [{"partner": "bob"}]}}, **more}).encode() + b"\n"
+    with answering(tmp_path, [line]):
+        answer = client.call(tmp_path, "status")
+    assert answer["disk"]["columns"][0]["partner"] == "bob"
+    assert answer.get("matching") is None
+    for at in (lambda: answer["matching"], lambda: answer["disk"]["columns"][0]["state"]):
+        with pytest.raises(DaemonError, match=rf"which the daemon, of {who}, does not tell: restart the daemon"):
+            at()
 
 
 def test_an_endless_line_is_not_read_to_its_end(tmp_path: Path) -> None:

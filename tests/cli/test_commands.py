@@ -68,6 +68,8 @@ STATUS: dict[str, Any] = {
         "margin": 1,
         "replacement": None,
         "growth": None,
+        "reshaping": None,
+        "keys": None,
         "trustees": [],
         "unsent": None,
         "kit": {"exported_at": "2026-01-02 03:04:05 UTC", "holders": 8, "needed": 2, "lacks": []},
@@ -90,6 +92,7 @@ STATUS: dict[str, Any] = {
             "last_seen": None,
             "trouble": "refused",
             "ended": False,
+            "resize": {"wish": None, "asks": None},
             "uptime": {"share": 0.91234, "hours": 312},
             "expected": 0.91234,
             "since": "2026-01-02 03:04:05 UTC",
@@ -99,6 +102,9 @@ STATUS: dict[str, Any] = {
     "matching": {
         "wanted": 3,
         "lacking": 2,
+        "stepping": {"newcomer": "new[1]", "fellow": "bob", "step": "moving", "waits_for": "a new kit"},
+        "bidding": {"between": ["dora", "em[i]l"], "trouble": "dora: no [room]"},
+        "odd": True,
         "size": 64 << 30,
         "servers": {"https://one.example": None, "https://two.example": "it [does] not answer"},
         "trouble": None,
@@ -384,11 +390,12 @@ def test_a_code_may_be_given_in_several_words(tmp_path: Path) -> None:
 
 def test_partners_are_found_on_demand(tmp_path: Path, capsys: Captured) -> None:
     told = {**STATUS["matching"], "found": ["bob"], "hindrances": ["carol: it is at the same site"]}
-    with answering(tmp_path, [result(**told)], [result(**{**told, "found": [], "hindrances": [], "lacking": 0})]):
+    done = {**told, "found": [], "hindrances": [], "lacking": 0, "bidding": None}
+    with answering(tmp_path, [result(**told)], [result(**done)]):
         assert run(cli, "coopfs", ["--home", str(tmp_path), "partner", "find"]) == 0
         first = capsys.readouterr()
         assert run(cli, "coopfs", ["--home", str(tmp_path), "partner", "find"]) == 0
-    assert "bob is now a partner\n2 of 3 partners are still lacking" in first.out
+    assert "bob is now a partner\nnobody is free: asking to step between dora and em[i]l\n2 of 3" in first.out
     assert first.err.splitlines() == ["carol: it is at the same site", "https://two.example: it [does] not answer"]
     assert capsys.readouterr().out == "there are all the 3 partners that are wanted\n"
 
@@ -414,6 +421,9 @@ def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Capture
         "refused",
         "7 stripes",
         "2 of 3 partners are lacking (64.0 GiB with each)",
+        "new[1] steps between this node and bob: it gets what bob stores, which counts until then; a new kit",
+        "nobody is free: asking to step between dora and em[i]l; dora: no [room]",
+        "with match_partners = 4 this node may, and gives 64.0 GiB more",
         "https://two.example: it [does] not answer",
         "bob",
     ):
@@ -516,6 +526,14 @@ def test_status_of_a_disk_in_another_state(tmp_path: Path, capsys: Captured, dis
     with answering(tmp_path, [result(**{**STATUS, "disk": disk, "partners": [], "hosted": []})]):
         assert run(cli, "coopfs", ["--home", str(tmp_path), "status"]) == 0
     assert ("no disk yet" if disk is None else "everything up to 2026-01-0") in capsys.readouterr().out
+
+
+def test_an_older_daemon_is_one_line_and_6(tmp_path: Path, capsys: Captured) -> None:
+    with answering(tmp_path, [result(node={"name": "alice"}, partners=[])]):
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "status"]) == 6
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("coopfs: this command is of coopfs ")
+    assert line.endswith("does not tell: restart the daemon")
 
 
 def test_a_kit_is_written_once_and_for_its_owner_only(tmp_path: Path, capsys: Captured) -> None:

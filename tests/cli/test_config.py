@@ -15,6 +15,22 @@ def test_the_default_file_reads_as_what_it_was_made_from(tmp_path: Path) -> None
     assert config.load(tmp_path / "home") == chosen
 
 
+@pytest.mark.parametrize("size", [1 << 20, 100 * 10**9, 12345678901, 1 << 42])
+def test_what_finds_partners_stands_in_the_default_file_too(size: int, tmp_path: Path) -> None:
+    chosen = config.Config(
+        "alice",
+        match_servers=("http://127.0.0.1:7532", "https://match.example.org/coopfs"),
+        match_size=size,
+        match_partners=8,
+        site='Zürich "Süd" \\ 1',
+        match_avoid=("Berlin office", "00" * 32),
+        match_between=False,
+        match_together=True,
+    )
+    configtext.write_default(tmp_path / "home", chosen)
+    assert config.load(tmp_path / "home") == chosen
+
+
 def test_an_empty_file_means_the_defaults() -> None:
     read = config.parse("", "f")
     assert (read.listen, read.advertise, read.upload_limit) == ("[::]:7530", (), Schedule())
@@ -85,6 +101,7 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
         ("match_partners = 257", "F, line 1: match_partners: must be a number of partners, 0 to 256"),
         ('match_partners = "8"', "F, line 1: match_partners: must be a number of partners, 0 to 256"),
         ("match_avoid = [1]", "F, line 1: match_avoid: must be text in quotes, not a number"),
+        ("match_between = 1", "F, line 1: match_between: must be true or false without quotes, not a number"),
         ("match_together = 1", "F, line 1: match_together: must be true or false without quotes, not a number"),
         ('name = "a\nlisten = 1', "F: "),
         ('name = "a"\nname = "b"', "F: "),

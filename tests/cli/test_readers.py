@@ -16,9 +16,16 @@ from tests.cli.test_kit_page import kit
 Captured = pytest.CaptureFixture[str]
 
 READERS: list[dict[str, Any]] = [
-    {"reader": "ab" * 32, "revoked": False, "until": None, "told": 3, "partners": 4},
-    {"reader": "cd" * 32, "revoked": False, "until": "2030-01-02 03:04:05 UTC", "told": 4, "partners": 4},
-    {"reader": "ef" * 32, "revoked": True, "until": None, "told": 1, "partners": 4},
+    {"reader": "ab" * 32, "revoked": False, "until": None, "told": 3, "partners": 4, "older": True},
+    {
+        "reader": "cd" * 32,
+        "revoked": False,
+        "until": "2030-01-02 03:04:05 UTC",
+        "told": 4,
+        "partners": 4,
+        "older": False,
+    },
+    {"reader": "ef" * 32, "revoked": True, "until": None, "told": 1, "partners": 4, "older": False},
 ]
 
 
@@ -54,5 +61,5 @@ def test_readers_are_listed(tmp_path: Path, capsys: Captured) -> None:
         assert json.loads(capsys.readouterr().out) == READERS
         assert run(cli, "coopfs", command) == 0
         assert "no read-only kit is in force" in capsys.readouterr().out
-    for words in ("abababababab", "for ever", "2030-01-02", "revoked", "3 of 4"):
+    for words in ("abababababab", "for ever", "2030-01-02", "revoked", "3 of 4", "older", "newest"):
         assert words in shown

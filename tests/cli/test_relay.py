@@ -24,10 +24,22 @@ Captured = pytest.CaptureFixture[str]
         (["--listen", "198.51.100.77:0"], "cannot listen on 198.51.100.77:0"),
         (["--rate", "fast"], "'fast' is not a size"),
         (["--node-daily", "-1"], "is not a size"),
+        (["--allow", "/no/list"], "/no/list cannot be read: No such file"),
+        (["--allow", "/dev/zero"], "/dev/zero has more than the 16.0 MiB"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(options: list[str], words: str, capsys: Captured) -> None:
     assert run(cli, "coopfs", ["relay", "serve", *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+@pytest.mark.parametrize(("content", "code", "words"), [(b"\xff", 2, "not UTF-8"), (b"\nanna", 3, "list, line 2: ")])
+def test_a_list_that_is_wrong_is_one_line(
+    content: bytes, code: int, words: str, tmp_path: Path, capsys: Captured
+) -> None:
+    (tmp_path / "list").write_bytes(content)
+    assert run(cli, "coopfs", ["relay", "serve", "--allow", str(tmp_path / "list")]) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
 

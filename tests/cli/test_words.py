@@ -37,6 +37,8 @@ DISK: dict[str, Any] = {
         "repair_seconds_left": None,
         "replacement": None,
         "growth": None,
+        "reshaping": None,
+        "keys": None,
         "trustees": [],
         "unsent": None,
         "fsyncs_waiting": 0,
@@ -158,6 +160,7 @@ def test_a_kit_that_does_not_name_everybody_says_so() -> None:
         (with_columns(bob={"state": "rebuilt"}), []),
         (with_columns(bob={"state": "emptied"}), ["bob answers and has lost all that it stored"]),
         (with_columns(bob={"state": "takes nothing"}), ["bob is reached, but has stored nothing of late"]),
+        (with_columns(bob={"state": "gives nothing"}), ["bob is reached, but gives back nothing of what it stores"]),
         (with_columns(bob={"state": "away"}, carl={"state": "unreachable"}), ["bob has been away"]),
         (
             with_columns(bob={"lost": 1}, dora={"damaged": 2}),

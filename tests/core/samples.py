@@ -5,7 +5,7 @@ from typing import Any
 
 from coopfs.core import coding
 from coopfs.core.coding import Coded
-from coopfs.core.keys import make_keys
+from coopfs.core.keys import KeyAge, make_keys
 from coopfs.core.master import Floor, LayoutPlaces, MasterBlock, StorePlace
 from coopfs.core.meta import FIRST_CHAIN, MetaHead
 from coopfs.core.records import Extent, Inode, Name, Record, Stripe, Tombstone, Truncate, Type, Xattr
@@ -13,7 +13,9 @@ from coopfs.core.seal import Binding
 from coopfs.core.stripe import Fragment
 from coopfs.types import BlockKind, DiskId, Layout, NodeKey, Place, StoreId, make_version
 
-KEYS = make_keys(bytes(range(32)), bytes(range(32, 64)))
+SECRET = bytes(range(32))  # of its first read key
+KEYS = make_keys(SECRET, bytes(range(32, 64)))
+TAG_KEY = KEYS.tag_key(0)
 STORE = StoreId(bytes(range(64, 80)))
 PARTNER = NodeKey(bytes(range(80, 112)))
 PLACE = Place(make_version(1, 7), 5)
@@ -84,7 +86,7 @@ def store_place(number: int) -> StorePlace:
 MASTER = MasterBlock(
     counter=make_version(1, 3),
     claimer=bytes(range(16)),
-    key_ids=(1,),
+    keys=(KeyAge(1, 0),),
     features=(),
     layouts=(LayoutPlaces(LAYOUT, 1000, tuple((store_place(j),) for j in range(1, 4))),),
     floor=Floor(make_version(1, 2), 1_700_000_000),

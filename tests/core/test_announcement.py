@@ -42,6 +42,23 @@ def test_golden_announcement() -> None:
     )
 
 
+def test_golden_bonds_stand_behind_the_rest() -> None:
+    told = replace(PLAIN, bonds=(b"bond 1-2", b"bond 1-3"))
+    assert told.encode() == b"".join(
+        [PLAIN.encode().replace(b"announce\x9c", b"announce\x9d"), b"\x92\xc4\x08bond 1-2\xc4\x08bond 1-3"]
+    )
+    assert verify(sign(SEED, told)) == told
+
+
+@pytest.mark.parametrize(
+    "bonds",
+    [[], [b"short"], [b"bond 1-2"] * 2, [b"bond 1-3", b"bond 1-2"], [b"bond %03d" % n for n in range(5)], ["x"]],
+)
+def test_what_are_no_bonds_is_refused(bonds: list[object]) -> None:
+    with pytest.raises(ProtocolError):
+        verify(signed_anyhow([*values_of(PLAIN), bonds]))
+
+
 announcements = st.builds(
     replace,
     st.just(PLAIN),
@@ -52,6 +69,7 @@ announcements = st.builds(
     uptime=st.sampled_from(["50%", "99", "mon-fri 08-18 Europe/Paris"]).map(parse_uptime),
     needs=st.integers(0, 256),
     time=st.integers(0, (1 << 63) - 1),
+    bonds=st.sets(st.binary(min_size=8, max_size=8), max_size=4).map(lambda bonds: tuple(sorted(bonds))),
     sequence=st.integers(0, (1 << 63) - 1),
 )
 

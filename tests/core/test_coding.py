@@ -9,7 +9,7 @@ from coopfs.core.geometry import CLEAR
 from coopfs.core.header import Header
 from coopfs.core.stripe import Fragment
 from coopfs.types import Kind, Layout, Place, make_version
-from tests.core.samples import KEYS, coded_data, store_place
+from tests.core.samples import KEYS, TAG_KEY, coded_data, store_place
 
 LAYOUT = Layout(3, 2, 1, 16384)
 PLACE = Place(make_version(1, 7), 5)
@@ -19,7 +19,7 @@ NONCE = slice(CLEAR - 32, CLEAR)
 
 def blocks(content: bytes, end: Place = END, kind: Kind = Kind.DATA) -> list[bytes]:
     """The stored blocks of a stripe, by column."""
-    coded = coded_data(LAYOUT, KEYS.tag_key, content, [Fragment(7, 0, len(content), 1, b"letter")])
+    coded = coded_data(LAYOUT, TAG_KEY, content, [Fragment(7, 0, len(content), 1, b"letter")])
     head: Header = coding.header_of(coded, kind, LAYOUT, end, 9)
     return [
         bytes(coding.box(KEYS, store_place(column + 1), column, PLACE, head, block))

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coopfs.core import kitlines
-from coopfs.core.keys import DiskKeys, make_keys
+from coopfs.core.keys import ReadKey, keys_of, make_keys
 from coopfs.core.kit import Kit, KitDisk, KitPartner, from_text, open_kit, to_sealed_text, to_text
 from coopfs.core.kitseal import Cost, SealedKit, seal
 from coopfs.core.master import Floor
 from coopfs.errors import KitError, UsageError
 from coopfs.limits import MAX_KIT, MAX_KIT_MEMORY, MAX_KIT_PASSES
 from coopfs.types import NodeKey
-from tests.core.samples import KEYS, each
+from tests.core.samples import KEYS, SECRET, each
 
 KIT = Kit(
     name="owner",
@@ -30,21 +30,23 @@ KIT = Kit(
 )
 TEXT = to_text(KIT, "2023-11-14")
 LINES = [line for line in TEXT.splitlines() if not line.startswith("#")]
-READ_ONLY = DiskKeys(KEYS.read_key, None, KEYS.signing_key)
+READ_ONLY = KEYS.readers()
+REKEYED = keys_of((ReadKey(3, bytes(32)), ReadKey(4, SECRET)), bytes(32))
 
 GOLDEN_DATA = [
     "01  GTGPC 051DT JPYXV ECNSA 2TE44 1R72W KKEHT QCXVR  RZEM",
     "02  F5X7P Z3XFS ZR10C 2GE28 B1M7H 24RN2 WCHP7 8Z8B4  8SWE",
-    "03  J6AW8 80004 10610 50R3G G28A1 C60T3 GF208 H44RM  AY0Y",
-    "04  2MB1E 60S38 DHR78 Y3Z22 08114 8HJ89 964WM 2JAHB  ENP8",
-    "05  5GPJW BSG64 S36D1 N6RVK GE9T7 CY3TF HZR37 G0080  ZZVF",
-    "06  00000 009SS JN7W8 0M5R9 54Y44 00G20 81040 G2081  BKBX",
-    "07  040G2 08104 0G208 1040G 20810 40G20 81040 G38KG  6GEH",
-    "08  669AW C9S68 Q30BH J5RRK MD1G6 0RB4P SJ60R 32EK4  PH07",
-    "09  C8W3M EHHBM X38C1 G629W 88020 81040 G2081 040G2  2W1V",
-    "10  08104 0G208 1040G 20810 40G20 81040 G20AH 70CMJ  46H4",
-    "11  NRRKJ CHE60 Q34BH J78T3 0C1GP 9DK4C 1G64X 68RHR  E90E",
-    "12  0X3MC AX78T 30C1G M5TCW SAKY5 JBASS 6PVWT EC42  91CG",
+    "03  J6AS3 4G1RG G0008 20C20 A1G71 04GM2 RC1M7 0Y40H  JMYG",
+    "04  289H8 58P2W C1J6G V3GEH W7Y44 0G228 H34GJ JC9S8  RNVR",
+    "05  54N2P B1D5R QK0C9 J6CT3 ADHQ7 0WKME SW7MZ 3ZG6F  WGD7",
+    "06  000G0 00000 00KKK 5AFRG 18BGJ A9W88 01040 G2081  MXJM",
+    "07  040G2 08104 0G208 1040G 20810 40G20 81040 G2081  Q94F",
+    "08  06H70 CCJNR RKJCH E60Q3 4BHH7 8T30C 1GP9D K4C1G  1MSZ",
+    "09  64X68 RHR78 X32Q9 T6GR3 0C4KR GG040 G2081 040G2  MA63",
+    "10  08104 0G208 1040G 20810 40G20 81040 G2081 040N2  YF54",
+    "11  E0S95 BHH74 S2WC1 E68Q3 4EHM6 0R31C JV68R 30C9T  K464",
+    "12  CHH3G EHT65 EKMD1 G60RA 2X6EC N9Z2S 5X9KX ZKZZQ  WYE0",
+    "13  10RT  DZVH",
 ]
 
 texts = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=20)
@@ -55,7 +57,9 @@ kits = st.builds(
     name=texts,
     identity=keys,
     disks=st.lists(
-        st.builds(KitDisk, st.builds(make_keys, keys, keys) | st.just(READ_ONLY), floors), min_size=1, max_size=3
+        st.builds(KitDisk, st.builds(make_keys, keys, keys) | st.sampled_from([READ_ONLY, REKEYED]), floors),
+        min_size=1,
+        max_size=3,
     ).map(tuple),
     partners=st.lists(
         st.builds(KitPartner, keys.map(NodeKey), texts, st.lists(texts, max_size=8).map(tuple)), max_size=8
@@ -165,7 +169,7 @@ FIELDS: dict[str, Any] = {
     "f": 0,
     "n": "owner",
     "i": bytes(32),
-    "d": [[bytes(32), bytes(32), None, 0, 0]],
+    "d": [[[[1, bytes(32)]], bytes(32), None, 0, 0]],
     "p": [[bytes(32), "p1", ["192.0.2.1:1"]]],
     "t": 0,
 }
@@ -186,10 +190,15 @@ def test_keys_of_a_newer_writer_are_ignored() -> None:
         *each("t", None, -1, 1.5),
         *each("d", None, [], [[]], [1], [FIELDS["d"][0]] * 65),
         *(
-            {"d": [[bytes(32), *both, 0, 0]]}
+            {"d": [[[[1, bytes(32)]], *both, 0, 0]]}
             for both in ((None, None), (bytes(32), bytes(32)), (bytes(5), None), (7, None))
         ),
-        *({"d": [[key, bytes(32), None, 0, 0]]} for key in (None, bytes(31), 7)),
+        *({"d": [[[[1, key]], bytes(32), None, 0, 0]]} for key in (None, bytes(31), 7)),
+        *(
+            {"d": [[[[id_, bytes(32)] for id_ in ids], bytes(32), None, 0, 0]]}
+            for ids in ((), (65536,), ("1",), (1, 1), (2, 1), range(1, 66))
+        ),
+        *({"d": [[keys, bytes(32), None, 0, 0]]} for keys in (None, bytes(32), [[1]], [1])),
         *each("p", None, [[]], [1], [[bytes(31), "p", []]], [[bytes(32), "p", ["a"] * 9]]),
         *each("p", *([[bytes(32), "p", addresses]] for addresses in (None, "a", [1], [b"a"]))),
     ],
@@ -201,7 +210,7 @@ def test_values_of_another_type_or_range_are_no_kit(changed: dict[str, object]) 
 
 
 def test_a_kit_shows_no_secret_in_a_log() -> None:
-    for secret in (KIT.identity, KEYS.read_key, KEYS.signing_seed):
+    for secret in (KIT.identity, SECRET, KEYS.signing_seed):
         assert repr(secret) not in repr(KIT)
 
 
@@ -209,9 +218,9 @@ CHEAP = Cost(passes=1, memory=8)
 SEALED = to_sealed_text(KIT, "2023-11-14", "correct horse", b"salt-0123456789a", CHEAP)
 GOLDEN_SEALED = [
     "01  GPGPC 0D1DW 0T2V8 8M5SW 843KC 5P78B 9G64S 36D1N  47ZT",
-    "02  6RVKG EB1M5 HCA0A 3W6RH 4539G 6T7FH 027F3 PHPN3  SWKX",
+    "02  6RVKG EB1M5 HCA0A 6W6RH 4539G 6T7FH 027F3 PHPN3  RY90",
     "03  XWAYP VZJ8J XFM58 YS8RY RV6AW HRZXH EZ35G FJJ1B  01MR",
-    "04  VEFQC 0V4EY 1PY1Q DHZGP D2W3S SJZ2G MR1WX EMWFW  F6V6",
+    "04  VEFQC 0V4EY 1PY1Q DHZGK 6EC21 D3Z4H WZ18W YEZQH  FM4W",
 ]
 
 

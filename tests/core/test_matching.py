@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coopfs.core.matching import Spot, choose, fold, near, spot_of, subnets_of, suits
+from coopfs.core.matching import Spot, choose, choose_pairs, fold, near, pairs_of, spot_of, subnets_of, suits
 from coopfs.levels import Share, parse_uptime
 from coopfs.types import NodeKey
 from tests.core.test_announcement import PLAIN
@@ -97,3 +97,25 @@ def test_among_equals_everybody_is_chosen_as_often() -> None:
     counts = Counter(each.node for _ in range(2000) for each in choose(crowd, (), 2, lot))
     assert len(counts) == 10
     assert max(counts.values()) - min(counts.values()) < 120  # of 400 each, 18 is one standard deviation
+
+
+def test_pairs_are_those_with_one_bond() -> None:
+    crowd = [spot(number) for number in range(6)]
+    bonded = [(bond, crowd[number]) for bond, number in [(b"a", 0), (b"b", 1), (b"b", 2), (b"b", 3), (b"c", 4)]]
+    bonded.append((b"c", crowd[4]))
+    assert pairs_of(bonded) == [(crowd[1], crowd[2]), (crowd[2], crowd[3])]
+
+
+def test_pairs_away_from_the_partners_come_first() -> None:
+    here = [spot(0, "paris", "8.8.8.0/24", system="linux")]
+    crowd = [
+        (spot(1, "rome"), spot(2, "paris")),
+        (spot(3, "rome"), spot(4, "oslo", "8.8.8.0/24")),
+        (spot(5, "rome"), spot(6, "oslo", system="plan9")),
+        (spot(7, "rome"), spot(8, "oslo")),
+    ]
+    chosen = choose_pairs(crowd, here, 3, random.Random(1).random)
+    assert [pair[0].node[-1] for pair in chosen] == [5, 7, 3]
+    equals = [(spot(n, f"a{n}"), spot(n + 10, f"b{n}")) for n in range(4)]
+    firsts = {choose_pairs(equals, (), 1, random.Random(seed).random)[0][0].node[-1] for seed in range(40)}
+    assert firsts == {0, 1, 2, 3}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coopfs.core.wire.address_requests import TellAddresses
-from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots, Welcomed
+from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Settled, Slots, Stepped, Welcomed
 from coopfs.core.wire.faults import Unsupported, encode_error
 from coopfs.core.wire.frames import Flag, Frame
 from coopfs.core.wire.message_map import pack_map, printable
@@ -26,6 +26,7 @@ from coopfs.core.wire.messages import (
 )
 from coopfs.core.wire.node_requests import (
     Agree,
+    Amend,
     ClaimEpoch,
     GetMasters,
     Goodbye,
@@ -36,6 +37,7 @@ from coopfs.core.wire.node_requests import (
     Ping,
     PutMaster,
     Renew,
+    TellStep,
 )
 from coopfs.core.wire.relay_requests import Call, DialNode, WaitForCall
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put, Resize
@@ -54,6 +56,7 @@ from coopfs.errors import (
 )
 from coopfs.limits import INVENTORY_PAGE, MAX_BLOCK_SIZE, MAX_MAP, MAX_REQUESTS, MAX_TEXT
 from coopfs.types import (
+    Amendment,
     Claim,
     DiskId,
     Grant,
@@ -63,7 +66,10 @@ from coopfs.types import (
     Opening,
     Proposal,
     Renewal,
+    Settlement,
     Slot,
+    StepAnswer,
+    StepWord,
     StoredBlock,
     StoreId,
     StoreSpec,
@@ -93,12 +99,14 @@ EXAMPLES: list[Request] = [
     Agree(replace(PROPOSAL, uptime="mon-fri 08:00-18:00 Europe/Paris")),
     Renew(Renewal(b"t" * 113, b"m" * 64, b"y" * 64, "host", ("a.example:7100",))),
     Leave(b"t" * 113),
+    Amend(Amendment(b"b" * 113, b"t" * 120, b"p" * 64)),
     TellAddresses(("a.example:7100", "relay/r.example:7531"), "192.0.2.1"),
     TellAddresses(()),
     WaitForCall(),
     DialNode(NodeKey(b"n" * 32)),
     Call(),
     Offer(b"announcement"),
+    TellStep(StepWord(b"i" * 16, NodeKey(b"n" * 32), NodeKey(b"f" * 32), 0, b"announcement")),
     Ping(),
     Goodbye("shutting down"),
 ]
@@ -110,7 +118,10 @@ ANSWER_EXAMPLES: list[tuple[MessageType, Answer]] = [
     (MessageType.INVENTORY, Slots((Slot(7, VERSION, 4096), Slot(9, VERSION + 1, 8192)))),
     (MessageType.MASTER_GET, Masters((Master(VERSION, b"master"), Master(VERSION + 1, b"newer")))),
     (MessageType.AGREE, Agreed(b"p" * 64)),
+    (MessageType.AMEND, Settled(Settlement(b"t" * 113, b"m" * 64, b"y" * 64))),
     (MessageType.OFFER, Welcomed(Welcome(b"t" * 16, 1 << 30, 2 << 30, "host", ("a.example:7100",)))),
+    (MessageType.STEP, Stepped(StepAnswer(2))),
+    (MessageType.STEP, Stepped(StepAnswer(3, Welcome(b"t" * 16, 1 << 30, 2 << 30, "host", ())))),
 ]
 ERROR_EXAMPLES: list[CoopfsError] = [
     Refused("no agreement"),
@@ -188,6 +199,15 @@ GOLDEN_REQUESTS = [  # map of each example; bodies are what the example says
         "747474747474747474747474747474747474747474"
     ),
     (
+        "83a66265666f7265c47162626262626262626262626262626262626262626262626262626262626262626262626262626262"
+        "6262626262626262626262626262626262626262626262626262626262626262626262626262626262626262626262626262"
+        "6262626262626262626262626262626262626262626262a474657874c4787474747474747474747474747474747474747474"
+        "7474747474747474747474747474747474747474747474747474747474747474747474747474747474747474747474747474"
+        "7474747474747474747474747474747474747474747474747474747474747474747474747474747474747474747474747474"
+        "a97369676e6174757265c4407070707070707070707070707070707070707070707070707070707070707070707070707070"
+        "7070707070707070707070707070707070707070707070707070"
+    ),
+    (
         "82a961646472657373657392ae612e6578616d706c653a37313030b472656c61792f722e6578616d706c653a37353331a473"
         "65656ea93139322e302e322e31"
     ),
@@ -196,6 +216,11 @@ GOLDEN_REQUESTS = [  # map of each example; bodies are what the example says
     "81a46e6f6465c4206e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e",
     "80",
     "80",
+    (
+        "84a26964c41069696969696969696969696969696969a86e6577636f6d6572c4206e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e"
+        "6e6e6e6e6e6e6e6e6e6e6e6e6e6e6ea666656c6c6f77c4206666666666666666666666666666666666666666666666666666"
+        "666666666666a5737461746500"
+    ),
     "80",
     "81a6726561736f6ead7368757474696e6720646f776e",
 ]
@@ -221,8 +246,27 @@ GOLDEN_ANSWERS = [  # map, body
     ),
     (
         (
+            "83a474657874c471747474747474747474747474747474747474747474747474747474747474747474747474747474747474"
+            "7474747474747474747474747474747474747474747474747474747474747474747474747474747474747474747474747474"
+            "747474747474747474747474747474747474747474a46d696e65c4406d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d"
+            "6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6da5796f757273c440"
+            "7979797979797979797979797979797979797979797979797979797979797979797979797979797979797979797979797979"
+            "7979797979797979797979797979"
+        ),
+        "",
+    ),
+    (
+        (
             "85a5746f6b656ec41074747474747474747474747474747474a5676976656ece40000000a574616b656ece80000000a46e61"
             "6d65a4686f7374a961646472657373657391ae612e6578616d706c653a37313030"
+        ),
+        "",
+    ),
+    ("81a5737461746502", ""),
+    (
+        (
+            "86a5737461746503a5746f6b656ec41074747474747474747474747474747474a5676976656ece40000000a574616b656ece"
+            "80000000a46e616d65a4686f7374a961646472657373657390"
         ),
         "",
     ),

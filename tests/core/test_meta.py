@@ -16,7 +16,7 @@ from coopfs.core.meta import MetaHead
 from coopfs.errors import NotAuthentic
 from coopfs.limits import META_PREV
 from coopfs.types import Kind, Place, make_version
-from tests.core.samples import HEAD, KEYS, PLACE, flipped
+from tests.core.samples import HEAD, KEYS, PLACE, SECRET, flipped
 
 places = st.builds(Place, st.integers(2**48, 2**64 - 1), st.integers(0, 2**31 - 1))
 counts = st.integers(0, 2**63 - 1)
@@ -68,7 +68,7 @@ def test_no_bit_of_an_end_can_be_flipped() -> None:
 
 def test_an_end_of_another_disk_is_not_authentic() -> None:
     with pytest.raises(NotAuthentic):
-        meta.decode(make_keys(KEYS.read_key, bytes(32)), Kind.END, PLACE, END)
+        meta.decode(make_keys(SECRET, bytes(32)), Kind.END, PLACE, END)
 
 
 def test_an_old_end_sealed_as_a_newer_one_is_not_authentic() -> None:

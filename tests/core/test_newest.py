@@ -7,7 +7,7 @@ import pytest
 
 from coopfs.core import newest
 from coopfs.core.inventory import Inventory
-from coopfs.core.newest import Answers
+from coopfs.core.newest import AllAnswers, Answers
 from coopfs.core.quorum import Quorum
 from coopfs.types import Place, Slot
 
@@ -40,9 +40,9 @@ def test_the_same_version_in_two_rows_is_two_places() -> None:
 
 
 def test_a_state_lacks_the_first_stripe_with_less_than_k_blocks_of_exactly_its_version() -> None:
-    answers = claims(Quorum(2, 1), {0: {1: 4, 2: 5}, 1: {1: 4, 2: 6}, 2: {2: 6}})
-    assert answers.lacks([Place(4, 1), Place(6, 2)]) is None
-    assert answers.lacks([Place(4, 1), Place(5, 2)]) == Place(5, 2)
+    answers = AllAnswers({1: claims(Quorum(2, 1), {0: {1: 4, 2: 5}, 1: {1: 4, 2: 6}, 2: {2: 6}})})
+    assert answers.lacks([(1, Place(4, 1)), (1, Place(6, 2))]) is None
+    assert answers.lacks([(1, Place(4, 1)), (1, Place(5, 2))]) == Place(5, 2)
     assert answers.lacks([]) is None
 
 

@@ -78,7 +78,7 @@ def test_a_node_has_a_bounded_number_of_connections() -> None:
 
 
 def test_a_node_may_send_so_much_a_day() -> None:
-    quota = DayQuota(100)
+    quota = DayQuota(lambda node: 100)
     quota.spend(NODE, 60, 0.0)
     quota.spend(NODE, 60, DAY - 1)  # the piece that crosses the line passes
     with pytest.raises(PartnerAway, match="in a day"):
@@ -91,14 +91,23 @@ def test_a_node_may_send_so_much_a_day() -> None:
 
 def test_only_so_many_nodes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("coopfs.core.dayquota.RELAY_NODES", 1)
-    quota = DayQuota(100)
+    quota = DayQuota(lambda node: 100)
     quota.spend(NODE, 1, 0.0)
     with pytest.raises(PartnerAway, match="too many nodes"):
         quota.check(OTHER, 0.0)
     quota.spend(NODE, 1, 0.0)
 
 
+def test_each_node_may_have_its_own_quota() -> None:
+    quota = DayQuota({NODE: 10, OTHER: 0}.__getitem__)
+    quota.spend(NODE, 10, 0.0)
+    quota.spend(OTHER, 1 << 40, 0.0)
+    quota.check(OTHER, 0.0)
+    with pytest.raises(PartnerAway, match="the 10 bytes"):
+        quota.check(NODE, 0.0)
+
+
 def test_without_a_quota_everything_passes() -> None:
-    quota = DayQuota(0)
+    quota = DayQuota(lambda node: 0)
     for _ in range(10):
         quota.spend(NODE, 1 << 40, 0.0)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from coopfs.core.geometry import AUTHENTICATOR, CLEAR
 from coopfs.core.seal import derive_keys, derive_tag_key, seal, unseal, version_of
 from coopfs.errors import NotAuthentic
-from tests.core.samples import BINDING, KEYS, OTHER_BINDINGS, PLACE, STORE, flipped
+from tests.core.samples import BINDING, KEYS, OTHER_BINDINGS, PLACE, SECRET, STORE, flipped
 
-BOX_KEYS = KEYS.box_keys(STORE)
+BOX_KEYS = KEYS.box_keys(STORE, 0)
 BOX = seal(BOX_KEYS, BINDING, b"some plaintext")
 
 
@@ -20,7 +20,7 @@ def test_golden_vectors() -> None:
     assert KEYS.disk.hex() == "c5d551ac40eed3c02621e4d77cfc003a"
     assert BOX_KEYS.box.hex() == "603fddfa411f7b21034ce980ae3b9d9c38eb183c0bcf735250e5a4251294e696"
     assert BOX_KEYS.nonce.hex() == "a706f92d61366e92ef921bc4e27726a0de38774876d006be1892d1e9efcac74c"
-    assert derive_tag_key(KEYS.read_key, 1).hex() == "56e7551b325b73bbfd4d8717ce03333a8f23bb587c53352927b5693fb018e4a7"
+    assert derive_tag_key(SECRET, 1).hex() == "56e7551b325b73bbfd4d8717ce03333a8f23bb587c53352927b5693fb018e4a7"
     assert BINDING.encode(1).hex() == (
         "01010001c5d551ac40eed3c02621e4d77cfc003a0003404142434445464748494a4b4c4d4e4f505152535455565758595a5b"
         "5c5d5e5f606162636465666768696a6b6c6d6e6f0002000000050001000000000007"
@@ -56,7 +56,7 @@ def test_a_box_is_bound_to_each_part_of_its_binding(name: str) -> None:
 
 
 def test_a_box_opens_under_no_other_key_and_key_id() -> None:
-    for other in (derive_keys(bytes(32), 1, STORE), derive_keys(KEYS.read_key, 2, STORE)):
+    for other in (derive_keys(bytes(32), 1, STORE), derive_keys(SECRET, 2, STORE)):
         with pytest.raises(NotAuthentic):
             unseal(other, BINDING, BOX)
 
@@ -89,5 +89,5 @@ def test_the_same_content_elsewhere_has_another_nonce(name: str) -> None:
 
 
 def test_a_key_is_shown_in_no_log() -> None:
-    for secret in (KEYS.read_key, KEYS.signing_seed, BOX_KEYS.box, BOX_KEYS.nonce):
+    for secret in (SECRET, KEYS.signing_seed, BOX_KEYS.box, BOX_KEYS.nonce):
         assert repr(secret) not in repr(KEYS) + repr(BOX_KEYS)

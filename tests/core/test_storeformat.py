@@ -49,11 +49,31 @@ def test_golden_header_of_a_store_that_has_grown() -> None:
             decode_header(page[:at] + bytes([page[at] ^ 1]) + page[at + 1 :])
 
 
-@given(st.lists(st.integers(1, 200), min_size=1, max_size=5))
-def test_rows_lie_one_after_the_other_and_never_over_each_other(counts: list[int]) -> None:
-    header = StoreHeader(HEADER.disk, STORE, counts[0], limits.MIN_BLOCK_SIZE)
-    for count in counts[1:]:
-        header = header.grown(header.rows + count)
+def test_golden_header_of_a_store_that_was_cut() -> None:
+    header = HEADER.grown(1_000_010).shrunk(1_000_003)
+    page = header.encode()
+    assert (header.added, header.cut, header.made) == ((10,), 7, 1_000_000)
+    assert page[:72] == HEADER.encode()[:72]
+    assert page[72:84].hex() == "0000000a8000000700000000"
+    assert page[100:] == bytes(PAGE - 100)
+    assert decode_header(page) == header
+    assert header.shrunk(1_000_000) == HEADER
+    assert header.grown(1_000_010) == HEADER.grown(1_000_010)
+    assert HEADER.shrunk(999_999).grown(1_000_010) == HEADER.grown(1_000_010)
+
+
+@given(st.integers(1, 200), st.lists(st.integers(1, 400), max_size=6))
+def test_rows_lie_one_after_the_other_and_never_over_each_other(made: int, sizes: list[int]) -> None:
+    header = StoreHeader(HEADER.disk, STORE, made, limits.MIN_BLOCK_SIZE)
+    most = made
+    for size in sizes:
+        before = {row: RowMap(header).run_of(row).slot_at(row) for row in range(min(header.rows, size))}
+        if size != header.rows:
+            header = header.grown(size) if size > header.rows else header.shrunk(size)
+        assert header.rows == size
+        assert decode_header(header.encode()) == header
+        assert before == {row: RowMap(header).run_of(row).slot_at(row) for row in before}
+        most = max(most, size)
     places = RowMap(header)
     taken = [(0, PAGE)]
     for row in range(header.rows):
@@ -62,7 +82,8 @@ def test_rows_lie_one_after_the_other_and_never_over_each_other(counts: list[int
     ends = [offset + size for offset, size in sorted(taken)]
     assert all(end <= start for end, (start, _) in zip(ends, sorted(taken)[1:], strict=False))
     assert max(ends) == header.size
-    assert header.size - store_size(header.rows, header.block_size) < PAGE * len(counts)
+    unused = most * ENTRY  # of the index of what was cut
+    assert header.size - store_size(header.rows, header.block_size) < PAGE * (len(sizes) + 1) + unused
 
 
 def test_golden_entry() -> None:

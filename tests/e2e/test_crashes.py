@@ -8,9 +8,9 @@ from tests.e2e.commands import coopfs, mount_coopfs, well
 from tests.e2e.load import Writer
 from tests.e2e.world import PARTNERS, Owner, World
 
-CRASHES = 20
+CRASHES = 10  # contrib/campaign crashes goes on for a thousand
 WRITERS = 3
-PARTNER_CRASHES = 8
+PARTNER_CRASHES = 4
 
 
 def start_writers(directories: list[Path], seed: int) -> list[Writer]:
@@ -51,7 +51,7 @@ def test_the_owner_is_killed_again_and_again(world: World, tmp_path: Path) -> No
     for writer in writers:
         writer.stop()
         assert writer.broken is None
-    assert changes > 20 * WRITERS
+    assert changes > 10 * WRITERS
     well(coopfs("sync", "--complete", home=owner.home))
     status = owner.status()
     assert status["trouble"] is None

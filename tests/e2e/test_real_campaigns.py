@@ -37,11 +37,13 @@ def test_crashes_under_load_go_on_and_are_counted_together(tmp_path: Path) -> No
 
 
 def test_losses_and_takeovers(tmp_path: Path) -> None:
-    done = campaign("losses", "--rounds", "1", "--dir", str(tmp_path))
+    record = tmp_path / "record"
+    done = campaign("losses", "--rounds", "1", "--dir", str(tmp_path), "--record", str(record))
     assert re.search("1 losses and takeovers: (1 with one partner, 0|0 with one partner, 1) with two\n", done.stdout)
     assert "6 checks: 2 history, 2 git, 2 sqlite" in done.stdout, done
     assert done.returncode == 0
-    assert not list(tmp_path.iterdir())
+    assert json.loads(record.read_text())["checks"] == {"history": 2, "git": 2, "sqlite": 2}
+    assert list(tmp_path.iterdir()) == [record]
 
 
 def test_bad_networks_do_no_harm(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A disk grows with its partners, while it is used and daemons are killed."""
+"""A disk grows and shrinks with its partners, while it is used and daemons are killed."""
 
 from pathlib import Path
 
@@ -27,11 +27,22 @@ def test_a_disk_takes_what_its_partners_give_by_now(world: World) -> None:
     coding = {"data": 1, "redundancy": 2, "block_size": None, "partners": ["p1", "p2", "p3"], "no_redundancy": False}
     world.call("wide", "format", **coding)
     assert "nothing to do" in well(coopfs("resize", home=world.home("wide"))).out
-    said = coopfs("resize", "90M", home=world.home("wide"))
-    assert (said.code, "p3 gives" in said.line) == (2, True)
+    said = well(coopfs("resize", "90M", home=world.home("wide"))).out
+    assert "p3 is asked until it agrees: its owner has not agreed to 90.0 MiB yet" in said
+    asked = well(coopfs("partner", "list", home=world.home("p3"))).out
+    assert "wide asks for 90.0 MiB each way: agree with coopfs partner resize wide 94371840" in " ".join(asked.split())
+    well(coopfs("partner", "resize", "wide", home=world.home("p3")))
+    until(lambda: world.call("wide", "status")["disk"]["growth"] is None)
+    assert world.call("wide", "partner_list")["partners"][2]["given"] == 90 * MIB
 
 
-def test_nothing_is_lost_when_daemons_are_killed_while_it_grows(world: World) -> None:
+def rows_there(world: World, host: str) -> int:
+    """Rows of the one store that a partner keeps."""
+    (store,) = world.call(host, "status")["hosted"]
+    return int(store["rows"])
+
+
+def test_nothing_is_lost_when_daemons_are_killed_while_it_is_resized(world: World) -> None:
     owner = world.owner("wanda", data=2, redundancy=1, partners=("p1", "p2", "p3"), size=SHARE)
     top = owner.mount()
     before = owner.status()["rows"]
@@ -56,6 +67,26 @@ def test_nothing_is_lost_when_daemons_are_killed_while_it_grows(world: World) ->
     world.restart("p2-wide")
     owner.sync(complete=True)
     assert owner.status()["rows_used"] > before
+    for name in list(expected)[:9]:
+        (top / name).unlink()
+        del expected[name]
+    owner.sync(complete=False)
+    assert "does not fit" in coopfs("resize", "10M", home=owner.home).line
+    assert "gets smaller" in well(coopfs("resize", "44M", home=owner.home)).out
+    assert "getting smaller" in well(coopfs("status", home=owner.home)).out
+    owner.kill()
+    world.kill("p1-wide")
+    world.restart("wanda", "p1-wide")
+    top = owner.mount()
+    expected["during"] = bytes(range(256)) * (MIB // 32)
+    (top / "during").write_bytes(expected["during"])
+    until(lambda: owner.world.call("wanda", "status")["disk"]["growth"] is None, 120.0)
+    owner.sync(complete=True)
+    assert rows_there(world, "p1-wide") == rows_there(world, "p3-wide") == owner.status()["rows"] < before
+    well(coopfs("partner", "resize", "p1-wide", "44M", home=owner.home))
+    well(coopfs("partner", "resize", "wanda", home=world.home("p1-wide")))
+    (agreed,) = world.call("p1-wide", "partner_list")["partners"]
+    assert (agreed["given"], agreed["taken"]) == (44 * MIB, 44 * MIB)
     owner.lose()
     world.kill("p3-wide")
     well(owner.restore("--accept-older"))

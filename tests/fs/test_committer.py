@@ -158,6 +158,29 @@ async def test_after_a_failure_nobody_is_told_that_it_is_durable(tmp_path: Path)
     assert committed_names(tmp_path) == set()
 
 
+async def test_nobody_waits_for_who_commits_no_more(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """As a partner's goodbye, which is heard to its end while the daemon stops."""
+    refused: list[StateError] = []
+
+    async def commit(running: Running) -> None:
+        with trio.CancelScope(shield=True), trio.fail_after(3600), pytest.raises(StateError) as told:
+            await running.committer.commit()
+        refused.append(told.value)
+
+    async with trio.open_nursery() as nursery:
+        running = Running(tmp_path, nursery)
+        await trio.testing.wait_all_tasks_blocked()
+        running.write(b"a", 10)
+        nursery.start_soon(commit, running)
+        nursery.cancel_scope.cancel()
+    await commit(running)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await running.committer.commit()
+    assert scope.cancelled_caught, "who ends with the disk has not failed"
+    assert [str(error) for error in refused] == ["the disk is closed"] * 2
+
+
 async def test_who_writes_faster_than_the_disk_waits_in_the_end(
     tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,7 @@ async def codecs(compressor: Compressor, ino: int, data: bytes) -> list[int]:
 
 @pytest.mark.parametrize("size", [4096, AT_ONCE_BYTES, UNIT_MAX, len(TEXT)])
 async def test_what_shrinks_becomes_units_and_what_does_not_stays_plain(size: int) -> None:
-    compressor = Compressor(UNIT_MAX)
+    compressor = Compressor(lambda: UNIT_MAX)
     assert await codecs(compressor, 7, TEXT[:size]) == [PLAIN]  # until it is asked to
     compressor.level = 1
     assert set(await codecs(compressor, 7, TEXT[:size])) == {ZSTD}
@@ -42,7 +42,7 @@ async def test_what_shrinks_becomes_units_and_what_does_not_stays_plain(size: in
 
 
 async def test_a_file_that_does_not_shrink_goes_by_untried_for_a_while() -> None:
-    compressor = Compressor(UNIT_MAX)
+    compressor = Compressor(lambda: UNIT_MAX)
     compressor.level = 1
     assert await codecs(compressor, 7, NOISE[:UNIT_MAX]) == [PLAIN]
     assert await codecs(compressor, 7, TEXT[:UNIT_MAX]) == [PLAIN]

@@ -418,11 +418,11 @@ async def test_what_a_store_grows_by_comes_from_the_reservation(host: Node, owne
         store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
         before = host.allocated()
         for rows in (SPEC.rows + 3, SPEC.rows + 20):
-            await store.grow(rows)
+            await store.resize(rows)
             await store.put(rows - 1, V1, b"block")
         assert abs(host.allocated() - before) <= 4096
         with pytest.raises(Refused, match="are in use"):
-            await store.grow(4 * SPEC.rows)
+            await store.resize(4 * SPEC.rows)
     with host.running() as hosting:
         store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE))
         assert store.opened.rows == SPEC.rows + 20
@@ -442,7 +442,7 @@ async def test_a_growth_that_was_cut_short_leaves_nothing(host: Node, owner: Own
         store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1)))
         assert (store.opened.rows, path.stat().st_size) == (SPEC.rows, SIZE)
         assert abs(host.allocated() - before) <= 4096
-        await store.grow(SPEC.rows + 1)
+        await store.resize(SPEC.rows + 1)
         assert await store.get(3) == StoredBlock(V1, b"block")
 
 
@@ -452,6 +452,24 @@ async def test_a_store_cannot_grow_for_ever(host: Node, owner: Owner, monkeypatc
         await admit(hosting, owner)
         store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
         for rows in (21, 22):
-            await store.grow(rows)
+            await store.resize(rows)
         with pytest.raises(Refused, match="grown 2 times"):
-            await store.grow(23)
+            await store.resize(23)
+
+
+async def test_what_a_store_loses_is_reserved_again(host: Node, owner: Owner) -> None:
+    with host.running() as hosting:
+        await admit(hosting, owner)
+        store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
+        await store.put(3, V1, b"block")
+        before = host.allocated()
+        for rows in (SPEC.rows + 9, SPEC.rows + 2, 5, 40, 4):
+            await store.resize(rows)
+            assert abs(host.allocated() - before) <= 8192
+    path = host.home.hosted / STORE.hex()
+    with path.open("r+b") as file:  # as after a crash between the header and the rest
+        file.truncate(path.stat().st_size + SIZE)
+    with host.running() as hosting:
+        store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1)))
+        assert (store.opened.rows, await store.get(3)) == (4, StoredBlock(V1, b"block"))
+        assert abs(host.allocated() - before) <= 8192

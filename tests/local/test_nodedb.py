@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coopfs.errors import HomeError, StateError, UsageError
-from coopfs.local import partners, uptimes
+from coopfs.local import partners, steps, uptimes
 from coopfs.local.hosted import endings, hostrecords
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
@@ -86,15 +86,19 @@ def test_a_directory_that_is_missing_is_a_home_error(tmp_path: Path) -> None:
         NodeDatabase(tmp_path / "missing" / "node.sqlite")
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_a_database_of_a_version_before_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     path = tmp_path / "node.sqlite"
     database = NodeDatabase(path)
     add(database, ANNA)
     database.close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("ALTER TABLE invitations DROP COLUMN uptime")
-        for table in ("grants", "endings", "uptime")[version - 1 :]:
+        if version < 5:
+            connection.execute("ALTER TABLE invitations DROP COLUMN uptime")
+        if version < 6:
+            connection.execute("ALTER TABLE agreements DROP COLUMN began")
+        added = {"grants": 2, "endings": 3, "uptime": 4, "wishes": 6, "asks": 6, "step": 7, "bids": 7}
+        for table in (table for table, since in added.items() if since > version):
             connection.execute(f"DROP TABLE {table}")
         connection.execute(f"PRAGMA user_version = {version}")
     database = NodeDatabase(path)
@@ -102,6 +106,7 @@ def test_a_database_of_a_version_before_is_brought_up_to_date(tmp_path: Path, ve
     assert hostrecords.grants(database) == []
     assert endings.owed(database) == []
     assert uptimes.load(database) == {}
+    assert (steps.load(database), steps.load_bids(database)) == (None, None)
     with database.reading() as connection:
         assert connection.execute("SELECT uptime FROM invitations").fetchall() == []
     database.close()

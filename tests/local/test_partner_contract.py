@@ -15,6 +15,7 @@ from coopfs.core.identity import Identity
 from coopfs.core.storeformat import store_size
 from coopfs.errors import BlockRefused, Fenced, NoAgreement, NotAuthentic, PeerError, Refused, StoreGone
 from coopfs.types import (
+    Amendment,
     BlockStore,
     DiskId,
     Grant,
@@ -23,6 +24,7 @@ from coopfs.types import (
     Opening,
     Partner,
     Renewal,
+    Settlement,
     Slot,
     StoredBlock,
     StoreId,
@@ -30,6 +32,7 @@ from coopfs.types import (
     Write,
     make_version,
 )
+from tests.memory import CONSENTED
 from tests.partners import ADDRESSES, HOST_SEED, NOON, SITES, Owner, Site, propose
 
 SPEC = StoreSpec(rows=20, block_size=16384)
@@ -618,7 +621,108 @@ async def test_who_leaves_takes_nothing_of_others_away(site: Site, owner: Owner)
     await partner.claim(owner.claim(1))
 
 
+# --- an agreement over another size -------------------------------------------------------------------------------
+
+
+def amendment(site: Site, owner: Owner, size: int, start: int = NOON + 1, before: bytes | None = None) -> Amendment:
+    """What an owner asks a host for. before: what it takes to be in force, if that is not what was agreed first."""
+    first = Agreement(site.key, owner.key, GIVEN, GIVEN, NOON)
+    new = replace(first, inviter_gives=size, acceptor_gives=size, start=start)
+    return Amendment(before or first.encode(), new.encode(), agreements.sign(owner.seed, new))
+
+
+def check_settled(site: Site, owner: Owner, settlement: Settlement, asked: Amendment) -> None:
+    agreement = agreements.decode(settlement.text)
+    agreements.verify(agreement, site.key, settlement.mine)
+    agreements.verify(agreement, owner.key, settlement.yours)
+    assert settlement.text == asked.text
+
+
+async def test_an_amended_agreement_has_room_for_more(site: Site, owner: Owner) -> None:
+    store = await new_store(site, owner)
+    with pytest.raises(Refused):
+        await store.resize(4 * SPEC.rows)
+    partner = await site.partner(owner.seed)
+    asked = amendment(site, owner, 2 * GIVEN)
+    for _ in range(2):  # as after an answer that was lost
+        check_settled(site, owner, await partner.amend(asked), asked)
+    await store.resize(4 * SPEC.rows)
+    await store.put(4 * SPEC.rows - 1, V1, b"last")
+
+
+async def test_an_amended_agreement_has_room_for_less_and_never_for_less_than_is_in_use(
+    site: Site, owner: Owner
+) -> None:
+    store = await new_store(site, owner)
+    partner = await site.partner(owner.seed)
+    with pytest.raises(Refused):
+        await partner.amend(amendment(site, owner, GIVEN // 4))
+    asked = amendment(site, owner, GIVEN // 2)
+    check_settled(site, owner, await partner.amend(asked), asked)
+    with pytest.raises(Refused):
+        await store.resize(2 * SPEC.rows)
+
+
+async def test_an_agreement_is_not_amended_without_the_owner(site: Site, owner: Owner) -> None:
+    await new_store(site, owner)
+    partner = await site.partner(owner.seed)
+    with pytest.raises(Refused, match="not agreed"):
+        await partner.amend(amendment(site, owner, CONSENTED + 1))
+
+
+async def test_an_older_amendment_is_answered_by_what_is_in_force(site: Site, owner: Owner) -> None:
+    await new_store(site, owner)
+    partner = await site.partner(owner.seed)
+    newest = amendment(site, owner, 2 * GIVEN, NOON + 5)
+    for asked in (newest, amendment(site, owner, 3 * GIVEN), amendment(site, owner, 3 * GIVEN, NOON + 9)):
+        check_settled(site, owner, await partner.amend(asked), newest)
+
+
+async def test_an_amendment_that_is_forged_or_of_another_agreement_changes_nothing(site: Site, owner: Owner) -> None:
+    await new_store(site, owner)
+    partner = await site.partner(owner.seed)
+    good, stranger = amendment(site, owner, 2 * GIVEN), Owner(seed=b"e" * 32)
+    text = agreements.decode(good.text)
+
+    def signed(agreement: Agreement) -> Amendment:
+        return replace(good, text=agreement.encode(), signature=agreements.sign(owner.seed, agreement))
+
+    for bad in (
+        replace(good, signature=good.signature[:-1] + b"\1"),
+        replace(good, text=replace(text, start=NOON + 2).encode()),
+        replace(good, text=bytes(113)),
+        replace(good, before=bytes(113)),
+        amendment(site, stranger, 2 * GIVEN),
+        signed(replace(text, acceptor=stranger.key)),
+        signed(replace(text, inviter=owner.key, acceptor=site.key)),
+        signed(replace(text, inviter_gives=GIVEN)),
+        signed(replace(text, uptime="50%")),
+    ):
+        with pytest.raises(PeerError):
+            await partner.amend(bad)
+    with pytest.raises(NoAgreement):
+        await (await site.partner(stranger.seed)).amend(amendment(site, stranger, 2 * GIVEN))
+    check_settled(site, owner, await partner.amend(good), good)
+
+
 # --- stores that grow ---------------------------------------------------------------------------------------------
+
+
+async def test_a_store_that_is_given_back_is_gone_and_leaves_its_room(site: Site, owner: Owner) -> None:
+    store = await new_store(site, owner)
+    await store.put(1, V1, b"block")
+    partner = await site.partner(owner.seed)
+    reading = await partner.open(Opening(owner.disk, STORE))
+    with pytest.raises(Refused):
+        await reading.resize(0)
+    await store.resize(0)
+    assert store.opened.rows == 0
+    await store.close()
+    await reading.close()
+    with pytest.raises(StoreGone):
+        await partner.open(replace(writing(owner), create=None))
+    again = await partner.open(writing(owner))
+    assert (again.opened.rows, again.opened.digest) == (SPEC.rows, bytes(16))
 
 
 async def test_a_store_grows_within_its_agreement_and_keeps_what_it_holds(site: Site, owner: Owner) -> None:
@@ -626,13 +730,13 @@ async def test_a_store_grows_within_its_agreement_and_keeps_what_it_holds(site: 
     await store.put(SPEC.rows - 1, V1, b"last")
     with pytest.raises(Refused):
         await store.put(SPEC.rows, V1, b"beyond")
-    await store.grow(2 * SPEC.rows)
-    await store.grow(SPEC.rows)
+    await store.resize(2 * SPEC.rows)
+    await store.resize(2 * SPEC.rows)
     assert store.opened.rows == 2 * SPEC.rows
     await store.put(SPEC.rows, V1, b"first of the new")
     await store.put(2 * SPEC.rows - 1, V2, b"last of the new")
     with pytest.raises(Refused):
-        await store.grow(4 * SPEC.rows)
+        await store.resize(4 * SPEC.rows)
     with pytest.raises(Refused):
         await store.put(2 * SPEC.rows, V1, b"beyond")
     partner = await site.partner(owner.seed)
@@ -642,7 +746,29 @@ async def test_a_store_grows_within_its_agreement_and_keeps_what_it_holds(site: 
     assert await again.get(SPEC.rows - 1) == StoredBlock(V1, b"last")
     assert await again.get(2 * SPEC.rows - 1) == StoredBlock(V2, b"last of the new")
     with pytest.raises(Refused):
-        await again.grow(3 * SPEC.rows)
+        await again.resize(3 * SPEC.rows)
+
+
+async def test_what_lay_in_rows_that_are_cut_is_gone_and_does_not_come_back(site: Site, owner: Owner) -> None:
+    store = await new_store(site, owner)
+    for row in (3, 11, SPEC.rows - 1):
+        await store.put(row, V2, b"block %d" % row)
+    await store.resize(10)
+    with pytest.raises(Refused):
+        await store.put(10, V3, b"beyond")
+    with pytest.raises(Refused):
+        await store.get(11)
+    partner = await site.partner(owner.seed)
+    again = await partner.open(replace(writing(owner), create=None))
+    assert again.opened.rows == 10
+    assert again.opened.digest == digest.to_bytes(digest.slot_term(3, V2))
+    assert list(await again.inventory(0, 100)) == [Slot(3, V2, 7)]
+    await again.resize(2 * SPEC.rows)
+    assert [await again.get(row) for row in (3, 11, SPEC.rows - 1)] == [StoredBlock(V2, b"block 3"), None, None]
+    assert [slot.row for slot in await again.inventory(0, 100)] == [3]
+    await again.put(11, V1, b"older than what lay there")
+    await again.put(2 * SPEC.rows - 1, V1, b"last")
+    assert (await (await partner.open(Opening(owner.disk, STORE))).get(11)) is not None
 
 
 async def test_only_the_newest_writer_lets_a_store_grow(site: Site, owner: Owner) -> None:
@@ -650,4 +776,4 @@ async def test_only_the_newest_writer_lets_a_store_grow(site: Site, owner: Owner
     partner = await site.partner(owner.seed)
     await partner.claim(owner.claim(2, b"b" * 16))
     with pytest.raises(Fenced):
-        await store.grow(2 * SPEC.rows)
+        await store.resize(2 * SPEC.rows)

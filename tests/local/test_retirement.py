@@ -73,13 +73,13 @@ def test_what_is_left_of_the_log_is_the_disk(seed: int, tmp_path: Path) -> None:
                 close_group(ours.disk)
             case 2 | 3:
                 chain.seal()
-            case 4 | 5 | 6 if chain.log.live_metas():
+            case 4 | 5 | 6 if chain.log.chain.length():
                 retired += chain.retirement.step(random.randrange(1, 12))
             case 8:
                 ours.disk.metadata.reclaim()
             case 7 if random.random() < 0.3:
                 commit(ours.disk)
-                if chain.log.live_metas() and random.random() < 0.5:
+                if chain.log.chain.length() and random.random() < 0.5:
                     chain.retirement.step(5)  # marked and not committed: the crash forgets it
                 ours.disk.close()
                 ours = OurSide(open_disk(tmp_path, clock))

@@ -15,6 +15,7 @@ from tests.fs.parts import ticking
 
 SHARD = shard_capacity(8192)
 CAPACITY = 3 * SHARD
+CAPACITIES = (CAPACITY, 2 * SHARD)  # of two layouts
 
 
 def _file(directory: Path, stripe: int, group: int, *inodes: int) -> Path:
@@ -38,9 +39,10 @@ def test_without_a_database_the_files_tell_their_groups(tmp_path: Path) -> None:
         _file(tmp_path, stripe, group, 2, 3)
     (tmp_path / STAGE / "11").touch()  # made ahead
     (tmp_path / STAGE / "12").write_bytes(bytes(CAPACITY))  # opened, and never synced
+    (tmp_path / STAGE / "13").write_bytes(bytes(2 * SHARD))  # the same in the other layout
     _file(tmp_path, 13, 9, 4).rename(tmp_path / STAGE / "13.fetched")
     for _ in range(2):  # it may be done again
-        assert set_aside(tmp_path, 5, nothing_is, CAPACITY) == Unsent(bytes=400, files=2, gone=0)
+        assert set_aside(tmp_path, 5, nothing_is, CAPACITIES) == Unsent(bytes=400, files=2, gone=0)
         assert _kept(tmp_path) == ["9", "10"]
 
 
@@ -49,7 +51,7 @@ def test_what_nobody_tells_of_is_kept_without_a_name(tmp_path: Path) -> None:
         _file(tmp_path, stripe, 9, 2)
         with (tmp_path / STAGE / str(stripe)).open("r+b") as file:
             file.truncate(60)
-    assert set_aside(tmp_path, 5, lambda stripe: stripe == 7, CAPACITY) == Unsent(bytes=60, files=1, gone=0)
+    assert set_aside(tmp_path, 5, lambda stripe: stripe == 7, CAPACITIES) == Unsent(bytes=60, files=1, gone=0)
     ((_, index),) = indexes(tmp_path)
     assert [(piece.ino, piece.at, piece.stored) for piece in index.pieces] == [(NAMELESS, 0, 60)]
 
@@ -79,7 +81,7 @@ def test_a_database_that_can_be_read_tells_what_is_gone_and_what_was_cut(tmp_pat
     (tmp_path / STAGE / str(first)).unlink()
     with (tmp_path / STAGE / str(second)).open("r+b") as file:
         file.truncate(10_000)
-    found = set_aside(tmp_path, 0, nothing_is, CAPACITY)
+    found = set_aside(tmp_path, 0, nothing_is, CAPACITIES)
     assert _kept(tmp_path) == [str(stripe) for stripe in (second, *others)]
     assert found.bytes + found.gone == 90_000
     index = read_index(tmp_path / "unsent" / str(second))
@@ -92,7 +94,7 @@ def test_a_database_that_can_be_read_tells_what_is_gone_and_what_was_cut(tmp_pat
 def test_what_the_database_knows_as_not_sent_is_kept_whatever_the_others_have_by_now(tmp_path: Path) -> None:
     """A home that is older than its partners: its groups have the numbers of others."""
     stripes = _disk(tmp_path)
-    assert set_aside(tmp_path, 99, stripes.__contains__, CAPACITY).bytes == 90_000
+    assert set_aside(tmp_path, 99, stripes.__contains__, CAPACITIES).bytes == 90_000
 
 
 def test_a_torn_database_is_no_hindrance(tmp_path: Path) -> None:
@@ -104,5 +106,5 @@ def test_a_torn_database_is_no_hindrance(tmp_path: Path) -> None:
     with (tmp_path / DATABASE).open("r+b") as file:
         file.seek((page - 1) * 4096)
         file.write(b"\xff" * 4096)
-    assert set_aside(tmp_path, 0, nothing_is, CAPACITY) == Unsent(bytes=90_000, files=10, gone=0)
+    assert set_aside(tmp_path, 0, nothing_is, CAPACITIES) == Unsent(bytes=90_000, files=10, gone=0)
     assert _kept(tmp_path) == [str(stripe) for stripe in stripes]

@@ -36,7 +36,7 @@ def empty_postgresql(postgresql: str) -> Iterator[str]:
     """The same, and empty again for the next one."""
     yield postgresql
     with psycopg.connect(postgresql) as connection:
-        connection.execute("DROP TABLE IF EXISTS members, matches")
+        connection.execute("DROP TABLE IF EXISTS members, bonds, matches")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

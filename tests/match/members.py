@@ -73,8 +73,10 @@ class Clock:
 class Server:
     """The whole application on an engine; questions come from where `source` says."""
 
-    def __init__(self, engine: Engine, *, members_max: int = 1000, together: bool = False) -> None:
-        self.clock = Clock()
+    def __init__(
+        self, engine: Engine, *, members_max: int = 1000, together: bool = False, clock: Clock | None = None
+    ) -> None:
+        self.clock = clock or Clock()
         self.register = Register(engine, members_max)
         maker = Matchmaker(self.register, Rates(self.clock), self.clock, random.Random(5).random, together=together)
         self._app = Web(maker, frozenset([PROXY])).application()

@@ -22,7 +22,7 @@ from coopfs.errors import (
     Replayed,
     TwinIdentity,
 )
-from coopfs.limits import MATCH_ANSWER, MATCH_CANDIDATES, MATCH_TIMEOUT
+from coopfs.limits import MATCH_ANSWER, MATCH_CANDIDATES, MATCH_PAIRS, MATCH_TIMEOUT
 from coopfs.match.client import MatchClient
 from tests.match.members import Server, member, seed_of, signed, text
 
@@ -79,6 +79,23 @@ async def test_candidates_that_are_not_authentic_are_left_out() -> None:
     candidates = [b64encode(each).decode() for each in [*bad, good]]
     answer = response(200, json.dumps({"candidates": [*candidates, "%%", 5, None]}).encode())
     assert await search(answering(lambda request: answer)) == ["node-2"]
+
+
+async def test_pairs_that_are_none_are_left_out() -> None:
+    """One that is not authentic, one node twice, two without a bond in common; and an answer that is no list."""
+    bond = b"bond 1-2"
+    good = [text(signed(number, bonds=(bond,))) for number in (2, 3)]
+    bad: list[object] = [[good[0], text(signed(3)[:-1] + b"x")], [good[0], good[0]], [good[0], text(signed(4))]]
+    bad += [good[:1], [*good, good[0]], "x", None, 5]
+    answer = response(200, json.dumps({"pairs": bad[:7]}).encode())
+    assert await answering(lambda request: answer).pairs(signed(1), (), ()) == []
+    answer = response(200, json.dumps({"pairs": [*bad[7:], good]}).encode())
+    ((one, two),) = await answering(lambda request: answer).pairs(signed(1), (), ())
+    assert (one.name, two.name) == ("node-2", "node-3")
+    for wrong in ({}, {"pairs": 5}, {"pairs": [good] * (MATCH_PAIRS + 1)}):
+        answer = response(200, json.dumps(wrong).encode())
+        with pytest.raises(ProtocolError, match="no list of pairs"):
+            await answering(lambda request: answer).pairs(signed(1), (), ())  # noqa: B023
 
 
 async def test_silence_and_drops(autojump_clock: MockClock) -> None:

@@ -74,6 +74,9 @@ def test_who_is_lost_is_followed_by_somebody_else(tmp_path: Path) -> None:
         owner = homes[0]
         until(lambda: [client.call(each, "status")["matching"]["lacking"] for each in homes] == [0, 0, 0])
         well(coopfs("format", "--data", "1", "--redundancy", "1", "--block-size", "128K", home=owner))
+        aunt = stack.enter_context(daemon(tmp_path / "aunt", server, 0))
+        code = client.call(aunt, "partner_invite", {"size": MIB})["code"]
+        well(coopfs("partner", "add", "--master-only", code, home=owner))  # who is none of the two that are wanted
         mountpoint = tmp_path / "mnt"
         mountpoint.mkdir()
         well(coopfs("mount", str(mountpoint), home=owner))

@@ -12,10 +12,10 @@ from openapi_spec_validator import validate
 
 from coopfs.core.announcement import sign
 from coopfs.levels import Share, parse_uptime, storage_size
-from coopfs.limits import MATCH_BURST, MATCH_CANDIDATES, MATCH_EXPIRY, MATCH_SKEW
+from coopfs.limits import MATCH_BURST, MATCH_CANDIDATES, MATCH_EXPIRY, MATCH_PAIRS, MATCH_SKEW
 from coopfs.match.engines import Engine
 from coopfs.match.openapi import DESCRIPTION
-from tests.match.members import PROXY, START, Server, match_of, member, seed_of, signed, text
+from tests.match.members import PROXY, START, Server, announcements, match_of, member, seed_of, signed, text
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:
@@ -71,6 +71,45 @@ async def test_candidates_are_spread_over_sites_and_away_from_partners(server: S
     partner = {"partners": [member(5).node.hex()]}  # at site 0
     found = await server.search(50, 4, partner)
     assert Counter(each.site for each in found) == {f"site {number}": 1 for number in range(1, 5)}
+
+
+BOND = b"bond 1-2"
+
+
+async def test_pairs_between_whom_one_may_step(server: Server) -> None:
+    """Both tell of the same bond, both are of the seeker's levels, and neither is near it, unwanted, or the seeker."""
+    bonds = [b"bond %03d" % number for number in range(9)]
+    for number, (one, two) in enumerate([(1, 2), (3, 4), (5, 6), (7, 8), (9, 10)]):
+        await server.announce(one, bonds=(bonds[number],), needs=0)
+        await server.announce(two, bonds=(bonds[number], bonds[8]), needs=0, site="Rome" if two == 6 else "")
+    await server.announce(11, bonds=(bonds[5],), needs=0)
+    await server.announce(12, bonds=(bonds[6],), needs=0)
+    await server.announce(13, bonds=(bonds[6],), needs=0, uptime=Share(99))
+    async with server.client() as client:
+        body = {"announcement": text(signed(20, site="rome")), "count": 8, "refused": [member(3).node.hex()]}
+        body["partners"] = [member(8).node.hex()]
+        found = [announcements(pair) for pair in (await client.post("/v0/pairs", json=body)).json()["pairs"]]
+        named = sorted(
+            sorted(each.name for each in pair) for pair in found if not all(bonds[8] in each.bonds for each in pair)
+        )
+        assert named == [["node-1", "node-2"], ["node-10", "node-9"]]
+        body["announcement"] = text(signed(20, needs=1, sequence=START * 1000 + 1))
+        assert (await client.post("/v0/pairs", json=body)).json() == {"pairs": []}, "it would have one too many"
+        await server.announce(2, sequence=START * 1000 + 1, needs=0)
+        body["announcement"] = text(signed(20, sequence=START * 1000 + 2))
+        pairs = (await client.post("/v0/pairs", json=body)).json()["pairs"]
+        assert all(b"bond 000" not in each.bonds for pair in pairs for each in announcements(pair)), "it told otherwise"
+
+
+async def test_bonds_end_with_their_members(server: Server) -> None:
+    await server.announce(1, bonds=(BOND,))
+    await server.announce(2, bonds=(BOND,))
+    server.clock.now += MATCH_EXPIRY
+    await server.register.expire(int(server.clock.now))
+    late = {"time": int(server.clock.now), "sequence": int(server.clock.now) * 1000}
+    await server.announce(1, bonds=(BOND,), **late)
+    answer = await server.ask("pairs", {"announcement": text(signed(3, **late)), "count": 1})
+    assert answer.json() == {"pairs": []}
 
 
 async def test_entries_end(server: Server) -> None:
@@ -157,6 +196,7 @@ async def test_two_announcements_at_once_leave_the_newer(server: Server) -> None
                 {"count": 1, "refused": ["00" * 32] * 257},
             )
         ),
+        ("pairs", json.dumps({"announcement": text(signed(1)), "count": MATCH_PAIRS + 1}).encode()),
         ("matches", b'{"agreement": "", "inviter_signature": "", "acceptor_signature": ""}'),
     ],
 )
@@ -229,8 +269,11 @@ async def test_answers_are_as_described(server: Server) -> None:
     questions: dict[str, Any] = {
         "/v0/announce": {"announcement": text(signed(1))},
         "/v0/search": {"announcement": text(signed(1)), "count": 5},
+        "/v0/pairs": {"announcement": text(signed(1)), "count": 5},
         "/v0/matches": match_of(1, 2, storage_size(16)),
     }
+    await server.announce(3, bonds=(BOND,))
+    await server.announce(4, bonds=(BOND,))
     async with server.client() as client:
         for path, methods in DESCRIPTION["paths"].items():
             for method in methods:

@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
+from coopfs.core.allowance import Allowance, Share
 from coopfs.core.wire.answers import Done
 from coopfs.core.wire.frames import Flag, Frame, enveloped
 from coopfs.core.wire.message_types import MessageType
@@ -31,7 +32,7 @@ from coopfs.limits import (
 from coopfs.net.channel import Channel, LocalNode, initiate, respond
 from coopfs.net.dialer import Contact, call
 from coopfs.net.partner import RemotePartner
-from coopfs.net.relay import Allowance, Relay
+from coopfs.net.relay import Relay
 from coopfs.net.relayed import Waiting, through
 from coopfs.net.roster import Roster
 from coopfs.types import NodeKey, Partner
@@ -41,7 +42,7 @@ from tests.partners import Owner
 
 AT = "r.example:7531"  # the relay
 WAY = f"relay/{AT}"
-GENEROUS = Allowance(0, 0, 0)
+GENEROUS = Allowance(0, Share(0, 0))
 ALICE, BOB, MALLORY = node(1), node(2), node(3)
 
 
@@ -247,7 +248,7 @@ async def test_a_restarted_relay_is_found_again(world: World, autojump_clock: Mo
 
 
 async def test_the_day_s_bytes_end_a_connection_and_refuse_the_next(world: World, autojump_clock: MockClock) -> None:
-    world.put_relay(Allowance(0, 0, 2000))
+    world.put_relay(Allowance(0, Share(0, 2000)))
     await world.wait_at_relay(BOB)
     near = await through(await world.network.dial(AT), ALICE, BOB.identity.key)
     await near.send_all(bytes(3000))
@@ -258,8 +259,28 @@ async def test_the_day_s_bytes_end_a_connection_and_refuse_the_next(world: World
     await through(await world.network.dial(AT), MALLORY, BOB.identity.key)  # bob did not pay for alice
 
 
+async def test_only_who_is_listed_can_be_called(world: World, autojump_clock: MockClock) -> None:
+    """And each by its own share; who calls needs no leave."""
+    bob = BOB.identity.key
+    world.put_relay(Allowance(0, Share(0, 1000), {bob: Share(0, 5000)}))
+    _, waiting = await world.wait_at_relay(BOB)
+    _, refused = await world.wait_at_relay(ALICE)
+    assert waiting.up == {AT}
+    assert (refused.up, refused.trouble) == (set(), {AT: "only nodes that its operator has listed may wait here"})
+    for caller, rest in ((MALLORY, bytes(900)), (ALICE, bytes(2000))):
+        near = await through(await world.network.dial(AT), caller, bob)
+        await near.send_all(rest)
+        await near.aclose()
+        await trio.sleep(5)
+    await through(await world.network.dial(AT), MALLORY, bob)
+    with pytest.raises(PartnerAway, match="the 1000 bytes"):
+        await through(await world.network.dial(AT), ALICE, bob)
+    with pytest.raises(PartnerAway, match="does not wait"):
+        await through(await world.network.dial(AT), BOB, ALICE.identity.key)
+
+
 async def test_the_rate_is_kept(world: World, autojump_clock: MockClock) -> None:
-    world.put_relay(Allowance(0, 1 << 20, 0))
+    world.put_relay(Allowance(0, Share(1 << 20, 0)))
     size, all_came = 10 << 20, trio.Event()
 
     async def count(stream: trio.abc.Stream, source: str) -> None:

@@ -211,6 +211,33 @@ async def test_a_contact_that_is_removed_at_once_is_not_called_again(world: Worl
     assert left.trouble == {}
 
 
+async def test_who_is_added_while_it_stops_is_called_when_it_runs_again(
+    world: World, autojump_clock: MockClock
+) -> None:
+    left = Roster(node(1), everybody, a_host, world.network.dial, no_jitter)
+    await world.roster(node(2), "right")
+
+    async def add_at_the_end() -> None:
+        """Somebody takes up an invitation in that very moment."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            left.add(contact(node(2), "right"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(add_at_the_end)
+        await nursery.start(left.run)
+        nursery.cancel_scope.cancel()
+    called = len(world.network.dialled)  # perhaps once: it was added before the other task had heard of the end
+    left.add(contact(node(2), "right"))
+    await trio.sleep(RECONNECT_MAX)
+    assert len(world.network.dialled) == called <= 1
+    async with trio.open_nursery() as nursery:
+        await nursery.start(left.run)
+        assert await left.link(node(2).identity.key)
+        nursery.cancel_scope.cancel()
+
+
 async def test_silent_connections_are_bounded_and_end(world: World, autojump_clock: MockClock) -> None:
     right = await world.roster(node(2), "right")
     near = []

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from coopfs.core.wire.address_requests import TellAddresses
 from coopfs.core.wire.session import Standing
 from coopfs.errors import HomeError, PartnerAway, Refused
-from coopfs.limits import ADDRESSES_APART, HEAD_START, RECONNECT_MAX
+from coopfs.limits import ADDRESSES_APART, HEAD_START, RECONNECT_MAX, STRANGER_TIMEOUT
 from coopfs.net.channel import LocalNode
 from coopfs.net.dialer import Contact, call
 from coopfs.net.link import Link
@@ -176,6 +176,22 @@ async def test_only_partners_may_tell(world: World, autojump_clock: MockClock) -
         with pytest.raises(Refused):
             await link.request(TellAddresses(("a:1",)))
         nursery.cancel_scope.cancel()
+    assert carol.saved == []
+
+
+async def test_who_is_no_partner_there_hears_of_it_once(world: World, autojump_clock: MockClock) -> None:
+    """Where it is that it may remind of the agreement; it tells nothing more on this connection."""
+    alice, carol = await world.home(ALICE), await world.home(CAROL, "carol:1")
+    carol.standing, forgotten = Standing.STRANGER, list[Link]()
+
+    async def note(link: Link) -> None:
+        forgotten.append(link)
+
+    alice.whereabouts.on_forgotten = note
+    alice.knows(carol, "carol:1")
+    link = await alice.link(carol)
+    await trio.sleep(STRANGER_TIMEOUT / 2)
+    assert forgotten == [link]
     assert carol.saved == []
 
 

@@ -5,12 +5,14 @@ Faults never exceed what the design promises to survive (R7).
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import trio
 
 from coopfs.app import changing
 from coopfs.core.columnstate import Event
 from coopfs.core.master import INCOMING, VAULT
+from coopfs.core.space import fits
 from coopfs.errors import UsageError
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
@@ -25,7 +27,7 @@ from tests.sim.trace import Violation
 from tests.sim.work import Work
 from tests.sim.world import World
 
-MAX_ROWS = 200  # that the disk of a life grows to: half of them are used
+MAX_ROWS = 200  # that the disk of a life has at the most: half of them are used
 LONG_AWAY = 13 * 3600.0  # seconds: more than limits.AWAY_AFTER
 STORMS = (CALM, Weather(delay=0.4, loss=0.01, late=0.5), Weather(delay=0.05, loss=0.05, late=0.5), Weather(delay=3.0))
 
@@ -64,14 +66,16 @@ class Days:
         actions[self._replace] = 3
         actions[self._export_kit] = 2
         actions[self._empty] = 1
-        if self.world.grows:
-            actions[self._grow] = 4
+        if self.world.resizes:
+            actions[self._resize] = 4
+        if self.world.rekeys:
+            actions[self._rekey] = 4
         if self.world.files is None:
             actions[self._image] = 0.5
         else:
             actions[self._power_of_a_partner] = 3
         await self._machine.start(self.owner.run)
-        self.owner.own.kits.note(MadeKit(0, self.world.kit))
+        self._have_kit()
         await self._hold_again()
         self._steps.begin()
         for _ in range(self.random.randint(20, 140)):
@@ -156,6 +160,7 @@ class Days:
         """Who is down now stays so for more than 12 hours."""
         self.world.note(f"away {[site.number for site in self.world.sites if not site.up]}")
         self.world.skipped += LONG_AWAY
+        self.owner.own.ledger.changed.notify()  # this machine slept, and looks around
         await trio.sleep(self.random.uniform(0, 15))
 
     async def _damage(self) -> None:
@@ -224,12 +229,22 @@ class Days:
                 return
         await self._give(site.number)
 
-    async def _grow(self) -> None:
-        """A few rows more are wanted than there are, or than were wanted before."""
-        growing = self.owner.own.growing
-        if growing.rows < MAX_ROWS:
-            growing.want(growing.rows + self.random.randint(1, 30))
-            self.world.note(f"grow to {growing.rows}")
+    async def _resize(self) -> None:
+        """A few rows more are wanted than there are, or than were wanted before, or less."""
+        growing, usage = self.owner.own.growing, self.owner.own.space.usage()
+        rows = growing.rows + self.random.randint(-40, 30)
+        if rows <= MAX_ROWS and (rows > growing.rows or fits(replace(usage, total=rows))):
+            growing.want(rows)
+            self.world.note(f"resize to {rows}")
+
+    async def _rekey(self) -> None:
+        """A new key is wanted, and now and then all that is there is to be written again with it. The kit that it waits
+        for is exported at once, later, or never."""
+        with suppress(UsageError):  # one is under way
+            everything = self.random.random() < 0.6
+            self.world.note(f"key {self.owner.own.rekeying.begin(self.random.randbytes(32), everything)} {everything}")
+        if self.random.random() < 0.6:
+            await self._export_kit()
 
     async def _give(self, number: int) -> None:
         """A new partner gets a column. Who has it is declared lost if it is, maybe again after a crash."""
@@ -243,16 +258,31 @@ class Days:
         if self.random.random() < 0.5:
             await self._export_kit()
 
+    async def _forget_former(self, number: int) -> None:
+        """Who has a column went right after it got it: whoever had it before is kept until that one is declared
+        lost."""
+        own = self.owner.own
+        with not_stuck("forgetting who had a column"):
+            while own.places.spare(VAULT) is not None:
+                own.columns.happen(own.columns.columns[number], Event.LOST)
+                await trio.sleep(1)
+
     def _kit_is_spent(self) -> bool:
         """Whether too few of those that the kit names have the newest master block (R14)."""
         own = self.owner.own
-        return len(own.keeper.holders().intersection(self.world.kit)) <= own.ledger.progress.quorum.f
+        return len(own.keeper.holders().intersection(self.world.kit)) <= own.ledger.seats.f
 
     async def _export_kit(self) -> None:
         own = self.owner.own
         self.world.kit = tuple(store.node for column in own.places.columns for store in column if store.role != VAULT)
-        own.kits.note(MadeKit(0, self.world.kit))
+        self.world.kit_secrets = own.keys.secrets
+        self._have_kit()
         await own.committer.commit()
+
+    def _have_kit(self) -> None:
+        """The owner of this machine has the kit that was written last."""
+        self.owner.own.hand_out(MadeKit(0, self.world.kit))
+        self.owner.own.rekeying.carry(self.world.kit_secrets[-1].id)
 
     async def _power_of_a_partner(self) -> None:
         """It keeps what it acknowledged."""
@@ -265,7 +295,7 @@ class Days:
         if site.number in self.world.damaged or column.gone or column.place.node != site.host.key:
             return  # another store is taking the column's place
         for id_, row, version, acks in self.owner.own.log.places():
-            if acks >> site.number & 1 and not self.world.holds(site.number, row, version):
+            if acks >> site.number & 1 and not self.world.holds(column.place, row, version):
                 raise Violation(f"R15: partner {site.number} had acked stripe {id_}, and lost it with its power")
 
     async def _image(self) -> None:
@@ -305,8 +335,10 @@ class Days:
         places = self.owner.own.places
         if (incoming := places.spare(INCOMING)) is not None and self.world.known[incoming[1].node].vanished:
             await self._give(incoming[0])
-        elif (vanished := self.world.vanished()) and not places.spares:
-            await self._give(vanished[0].number)
+        elif vanished := self.world.vanished():
+            await self._forget_former(vanished[0].number)
+            if not self.owner.own.places.spares:
+                await self._give(vanished[0].number)
         if places.spares or self._kit_is_spent():
             await self._export_kit()  # as status asks for
         if self.world.scrub:

@@ -147,6 +147,6 @@ class Rounds:
         log, ledger = self.own.log, self.own.ledger
         return (
             f"{ledger.rows.free} of {ledger.rows.total} rows free, {log.unsealed()} unsealed, {log.live_data()} data, "
-            f"{log.live_metas()} metas, group {self.own.local.metadata.group}, sealed {ledger.progress.sealed}, "
+            f"{log.chain.length()} metas, group {self.own.local.metadata.group}, sealed {ledger.progress.sealed}, "
             f"held {ledger.progress.barrier}, of {self.own.space.figures()} bytes free"
         )

@@ -81,8 +81,8 @@ class Writes:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """See every write to a store, and every fdatasync."""
-        write, sync = storefile._write_at, os.fdatasync
+        """See every write to a store, and every fdatasync and fsync: a new header is synced by the latter."""
+        write, sync, sync_all = storefile._write_at, os.fdatasync, os.fsync
 
         def see_write(descriptor: int, data: bytes, offset: int) -> None:
             before = os.pread(descriptor, len(data), offset)
@@ -93,7 +93,12 @@ class Writes:
             self._unsynced.pop(_path(descriptor), None)
             sync(descriptor)
 
-        with patch.object(storefile, "_write_at", see_write), patch.object(os, "fdatasync", see_sync):
+        def see_sync_all(descriptor: int) -> None:
+            self._unsynced.pop(_path(descriptor), None)
+            sync_all(descriptor)
+
+        syncs = patch.multiple(os, fdatasync=see_sync, fsync=see_sync_all)
+        with patch.object(storefile, "_write_at", see_write), syncs:
             yield
 
     def lose(self, path: Path, copy: Path, random: Random) -> None:
@@ -171,17 +176,23 @@ class FilePartner(MemoryPartner):
     """One session of one peer."""
 
     async def open(self, opening: Opening) -> BlockStore:
+        if isinstance(known := self._host.stores.get(opening.store), FileContent):
+            known.rows = known.file.header.rows
         session = await super().open(opening)
         content = self._host.stores[opening.store]
         assert isinstance(content, FileContent)
-        known = self._host.known_disk(self._peer, opening.disk)
-        assert known is not None
-        content.hosted.claim = known.claim
-        return HostStore(session.opened, content.file, content.hosted, opening.claim, nullcontext, lambda: None, _grow)
+        disk = self._host.known_disk(self._peer, opening.disk)
+        assert disk is not None
+        content.hosted.claim = disk.claim
+        return HostStore(
+            session.opened, content.file, content.hosted, opening.claim, nullcontext, lambda: None, _resize
+        )
 
 
-def _grow(file: StoreFile, rows: int) -> None:
+def _resize(file: StoreFile, rows: int) -> None:
     if rows > file.header.rows:
         header = file.header.grown(rows)
         os.truncate(file._path, header.size)
         file.grow(header)
+    elif rows < file.header.rows:
+        file.cut(file.header.shrunk(rows))

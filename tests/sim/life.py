@@ -61,10 +61,16 @@ class Verdict:
 
 
 def live(
-    seed: int, geometry: Geometry, directory: Path, ending: Ending, without: Set[int] = frozenset(), grows: bool = False
+    seed: int,
+    geometry: Geometry,
+    directory: Path,
+    ending: Ending,
+    without: Set[int] = frozenset(),
+    resizes: bool = False,
+    rekeys: bool = False,
 ) -> Verdict:
-    """A whole life. directory: empty, for the files of all machines; without: steps that are left out; grows: whether
-    the disk gets more rows now and then."""
+    """A whole life. directory: empty, for the files of all machines; without: steps that are left out; resizes,
+    rekeys: whether the disk gets more rows or less, or new keys, now and then."""
     name = f"{seed} {geometry}"
     random = Random(name)
     lives: list[Life] = []
@@ -74,7 +80,7 @@ def live(
             world = World(geometry, random, directory, late)
             world.cache = Random(f"cache {name}").choice(CACHES) if geometry.m else None
             world.compresses = Random(f"compress {name}").random() < COMPRESSES
-            world.grows = grows
+            world.resizes, world.rekeys = resizes, rekeys
             world.scrub = SCRUB if Random(f"scrub {name}").random() < SCRUBS else 0.0
             life = Life(world, Steps(random, name, without), ending)
             lives.append(life)

@@ -14,17 +14,19 @@ from coopfs.core import seal, space
 from coopfs.core.coding import Coded
 from coopfs.core.header import Header
 from coopfs.core.master import Floor, LayoutPlaces
-from coopfs.core.newest import Answers
+from coopfs.core.newest import AllAnswers, Answers
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum, Reach
 from coopfs.core.records import Image, Record, Tombstone, Truncate, Type, encode
 from coopfs.core.replay import Replay
 from coopfs.core.seal import BoxKeys
 from coopfs.core.space import Usage
+from coopfs.local.chain import Key
 from coopfs.local.database import Database
 from coopfs.local.hosted import hosteddisk
 from coopfs.local.hosted.storefile import StoreFile
-from coopfs.local.log import Key, Log, Sealed
+from coopfs.local.log import Log, Sealed
+from coopfs.local.rekeymark import RekeyMark
 from coopfs.tasks import takeover
 from coopfs.tasks.claiming import Claiming
 from coopfs.tasks.coder import Coder
@@ -34,13 +36,14 @@ from coopfs.tasks.incoming import Incoming
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network
-from coopfs.tasks.reader import Reader
-from coopfs.tasks.recovery import Recovery, readers_of
+from coopfs.tasks.reader import Reader, readers_of
+from coopfs.tasks.recovery import Recovery
 from coopfs.tasks.rehold import Rehold
+from coopfs.tasks.rekeying import Rekeying
 from coopfs.tasks.replacing import Replacing
 from coopfs.tasks.rivals import Rivals
 from coopfs.tasks.writer import Writer
-from coopfs.types import Claim, DiskId, NodeKey, Place
+from coopfs.types import Claim, DiskId, Place
 from tests import memory
 
 Mutant = Callable[[], contextlib.AbstractContextManager[object]]
@@ -167,13 +170,13 @@ def a_partner_that_returns_is_believed_without_a_look() -> Any:
 @contextlib.contextmanager
 def dead_content_of_a_closed_group_is_not_sent() -> Iterator[None]:
     """R3."""
-    living = "SELECT id, length FROM stripes WHERE born = ? AND kind = 1 AND died IS NULL AND length > 0 AND row IS"
+    living = "SELECT id, length, layout FROM stripes WHERE born = ? AND kind = 1 AND died IS NULL AND length AND row IS"
 
     def unsealed_of(self: Log, group: int) -> Any:
         return self._db.read(f"{living} NULL", (group,)).fetchall()
 
     def records(self: Log, group: int) -> Iterator[tuple[Key | None, bytes]]:
-        sent = [self.get(id_) for id_, _ in self._db.read(f"{living} NOT NULL", (group,)).fetchall()]
+        sent = [self.get(id_) for id_, *_ in self._db.read(f"{living} NOT NULL", (group,)).fetchall()]
         yield from (((Type.STRIPE, stripe.id, 0), encode(stripe.record)) for stripe in sent if stripe is not None)
         yield from ((None, encode(Tombstone((Type.STRIPE, id_)))) for id_ in self.died_in(group))
 
@@ -184,7 +187,7 @@ def dead_content_of_a_closed_group_is_not_sent() -> Iterator[None]:
 @contextlib.contextmanager
 def only_the_chain_of_metadata_makes_a_state_valid() -> Iterator[None]:
     """R11."""
-    with patch.object(Answers, "lacks", lambda *_: None), patch.object(Answers, "is_doubtful", lambda *_: False):
+    with patch.object(AllAnswers, "lacks", lambda *_: None), patch.object(Answers, "is_doubtful", lambda *_: False):
         yield
 
 
@@ -250,7 +253,7 @@ def blocks_are_sent_before_their_version_is_durable() -> Any:
 
 def content_goes_before_it_is_safe() -> Any:
     """R8."""
-    return patch.object(Quorum, "may_go", lambda *_: True)
+    return patch.object(Ledger, "may_go", lambda self, id_: self.log.is_sealed(id_))
 
 
 def fsync_answers_before_the_log_is_synced() -> Any:
@@ -280,11 +283,11 @@ def a_takeover_writes_before_all_is_held_again() -> Any:
 def a_takeover_looks_before_it_claims() -> Iterator[None]:
     """R13."""
 
-    async def nobody_is_asked(self: Claiming, node: NodeKey, claim: Claim, answers: Any) -> None:
-        answers.granted.add(node)
+    async def nobody_is_asked(self: Claiming, voter: Any, claim: Claim, answers: Any) -> None:
+        answers.granted.add(voter)
 
-    def readers(places: LayoutPlaces, disk: DiskId, network: Network, claim: Claim) -> list[Reader]:
-        return readers_of(places, disk, network)
+    def readers(layouts: Iterable[LayoutPlaces], disk: DiskId, network: Network, claim: Claim) -> list[Reader]:
+        return readers_of(layouts, disk, network)
 
     with patch.object(Claiming, "_ask", nobody_is_asked), patch.object(takeover, "readers_of", readers):
         yield
@@ -308,6 +311,16 @@ def a_new_store_counts_before_anybody_knows_of_it() -> Iterator[None]:
         patch.object(MasterKeeper, "_tell_others", nothing),
     ):
         yield
+
+
+def a_new_key_is_used_before_a_kit_has_it() -> Any:
+    """R1, R14: what nobody could open after the loss of this machine is not held."""
+    return patch.object(Rekeying, "pending", None)
+
+
+def an_old_key_is_dropped_while_rows_need_it() -> Any:
+    """R1."""
+    return patch.object(RekeyMark, "has_older", lambda *_: False)
 
 
 MUTANTS: list[Mutant] = [
@@ -339,4 +352,6 @@ MUTANTS: list[Mutant] = [
     a_restore_ignores_the_floor,
     the_floor_is_what_was_sealed_last,
     content_goes_before_it_is_safe,
+    a_new_key_is_used_before_a_kit_has_it,
+    an_old_key_is_dropped_while_rows_need_it,
 ]

@@ -15,6 +15,7 @@ import trio
 from coopfs.errors import PartnerAway, PeerError
 from coopfs.tasks.signal import Signal
 from coopfs.types import (
+    Amendment,
     BlockStore,
     Claim,
     DiskId,
@@ -25,7 +26,10 @@ from coopfs.types import (
     Partner,
     Proposal,
     Renewal,
+    Settlement,
     Slot,
+    StepAnswer,
+    StepWord,
     StoredBlock,
     StoreId,
     Welcome,
@@ -76,7 +80,8 @@ class Link:
 @dataclass(eq=False)
 class Site:
     """A partner and the way to it. number: of its column; life: no other site has this number; slowness multiplies its
-    delays; vanished: it never comes back; full: nothing more can be stored there."""
+    delays; vanished: it never comes back; full: nothing more can be stored there; mute: it gives
+    back no block."""
 
     number: int
     host: MemoryHost
@@ -84,6 +89,7 @@ class Site:
     vanished: bool = False
     up: bool = True
     full: bool = False
+    mute: bool = False
     slowness: float = 1.0
     link: Link = field(default_factory=Link)
     changed: Signal = field(default_factory=Signal)
@@ -205,8 +211,14 @@ class SimPartner:
     async def offer(self, announcement: bytes) -> Welcome:
         return await self._call(lambda: self._partner.offer(announcement))
 
+    async def step(self, word: StepWord) -> StepAnswer:
+        return await self._call(lambda: self._partner.step(word))
+
     async def renew(self, renewal: Renewal) -> None:
         await self._call(lambda: self._partner.renew(renewal))
+
+    async def amend(self, amendment: Amendment) -> Settlement:
+        return await self._call(lambda: self._partner.amend(amendment))
 
     async def leave(self, text: bytes) -> None:
         await self._call(lambda: self._partner.leave(text))
@@ -255,10 +267,12 @@ class SimStore:
         return await self._call(lambda: self._store.get(row))
 
     async def get_many(self, rows: Sequence[int]) -> Sequence[StoredBlock | None]:
+        if self._site.mute:
+            raise PartnerAway("it has an error for every request")
         return await self._call(lambda: self._store.get_many(rows))
 
-    async def grow(self, rows: int) -> None:
-        await self._call(lambda: self._store.grow(rows))
+    async def resize(self, rows: int) -> None:
+        await self._call(lambda: self._store.resize(rows))
         self.opened = self._store.opened
 
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:

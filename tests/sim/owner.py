@@ -31,7 +31,10 @@ from tests.sim.world import World
 
 WAIT = 100.0  # seconds that a program waits for room in the cache before it gives up
 NEWLY_HELD = f"SELECT coalesce(sum(length), 0) FROM stripes WHERE kind = {Kind.DATA:d} AND born > ? AND born <= ?"
-LIVE = "SELECT row, version FROM stripes WHERE length > 0 AND born <= :barrier AND (died IS NULL OR died > :barrier)"
+LIVE = (
+    "SELECT row, version, layout FROM stripes"
+    " WHERE length > 0 AND born <= :barrier AND (died IS NULL OR died > :barrier)"
+)
 
 
 class _Watched(Signal):
@@ -99,6 +102,7 @@ class Owner:
         self.own = own
         own.ledger.changed = _Watched(self._look)
         self._look()
+        own.reshaping.slicing.given = lambda node: self.world.given
         self._limit_cache(own.local.stage)
         own.local.metadata.extents.at_once = 1  # so that files of two extents are dropped in slices
         self.side = OurSide(own.disk)
@@ -137,9 +141,11 @@ class Owner:
         if progress.barrier > self.history.newest_held:
             self.history.held[progress.barrier] = progress.away
             named = self.own.local.database.read(LIVE, {"barrier": progress.barrier}).fetchall()
+            if any(row is None for row, _, _ in named):
+                raise Violation(f"R7: group {progress.barrier} became held, and names a stripe that was never sealed")
             self._count(progress.barrier)
-            self.history.named[progress.barrier] = [Place(version, row) for row, version in named]
-            self.world.trace.protected = frozenset(version for _, version in named)
+            self.history.named[progress.barrier] = [Place(version, row) for row, version, _ in named]
+            self.world.trace.protected = frozenset(version for _, version, _ in named)
             self._check_held(progress.barrier, progress.away, named)
 
     def _count(self, group: int) -> None:
@@ -148,18 +154,18 @@ class Owner:
         self.world.trace.counts["held"] += 1
         self.world.trace.counts["held_bytes"] += content
 
-    def _check_held(self, group: int, away: int, named: list[tuple[int, int]]) -> None:
+    def _check_held(self, group: int, away: int, named: list[tuple[int, int, int]]) -> None:
         """R7, counted at the partners: all that the state names lies on enough columns outside A."""
-        quorum = self.world.geometry.quorum
-        for row, version in named:
-            blocks = self._blocks(Place(version, row), away)
-            if blocks < quorum.to_be_safe(away):
+        for row, version, layout in named:
+            span = self.own.ledger.seats.of(layout)
+            blocks = self._blocks(Place(version, row), layout, away)
+            if blocks < span.quorum.to_be_safe(span.own(away)):
                 raise Violation(f"R7: group {group} became held with A = {away:#b}; row {row} is on {blocks} columns")
 
-    def _blocks(self, place: Place, away: int) -> int:
-        """How many columns outside A have it."""
-        outside = [site.number for site in self.world.sites if not away >> site.number & 1]
-        return sum(self.world.holds(column, place.row, place.version) for column in outside)
+    def _blocks(self, place: Place, layout: int, away: int) -> int:
+        """How many columns of its layout outside A have it."""
+        stores = [column.place for column in self.own.columns.of(layout) if not away >> column.number & 1]
+        return sum(self.world.holds(store, place.row, place.version) for store in stores)
 
     async def die(self, power: bool) -> None:
         """Leave a copy of the disk for the next process."""
@@ -264,12 +270,12 @@ class Owner:
 
     def _check_evicted(self, id_: int) -> None:
         """R8, counted at the partners: what leaves this machine survives one loss more than it must."""
-        ledger, geometry = self.own.ledger, self.world.geometry
-        stripe, away = self.own.log.get(id_), ledger.progress.away
+        stripe, away = self.own.log.get(id_), self.own.ledger.progress.away
         if stripe is None:
             return  # it died for good
-        blocks = 0 if stripe.place is None else self._blocks(stripe.place, away)
-        if blocks < max(geometry.quorum.to_be_safe(away), geometry.k + 1):
+        span = self.own.ledger.seats.of(stripe.layout)
+        blocks = 0 if stripe.place is None else self._blocks(stripe.place, stripe.layout, away)
+        if blocks < max(span.quorum.to_be_safe(span.own(away)), span.layout.k + 1):
             raise Violation(f"R8: stripe {id_} left the cache with {blocks} blocks outside A = {away:#b}")
 
     def _check_cap(self) -> None:

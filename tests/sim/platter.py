@@ -21,6 +21,7 @@ class Platter:
         self.directory = directory
         self._logs: dict[Path, int] = {}  # synced bytes of each write-ahead log
         self._files: dict[Path, bytes] = {}  # content of each other file when it was synced last
+        self._inodes: dict[Path, int] = {}  # of each such file, by which it is known again under another name
         self._names: dict[Path, set[str]] = {}  # entries of each directory when it was synced last
         self._settle()
 
@@ -33,10 +34,21 @@ class Platter:
         name = path.relative_to(self.directory)
         if path.is_dir():
             self._names[name] = set(os.listdir(path))
+            self._follow_renames(path)
         elif path.name.endswith("-wal"):
             self._logs[name] = path.stat().st_size
         elif path.suffix != ".sqlite" and not path.name.endswith("-shm"):
-            self._files[name] = path.read_bytes()
+            self._files[name], self._inodes[name] = path.read_bytes(), path.stat().st_ino
+
+    def _follow_renames(self, directory: Path) -> None:
+        """Files of the stage are never renamed."""
+        for name in list(self._files):
+            if (self.directory / name).parent == directory and not (self.directory / name).exists():
+                content, inode = self._files.pop(name), self._inodes.pop(name)
+                for path in directory.iterdir() if directory.name != "stage" else ():
+                    if path.stat().st_ino == inode:
+                        present = path.relative_to(self.directory)
+                        self._files[present], self._inodes[present] = content, inode
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from coopfs.errors import ContentUnavailable, NotRestorable
+from coopfs.errors import ContentUnavailable, KeyMissing, NotRestorable
 from coopfs.fs.disk import Disk
 from coopfs.fs.ports import ReadOnlySpace
 from coopfs.local.disk import LocalDisk
@@ -15,7 +15,8 @@ from coopfs.tasks.content import RemoteContent
 from coopfs.tasks.fetcher import Fetcher
 from coopfs.tasks.masters import MasterSearch
 from coopfs.tasks.network import Network
-from coopfs.tasks.recovery import Recovery, State, readers_of
+from coopfs.tasks.reader import readers_of
+from coopfs.tasks.recovery import Recovery, State
 from tests.sim.picture import SHOWN, Camera, Picture, starts
 from tests.sim.trace import Violation
 from tests.sim.world import World
@@ -50,24 +51,23 @@ def ignore(step: str, done: int, total: int) -> None:
 
 async def restore(world: World, network: Network, directory: Path) -> Restored | Refused:
     """What a user with the kit gets, from whoever answers."""
-    keys = world.keys
+    keys = world.kit_keys()
     directory.mkdir()
     async with trio.open_nursery() as nursery:
         try:
             search = MasterSearch(keys, network, lambda node, addresses: None, ignore)
             master = await search.run(world.kit)
-            places = master.layouts[-1]
-            readers = readers_of(places, keys.disk, network)
+            readers = readers_of(master.layouts, keys.disk, network)
             for reader in readers:
                 nursery.start_soon(reader.run)
-            fetcher = Fetcher(keys, places.layout, readers)
-            recovery = Recovery(keys, places, readers, fetcher, directory, ignore)
+            fetcher = Fetcher(keys, readers)
+            recovery = Recovery(keys, master.layouts, readers, fetcher, directory, ignore)
             await recovery.gather()
             state = await recovery.find(master.floor)
             return Restored(state, await _view(world, state, fetcher, nursery))
         except NotRestorable as refusal:
             return Refused(str(refusal))
-        except ContentUnavailable as missing:
+        except (ContentUnavailable, KeyMissing) as missing:
             raise Violation(f"P1: a state was found whole, but {missing}") from missing
         finally:
             nursery.cancel_scope.cancel()
@@ -80,14 +80,19 @@ async def _view(world: World, state: State, fetcher: Fetcher, nursery: trio.Nurs
     content = RemoteContent(log, fetcher, local.stage, nursery)
     disk = Disk(local, ReadOnlySpace(0), content, lambda stripes, group: "")
     try:
-        parts: dict[tuple[int, int], bytes] = {}
-        for (ino,) in local.database.read("SELECT ino FROM inodes").fetchall():
-            node = local.metadata.nodes.get(ino)
-            for start in starts(node) if stat.S_ISREG(node.mode) else ():
-                parts[ino, start] = await _read(disk, ino, start)
-        return Camera(disk, lambda ino, start, size: parts[ino, start]).take()
+        return await photograph(disk)
     finally:
         disk.close()
+
+
+async def photograph(disk: Disk) -> Picture:
+    """What a restore view shows: all content is read through it."""
+    parts: dict[tuple[int, int], bytes] = {}
+    for (ino,) in disk.database.read("SELECT ino FROM inodes").fetchall():
+        node = disk.metadata.nodes.get(ino)
+        for start in starts(node) if stat.S_ISREG(node.mode) else ():
+            parts[ino, start] = await _read(disk, ino, start)
+    return Camera(disk, lambda ino, start, size: parts[ino, start]).take()
 
 
 async def _read(disk: Disk, ino: int, start: int) -> bytes:

@@ -134,9 +134,10 @@ class Restores:
         return any(self.world.sites[column].host.key in self.world.kit for column in left)
 
     def _liars(self, lost: set[int]) -> set[int]:
-        """Who is lost may answer all the same, and claim blocks that it has let go."""
+        """Who is lost may answer all the same, and claim blocks that it has let go: f at the most (R11), though of what
+        is complete m may be lost."""
         there = [column for column in sorted(lost) if not self.world.sites[column].vanished]
-        liars = {column for column in there if self.random.random() < 0.3}
+        liars = set([column for column in there if self.random.random() < 0.3][: self.world.geometry.quorum.f])
         for column in liars:
             for store in self.world.sites[column].host.stores.values():
                 for row in self.random.sample(sorted(store.blocks), self.random.randint(0, len(store.blocks))):

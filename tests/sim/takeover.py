@@ -56,7 +56,7 @@ async def _try(world: World, directory: Path, agree: Callable[[State], None]) ->
 
     claimer = world.random.randbytes(CLAIMER)
     takeover = Takeover(
-        world.keys, world.node, world.network, claimer, world.wall, lambda node, addresses: None, ignore, hear
+        world.kit_keys(), world.node, world.network, claimer, world.wall, lambda node, addresses: None, ignore, hear
     )
     try:
         taken = await takeover.run(directory, world.kit, Floor(0, 0))

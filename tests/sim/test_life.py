@@ -17,7 +17,8 @@ from tests.sim.world import Geometry
 GEOMETRIES = [Geometry(*km) for km in [(1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (1, 3)]]
 FAST = 4  # lives of each geometry in the fast suite: 24 x 0.5 s of one core
 SLOW = 20  # and in the whole one
-GROWING = 2  # of each geometry whose disk grows
+RESIZED = 2  # of each geometry whose disk is resized
+REKEYING = 1  # of each geometry whose disk gets new keys
 FEW = 60  # rows that these begin with, so that those they get are used
 MEMORY = Path("/dev/shm")  # a file system in memory: a life is thousands of small writes
 
@@ -69,11 +70,16 @@ def test_a_life_that_loses_more_than_was_promised(seed: int, geometry: Geometry,
     check(seed, geometry, live(seed, geometry, directory, Restores.check_salvage))
 
 
-@pytest.mark.parametrize(("seed", "geometry"), fixed(range(2000, 2000 + GROWING)), ids=str)
-def test_a_life_of_a_disk_that_grows(seed: int, geometry: Geometry, directory: Path) -> None:
+@pytest.mark.parametrize(("seed", "geometry"), fixed(range(2000, 2000 + RESIZED)), ids=str)
+def test_a_life_of_a_disk_that_is_resized(seed: int, geometry: Geometry, directory: Path) -> None:
     with patch.object(world, "ROWS", FEW):
-        verdict = live(seed, geometry, directory, Restores.check_promise, grows=True)
+        verdict = live(seed, geometry, directory, Restores.check_promise, resizes=True)
     check(seed, geometry, verdict)
+
+
+@pytest.mark.parametrize(("seed", "geometry"), fixed(range(3000, 3000 + REKEYING)), ids=str)
+def test_a_life_of_a_disk_that_gets_new_keys(seed: int, geometry: Geometry, directory: Path) -> None:
+    check(seed, geometry, live(seed, geometry, directory, Restores.check_promise, rekeys=True))
 
 
 @pytest.mark.parametrize("geometry", [Geometry(1, 2), Geometry(3, 2)], ids=str)

@@ -13,8 +13,10 @@ from tests.sim.liars import claim, lack
 from tests.sim.life import live
 from tests.sim.mutants import MUTANTS, Mutant
 from tests.sim.newcomers import replace_unseen
+from tests.sim.resizes import raise_and_lower
 from tests.sim.restores import Restores
 from tests.sim.roads import ROADS, travel
+from tests.sim.size_mutants import SIZE_MUTANTS
 from tests.sim.strays import begin, go_on, hold_meanwhile, set_back
 from tests.sim.test_life import MEMORY
 from tests.sim.trace import Violation
@@ -27,6 +29,7 @@ SEEDS = 80  # of each geometry: which life notices differs with the SQLite and t
 
 # Where each was noticed once: as long as nothing has changed the course of lives, one life is enough.
 NOTICED = {
+    "dead_content_of_a_closed_group_is_not_sent": (1, Geometry(1, 2)),
     "writers_get_what_is_kept_for_who_frees": (3, Geometry(2, 1)),
     "truncates_act_on_their_own_group_too": (1, Geometry(1, 3)),
     "nothing_is_retracted": (1, Geometry(1, 1)),
@@ -88,7 +91,20 @@ def replaced_unseen(seed: int, geometry: Geometry, directory: Path) -> BaseExcep
     return replace_unseen(geometry, directory)
 
 
+def rekeyed(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
+    """No other lives have new keys."""
+    return live(seed, geometry, directory, Restores.check_promise, rekeys=True).broken
+
+
+def resized(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
+    """Few lives lose what lies in the rows that come or go."""
+    return raise_and_lower(geometry, directory)
+
+
 COURSES: dict[str, Course] = {
+    **{mutant.__name__: resized for mutant in SIZE_MUTANTS},
+    "a_new_key_is_used_before_a_kit_has_it": rekeyed,
+    "an_old_key_is_dropped_while_rows_need_it": rekeyed,
     "writers_get_what_is_kept_for_who_frees": full_disk,
     "a_home_believes_that_it_knows_the_newest_version": set_back_home,
     "partners_fence_nobody": taken_over,
@@ -108,7 +124,16 @@ def test_every_rule_has_a_mutant() -> None:
 
 @pytest.mark.parametrize(
     "course",
-    [set_back_home, taken_over, taken_over_meanwhile, newest_claimed, newest_lacking, begun_early, replaced_unseen],
+    [
+        set_back_home,
+        taken_over,
+        taken_over_meanwhile,
+        newest_claimed,
+        newest_lacking,
+        begun_early,
+        replaced_unseen,
+        resized,
+    ],
 )
 @pytest.mark.parametrize("geometry", [Geometry(2, 1), Geometry(1, 2)], ids=str)
 def test_without_a_mutant_all_is_well(course: Course, geometry: Geometry, tmp_path: Path) -> None:
@@ -116,7 +141,7 @@ def test_without_a_mutant_all_is_well(course: Course, geometry: Geometry, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+@pytest.mark.parametrize("mutant", [*MUTANTS, *SIZE_MUTANTS], ids=lambda mutant: mutant.__name__)
 def test_a_broken_rule_is_noticed(mutant: Mutant, tmp_path: Path) -> None:
     every = itertools.product(range(SEEDS), GEOMETRIES)
     first, course = NOTICED.get(mutant.__name__), COURSES.get(mutant.__name__, life)

@@ -9,9 +9,10 @@ import trio
 from coopfs.core.claims import CLAIMER, sign_claim
 from coopfs.core.geometry import MIN_STRIPE, OVERHEAD, check_layout, shard_capacity
 from coopfs.core.identity import Identity
-from coopfs.core.keys import make_keys
+from coopfs.core.keys import DiskKeys, keys_of, make_keys
 from coopfs.core.master import Floor, LayoutPlaces, MasterBlock, StorePlace, open_master, seal_master
 from coopfs.core.quorum import Quorum
+from coopfs.core.seal import key_id_of
 from coopfs.limits import BLOCK_ROUNDING, MIN_BLOCK_SIZE
 from coopfs.local import keyfile
 from coopfs.local.disk import create_disk
@@ -58,9 +59,11 @@ class World:
         self.directory = directory
         self.trace = Trace()
         self.damaged: set[int] = set()  # columns that lost blocks they had acknowledged, until all is repaired
+        self.given = 0  # bytes that each partner gives, as the owner's node has noted it; 0: nothing was
         self.cache: int | None = None  # stripes that the owner's cache has room for; None: for all
         self.scrub = 0.0  # seconds in which the owner looks at every block once; 0: never
-        self.grows = False  # the disk gets more rows again and again
+        self.resizes = False  # the disk gets more rows, or less, again and again
+        self.rekeys = False  # it gets new keys
         self.compresses = False  # some of its owner's processes, and what they write shrinks
         self.image: dict[StoreId, dict[int, StoredBlock]] = {}  # of all stores, as they were at some time
         self.skipped = 0.0  # seconds that went by while nothing happened
@@ -71,6 +74,7 @@ class World:
         self.known: dict[NodeKey, Site] = {}  # all that ever were
         self.sites = [self.join(number) for number in range(geometry.k + geometry.m)]  # who counts, by column
         self.kit: tuple[NodeKey, ...] = ()  # whom the newest kit names
+        self.kit_secrets = self.keys.secrets  # the read keys that it has
         self._late = late
         self.network = self.way(Weather())
 
@@ -87,9 +91,9 @@ class World:
     def seat(self, places: LayoutPlaces) -> None:
         """Who holds the columns now."""
         self.places = places
-        for number, store in enumerate(places.primaries):
-            self.sites[number] = self.known[store.node]
-            self.sites[number].number = number
+        self.sites[:] = [self.known[store.node] for store in places.primaries]
+        for number, site in enumerate(self.sites):
+            site.number = number
 
     @property
     def others(self) -> list[Site]:
@@ -113,20 +117,23 @@ class World:
         """Partners that are gone for good and still have a column."""
         return [site for site in self.sites if site.vanished]
 
-    def holds(self, column: int, row: int, version: int) -> bool:
-        """Whether a column has this block, or had it before it was damaged."""
-        if column in self.damaged:
+    def holds(self, store: StorePlace, row: int, version: int) -> bool:
+        """Whether a store has this block, or had it before it was damaged."""
+        site = self.known[store.node]
+        if site.number in self.damaged:
             return True
-        store = self.sites[column].host.only_store
-        stored = store.blocks.get(row)
+        stored = site.host.stores[store.store].blocks.get(row)
         return stored is not None and stored.version == version
 
     def masters(self, column: int) -> list[MasterBlock]:
-        """What a partner keeps, the newest first."""
+        """What a partner keeps, the newest first; but for what the newest kit has no key of, be it older or newer."""
         host = self.sites[column].host
         disk = host.known_disk(self.node, self.keys.disk)
         masters = [] if disk is None else disk.masters
-        blocks = [open_master(self.keys, stored, host.key) for stored in masters]
+        keys = self.kit_keys()
+        oldest, newest = keys.secrets[0].id, keys.secrets[-1].id
+        known = [stored for stored in masters if oldest <= key_id_of(stored.data) <= newest]
+        blocks = [open_master(keys, stored, host.key) for stored in known]
         return sorted(blocks, key=lambda block: block.counter, reverse=True)
 
     async def format(self) -> Path:
@@ -140,7 +147,7 @@ class World:
         self.places = places = LayoutPlaces(layout, ROWS, columns)
         claimer = self.random.randbytes(CLAIMER)
         self.kit = places.nodes
-        block = MasterBlock(make_version(EPOCH, 1), claimer, (self.keys.key_id,), (), (places,), Floor(0, 0))
+        block = MasterBlock(make_version(EPOCH, 1), claimer, self.keys.ages, (), (places,), Floor(0, 0))
         await self._prepare_partners(block, places)
         directory = self.directory / "home 0"
         directory.mkdir()
@@ -155,6 +162,11 @@ class World:
         }
         create_disk(directory, lambda: int(self.wall() * NS), 0, 0, facts)
         return directory
+
+    def kit_keys(self) -> DiskKeys:
+        """As whoever has the newest kit begins."""
+        assert self.keys.signing_seed is not None
+        return keys_of(self.kit_secrets, self.keys.signing_seed)
 
     async def _prepare_partners(self, block: MasterBlock, places: LayoutPlaces) -> None:
         assert self.keys.signing_seed is not None

@@ -12,6 +12,7 @@ from tests.sim.history import History
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
 from tests.sim.platter import Platter
+from tests.sim.takeover import Found, take_over
 from tests.sim.world import Geometry, World
 
 SETTLED = 30.0  # seconds in which everything that can happen has happened
@@ -44,6 +45,24 @@ async def running(owner: Owner) -> AsyncIterator[None]:
         await nursery.start(owner.run)
         yield
         nursery.cancel_scope.cancel()
+
+
+async def heir_of(owner: Owner, directory: Path) -> Owner:
+    """Whoever takes the disk over after its machine burned."""
+    owner.world.kit = owner.own.places.nodes
+    await owner.burn()
+    found = await take_over(owner.world, directory)
+    assert isinstance(found, Found)
+    history = owner.history.up_to(found.taken.state.group)
+    heir = Owner(owner.world, Platter(found.taken.directory), history, owner.content())
+    heir.may_be_fenced = True
+    return heir
+
+
+def sleep_through(owner: Owner, seconds: float) -> None:
+    """So long this machine sleeps; it looks around when it wakes up."""
+    owner.world.skipped += seconds
+    owner.own.ledger.changed.notify()
 
 
 async def write(owner: Owner, name: bytes, size: int) -> None:

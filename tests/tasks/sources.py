@@ -28,7 +28,7 @@ from coopfs.types import (
     Write,
     make_version,
 )
-from tests.core.samples import KEYS, coded_data
+from tests.core.samples import KEYS, TAG_KEY, coded_data
 from tests.memory import MemoryHost
 
 LAYOUT = Layout(1, 2, 2, 48 * 1024)
@@ -72,11 +72,12 @@ class SlowStore:
         await self._store.close()
 
 
-@dataclass
+@dataclass(eq=False)
 class Source:
     """fetcher.Source."""
 
-    number: int
+    layout: Layout
+    column: int
     place: StorePlace
     host: MemoryHost
     store: SlowStore
@@ -104,7 +105,9 @@ async def columns() -> list[Source]:
         store = StoreId(bytes([number + 1]) * 16)
         opening = Opening(KEYS.disk, store, claim, StoreSpec(32, LAYOUT.block_size))
         session = SlowStore(await host.partner(PEER).open(opening))
-        made.append(Source(number, StorePlace(store, host.key, host.key, f"p{number}", ()), host, session, session))
+        made.append(
+            Source(LAYOUT, number, StorePlace(store, host.key, host.key, f"p{number}", ()), host, session, session)
+        )
     return made
 
 
@@ -120,13 +123,13 @@ class Made:
         return [bytes(shard) for shard in self.coded.shards[: LAYOUT.k]]
 
     def box(self, source: Source, place: Place = PLACE) -> bytes:
-        block = bytearray(self.coded.blocks[source.number])
-        return bytes(coding.box(KEYS, source.place, source.number, place, self.header, block))
+        block = bytearray(self.coded.blocks[source.column])
+        return bytes(coding.box(KEYS, source.place, source.column, place, self.header, block))
 
 
 def stripe(seed: int, length: int = 50_000) -> Made:
     content = Random(seed).randbytes(length)
-    coded = coded_data(LAYOUT, KEYS.tag_key, content, [Fragment(7, 0, length, 1, b"f")])
+    coded = coded_data(LAYOUT, TAG_KEY, content, [Fragment(7, 0, length, 1, b"f")])
     return Made(coded, coding.header_of(coded, Kind.DATA, LAYOUT, END, 1))
 
 
@@ -145,7 +148,7 @@ def damage(source: Source) -> None:
 
 
 def fetcher_of(sources: Sequence[Source]) -> Fetcher:
-    return Fetcher(KEYS, LAYOUT, sources)
+    return Fetcher(KEYS, sources)
 
 
 OTHER_KEYS = make_keys(bytes(32), bytes(32))

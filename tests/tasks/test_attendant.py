@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from coopfs.core.uptime import DAY, HOUR
-from coopfs.limits import LAST_SEEN_INTERVAL
+from coopfs.limits import LAST_SEEN_INTERVAL, UPTIME_SAVE
 from coopfs.local import partners
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
@@ -107,8 +107,26 @@ async def test_partners_are_noted_as_last_seen(three: Days, autojump_clock: Mock
         for key in OTHERS[:2]:
             partners.insert(connection, PartnerEntry("p", key, (), 1, 1))
     three.up.discard(OTHERS[1])
-    await three.last(LAST_SEEN_INTERVAL * 1.5)
+    await three.last(UPTIME_SAVE * 1.5)
     seen = {entry.key: entry.last_seen for entry in partners.all_partners(three.database)}
-    assert seen == {OTHERS[0]: int(BEGAN + trio.current_time() - LAST_SEEN_INTERVAL / 2), OTHERS[1]: None}
+    assert seen == {OTHERS[0]: int(BEGAN + trio.current_time() - UPTIME_SAVE / 2), OTHERS[1]: None}
     with three.database.reading() as connection:
         assert connection.execute("SELECT count(*) FROM uptime").fetchone() == (4,), "a row a day for each"
+
+
+async def test_an_idle_disk_may_sleep_until_somebody_comes_or_goes(three: Days, autojump_clock: MockClock) -> None:
+    with three.database.transaction() as connection:
+        partners.insert(connection, PartnerEntry("p", OTHERS[0], (), 1, 1))
+
+    def last_seen() -> float | None:
+        (entry,) = partners.all_partners(three.database)
+        return None if entry.last_seen is None else entry.last_seen - BEGAN
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(three.attendant.run)
+        await trio.sleep(UPTIME_SAVE - LAST_SEEN_INTERVAL / 2)
+        assert last_seen() == 0, "the first look"
+        three.up.discard(OTHERS[0])
+        await trio.sleep(LAST_SEEN_INTERVAL)
+        assert last_seen() == UPTIME_SAVE - LAST_SEEN_INTERVAL, "the last one that saw it"
+        nursery.cancel_scope.cancel()

@@ -331,7 +331,7 @@ def test_who_acks_a_block_and_does_not_give_it_back_gets_it_ever_less_often(tmp_
             patch.setattr(MemoryStore, "put", watch)
             with trio.move_on_after(1200):
                 while True:
-                    await owner.own._fetcher.fetch(sealed.place, sealed.tag)
+                    await owner.own._fetcher.fetch(sealed.layout, sealed.place, sealed.tag)
                     await trio.sleep(5)
             assert 4 <= len(sent) <= 7, sent
             assert sent[1] - sent[0] > 60

@@ -38,7 +38,7 @@ async def turn_over(owner: Owner) -> None:
     newest = log.newest_sealed()
     await group_of(owner, b"later")
     await trio.sleep(SETTLED)
-    while (head := log.oldest_meta()) is not None and head[1] <= newest:
+    while (head := log.chain.head()) is not None and head[1] <= newest:
         retirement.step(100)
     await owner.own.committer.commit()
 

@@ -1,5 +1,6 @@
 """A claim before a takeover: its epoch goes above all that were granted, and liars cannot drive it (R12, R13)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -7,13 +8,15 @@ import pytest
 import trio
 
 from coopfs.core.claims import CLAIMER, sign_claim
+from coopfs.core.master import LayoutPlaces, StorePlace
 from coopfs.errors import NotRestorable, StateError
-from coopfs.limits import CLAIM_LEAP, CLAIM_TRIES
+from coopfs.limits import CLAIM_LEAP, CLAIM_TRIES, MIN_BLOCK_SIZE
 from coopfs.local import claimfile
 from coopfs.tasks.claiming import Claiming
-from coopfs.types import Claim
+from coopfs.types import Claim, Layout, Opening, StoreId, StoreSpec
+from tests.sim.network import Site
 from tests.sim.schedule import JumpingClock
-from tests.sim.world import START, Geometry, World
+from tests.sim.world import ROWS, START, Geometry, World
 
 MINE = bytes([1]) * CLAIMER
 OTHER = bytes([2]) * CLAIMER
@@ -24,7 +27,22 @@ class Case:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.layouts: tuple[LayoutPlaces, ...] = (world.places,)
         self.saved: list[int] = []
+
+    async def add_layout(self, columns: Sequence[Site], k: int) -> None:
+        """Another layout is in force, with stores at these."""
+        world, layout = self.world, Layout(len(self.layouts) + 1, k, len(columns) - k, MIN_BLOCK_SIZE)
+        assert world.keys.signing_seed is not None
+        first = sign_claim(world.keys.signing_seed, 1, OTHER, int(START))
+        stores = []
+        for site in columns:
+            store = StorePlace(StoreId(world.random.randbytes(16)), site.host.key, site.host.key, f"q{site.life}", ())
+            opening = Opening(world.keys.disk, store.store, first, StoreSpec(ROWS, layout.block_size))
+            site.host.disk(world.node, world.keys.disk).claim = first
+            await (await site.host.partner(world.node).open(opening)).close()
+            stores.append((store,))
+        self.layouts = (*self.layouts, LayoutPlaces(layout, ROWS, tuple(stores)))
 
     def grant(self, column: int, epoch: int) -> None:
         """A partner has granted this epoch to somebody else."""
@@ -37,9 +55,7 @@ class Case:
         def save(epoch: int, claimer: bytes) -> None:
             self.saved.append(epoch)
 
-        claiming = Claiming(
-            self.world.keys, self.world.places, self.world.network, save, self.world.wall, lambda *_: None
-        )
+        claiming = Claiming(self.world.keys, self.layouts, self.world.network, save, self.world.wall, lambda *_: None)
         return await claiming.run(epoch, MINE)
 
 
@@ -90,6 +106,35 @@ async def test_who_has_lost_its_store_does_not_count(case: Case, clock: JumpingC
     assert lacking is not None
     assert "only 1 of 3" in lacking
     assert "p0 (this store does not exist here), p1" in lacking
+
+
+async def test_every_layout_must_grant_it(case: Case, clock: JumpingClock) -> None:
+    """The old machine may write in the one or in the other; a partner counts in both."""
+    world = case.world
+    new = [world.join(number) for number in (3, 4)]
+    await case.add_layout([world.sites[2], *new], k=1)
+    assert (await case.claim())[1] is None
+    for site in new:
+        site.go(up=False)
+    _, lacking = await case.claim(3)
+    assert lacking is not None
+    assert lacking.startswith("only 1 of 3")
+    assert "q3 (not reached), q4 (not reached)" in lacking
+    new[0].go(up=True)
+    assert (await case.claim(4))[1] is None
+    world.sites[1].go(up=False)
+    world.sites[2].go(up=False)
+    _, lacking = await case.claim(5)
+    assert lacking is not None
+    assert "p1 (not reached), p2 (not reached); only 1 of 3" in lacking
+
+
+async def test_an_epoch_that_somebody_was_granted_in_an_older_layout_is_passed(case: Case, clock: JumpingClock) -> None:
+    case.grant(0, 4)
+    new = [case.world.join(number) for number in (3, 4)]
+    await case.add_layout(new, k=1)
+    claim, _ = await case.claim()
+    assert claim.epoch == 5
 
 
 async def test_two_takeovers_at_once_end(case: Case, clock: JumpingClock) -> None:

@@ -31,7 +31,7 @@ def test_a_partner_that_returns_gets_what_it_lacks_and_nobody_gets_anything_twic
 
 
 def test_it_says_when_it_will_be_done(tmp_path: Path) -> None:
-    """What it says halfway is near the truth; before and after there is nothing to say."""
+    """What it says on the way is near the truth; before and after there is nothing to say."""
 
     async def main(owner: Owner) -> None:
         site, cleaner = owner.world.sites[2], owner.own.cleaner
@@ -46,7 +46,7 @@ def test_it_says_when_it_will_be_done(tmp_path: Path) -> None:
         progress = owner.own.ledger.progress
         total = progress.pending
         assert total > 50
-        while progress.pending > total / 2:
+        while progress.pending > total / 3:
             await trio.sleep(1)
         said, then = cleaner.seconds_left(owner.own.columns.columns), trio.current_time()
         assert said is not None

@@ -14,7 +14,7 @@ from coopfs.types import StoredBlock
 from tests.sim.owner import Owner
 from tests.sim.trace import Violation
 from tests.sim.world import Geometry
-from tests.tasks.homes import SETTLED, blocks, group_of, play, running
+from tests.tasks.homes import SETTLED, blocks, group_of, play, running, sleep_through
 
 LIVE_DATA = "SELECT row FROM stripes WHERE kind = 1 AND died IS NULL"
 
@@ -176,7 +176,7 @@ def test_a_partner_that_is_away_for_long_lowers_what_is_needed_until_it_has_caug
         group = await group_of(owner, b"b")
         await trio.sleep(SETTLED)
         assert progress.barrier < group  # one of two, and it may come back any moment
-        owner.world.skipped += AWAY_AFTER
+        sleep_through(owner, AWAY_AFTER)
         await trio.sleep(SETTLED)
         assert (progress.barrier, progress.away) == (group, 0b01)
         owner.world.sites[0].go(up=True)

@@ -1,5 +1,6 @@
 """Which columns count: who is away, who is lost, and what a restart remembers of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,15 @@ import trio
 from coopfs.app.changing import lose
 from coopfs.app.status import describe_disk
 from coopfs.core.columnstate import ColumnState, Event
+from coopfs.core.master import INCOMING
 from coopfs.errors import UsageError
-from coopfs.limits import AWAY_AFTER, GRACE_PERIOD, LOST_CHECK, RECONNECT_MAX
+from coopfs.limits import AWAY_AFTER, CHALLENGE_AGAIN, GRACE_PERIOD, LOST_CHECK, RECONNECT_MAX
 from coopfs.local.partners import PartnerEntry
 from coopfs.tasks import columns as columns_of
+from coopfs.types import StoreId
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
-from tests.tasks.homes import SETTLED, blocks, group_of, play, running
+from tests.tasks.homes import SETTLED, blocks, group_of, play, running, sleep_through
 
 S = ColumnState
 
@@ -73,7 +76,7 @@ def test_who_is_unreachable_for_weeks_is_lost_unless_most_are(
         for site in owner.world.sites[:unreachable]:
             site.go(up=False)
         await trio.sleep(SETTLED / 2)
-        owner.world.skipped += GRACE_PERIOD
+        sleep_through(owner, GRACE_PERIOD)
         await trio.sleep(10)
         assert states(owner)[0] is S.AWAY, "it has not tried for long enough"
         await trio.sleep(LOST_CHECK + SETTLED)
@@ -131,6 +134,59 @@ def test_who_is_reached_and_takes_nothing_is_as_good_as_away(tmp_path: Path, res
     play(tmp_path, Geometry(1, 1), main)
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_who_is_reached_and_gives_nothing_back_is_as_good_as_away(tmp_path: Path, restart: bool) -> None:
+    """Neither its acks nor its being up are of any use. It counts again with the first block that it shows."""
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        site = owner.world.sites[0]
+        site.mute = True
+        await owner.own.checker.run(lambda step, done, total: None, deep=True, repair=False)
+        await trio.sleep(AWAY_AFTER / 2)
+        assert (states(owner)[0], described(owner)) == (S.COUNTED, "gives nothing")
+        if restart:
+            await owner.die(power=True)
+            async with running(owner):
+                await beyond(owner)
+        else:
+            await beyond(owner)
+
+    async def beyond(owner: Owner) -> None:
+        await trio.sleep(AWAY_AFTER / 2 + SETTLED)
+        assert states(owner) == [S.AWAY, S.COUNTED]
+        group = await group_of(owner, b"b")
+        await trio.sleep(SETTLED)
+        assert owner.own.ledger.progress.barrier == group, "with the other partner alone"
+        owner.world.sites[0].mute = False
+        await trio.sleep(CHALLENGE_AGAIN + SETTLED)
+        assert states(owner) == [S.COUNTED, S.COUNTED]
+
+    def described(owner: Owner) -> str:
+        state: str = describe_disk(owner.own)["columns"][0]["state"]
+        return state
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
+def test_an_answer_that_failed_once_is_no_reason(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        site, column = owner.world.sites[0], owner.own.columns.columns[0]
+        site.mute = True
+        await owner.own.checker.run(lambda step, done, total: None, deep=True, repair=False)
+        assert column.gives_nothing
+        site.mute = False
+        await trio.sleep(CHALLENGE_AGAIN + SETTLED)
+        assert not column.gives_nothing
+        await trio.sleep(AWAY_AFTER)
+        assert states(owner) == [S.COUNTED, S.COUNTED]
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
 def test_who_takes_nothing_can_be_declared_lost(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
         await trio.sleep(SETTLED)
@@ -181,5 +237,43 @@ def test_who_comes_back_after_a_restart_is_not_taken_for_one_that_takes_nothing(
             site.go(up=True)
             await trio.sleep(2 * RECONNECT_MAX + SETTLED)
             assert states(owner) == [S.COUNTED, S.COUNTED]
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
+def test_a_store_that_goes_as_soon_as_it_comes_is_no_trouble(tmp_path: Path) -> None:
+    """In whatever order those are told who work for it."""
+
+    async def main(owner: Owner) -> None:
+        await trio.sleep(SETTLED)
+        columns, places = owner.own.columns, owner.own.places
+        for number in range(40):
+            store = replace(places.primaries[0], store=StoreId(bytes([number]) * 16), role=INCOMING)
+            columns.seat((places.with_incoming(0, store),))
+            await trio.lowlevel.checkpoint()
+            columns.seat((places,))
+            await trio.sleep(1)
+        assert (owner.own.trouble, states(owner)) == (None, [S.COUNTED, S.COUNTED])
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
+def test_who_is_reached_again_gives_what_it_has_whatever_else_changes(tmp_path: Path) -> None:
+    """Only after a restart it is not known why it was not reached."""
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        owner.world.sites[0].go(up=False)
+        await trio.sleep(SETTLED)
+        owner.own.columns.seat((owner.own.places,))
+        assert not owner.own.columns.columns[0].gives_nothing
+        owner.world.sites[0].go(up=True)
+        await trio.sleep(SETTLED)
+        assert described(owner) == "caught up"
+
+    def described(owner: Owner) -> str:
+        state: str = describe_disk(owner.own)["columns"][0]["state"]
+        return state
 
     play(tmp_path, Geometry(1, 1), main)

@@ -17,7 +17,7 @@ from coopfs.limits import AWAY_AFTER, DEFAULT_CACHE, LOCAL_HEADROOM
 from coopfs.types import Kind
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
-from tests.tasks.homes import SETTLED, play, running, write
+from tests.tasks.homes import SETTLED, play, running, sleep_through, write
 
 SIZE = 60_000  # bytes of one file
 
@@ -165,7 +165,7 @@ def test_content_whose_margin_falls_to_nothing_is_fetched_back_and_stays(tmp_pat
         cache.limit(40 * (cache.used // len(cache)), None)
         go(owner, [0, 3], up=False)
         await trio.sleep(SETTLED)
-        owner.world.skipped += AWAY_AFTER
+        sleep_through(owner, AWAY_AFTER)
         await trio.sleep(SETTLED)
         assert owner.own.ledger.progress.margin() == 0
         assert cache.clean == 0, "nothing may go any more"

@@ -42,7 +42,7 @@ def test_any_k_columns_give_the_stripe() -> None:
         made = stripe(1)
         await store_at(made, sources)
         for left in combinations(sources, LAYOUT.k):
-            fetched = await fetcher_of(left).fetch(PLACE, made.coded.tag)
+            fetched = await fetcher_of(left).fetch(LAYOUT.id, PLACE, made.coded.tag)
             assert (fetched.data, fetched.header) == (made.data, made.header)
 
     play(main)
@@ -51,7 +51,7 @@ def test_any_k_columns_give_the_stripe() -> None:
 def test_only_k_columns_are_asked_while_they_answer() -> None:
     async def main(sources: list[Source]) -> None:
         await store_at(stripe(1), sources)
-        await fetcher_of(sources).fetch(PLACE, None)
+        await fetcher_of(sources).fetch(LAYOUT.id, PLACE, None)
         assert [source.store.asked for source in sources] == [1, 1, 0, 0]
 
     play(main)
@@ -63,7 +63,7 @@ def test_a_spare_is_asked_when_nothing_came_for_a_while() -> None:
         await store_at(made, sources)
         sources[0].store.delay = 1000
         start = trio.current_time()
-        fetched = await fetcher_of(sources).fetch(PLACE, made.coded.tag)
+        fetched = await fetcher_of(sources).fetch(LAYOUT.id, PLACE, made.coded.tag)
         assert fetched.data == made.data
         assert SPARE_DELAY <= trio.current_time() - start < SPARE_DELAY + 1
         assert [source.store.asked for source in sources] == [1, 1, 1, 0]
@@ -77,7 +77,7 @@ def test_one_that_fails_is_replaced_at_once() -> None:
         await store_at(made, sources[1:])
         sources[1].store.away = True
         start = trio.current_time()
-        assert (await fetcher_of(sources).fetch(PLACE, made.coded.tag)).data == made.data
+        assert (await fetcher_of(sources).fetch(LAYOUT.id, PLACE, made.coded.tag)).data == made.data
         assert trio.current_time() - start < SPARE_DELAY
 
     play(main)
@@ -89,7 +89,7 @@ def test_a_flipped_bit_makes_a_block_missing_and_is_counted() -> None:
         await store_at(made, sources)
         damage(sources[0])
         fetcher = fetcher_of(sources)
-        assert (await fetcher.fetch(PLACE, made.coded.tag)).data == made.data
+        assert (await fetcher.fetch(LAYOUT.id, PLACE, made.coded.tag)).data == made.data
         assert fetcher.damage() == {"p0": 1}
 
     play(main)
@@ -101,9 +101,9 @@ def test_a_run_asks_each_column_once_and_others_only_for_what_is_missing() -> No
         places = [Place(PLACE.version + number, PLACE.row + number) for number in range(3)]
         for number, (one, place) in enumerate(zip(made, places, strict=True)):
             for source in sources[:1] if number == 2 else sources:
-                if (number, source.number) != (1, 0):
+                if (number, source.column) != (1, 0):
                     await source.store.put(place.row, place.version, one.box(source, place))
-        wanted = [(place, one.coded.tag) for place, one in zip(places, made, strict=True)]
+        wanted = [(LAYOUT.id, place, one.coded.tag) for place, one in zip(places, made, strict=True)]
         outcomes = await fetcher_of(sources).fetch_run(wanted)
         assert [o.data for o in outcomes if not isinstance(o, ContentUnavailable)] == [made[0].data, made[1].data]
         assert "1 of the 2 blocks" in str(outcomes[2])
@@ -120,12 +120,12 @@ def test_blocks_of_different_tags_are_never_combined() -> None:
         await store_at(one, sources[:1])
         await store_at(other, sources[1:2])
         with pytest.raises(ContentUnavailable, match="1 of the 2 blocks"):
-            await fetcher_of(sources).fetch(PLACE, None)
+            await fetcher_of(sources).fetch(LAYOUT.id, PLACE, None)
         await store_at(other, sources[3:])
-        fetched = await fetcher_of(sources).fetch(PLACE, None)
+        fetched = await fetcher_of(sources).fetch(LAYOUT.id, PLACE, None)
         assert fetched.data == other.data
         with pytest.raises(ContentUnavailable):
-            await fetcher_of(sources).fetch(PLACE, one.coded.tag)
+            await fetcher_of(sources).fetch(LAYOUT.id, PLACE, one.coded.tag)
 
     play(main)
 
@@ -139,7 +139,7 @@ def test_shards_that_do_not_make_their_tag_are_refused() -> None:
         box = coding.box(KEYS, sources[1].place, 1, PLACE, one.header, bytearray(other.coded.blocks[1]))
         await sources[1].store.put(PLACE.row, PLACE.version, box)
         with pytest.raises(ContentUnavailable, match="tag"):
-            await fetcher_of(sources).fetch(PLACE, None)
+            await fetcher_of(sources).fetch(LAYOUT.id, PLACE, None)
 
     play(main)
 
@@ -154,7 +154,7 @@ def test_blocks_of_another_row_column_or_key_are_missing_blocks() -> None:
         await sources[0].store.put(PLACE.row, PLACE.version, elsewhere)
         await sources[1].store.put(PLACE.row, PLACE.version, foreign)
         fetcher = fetcher_of(sources)
-        assert (await fetcher.fetch(PLACE, made.coded.tag)).data == made.data
+        assert (await fetcher.fetch(LAYOUT.id, PLACE, made.coded.tag)).data == made.data
         assert fetcher.damage() == {"p0": 1, "p1": 1}
 
     play(main)
@@ -173,7 +173,7 @@ def test_who_waits_gets_it_when_a_partner_comes_back() -> None:
                 sources[3].reopen()
 
             nursery.start_soon(come_back)
-            assert (await fetcher_of(sources).wait_for(PLACE, made.coded.tag)).data == made.data
+            assert (await fetcher_of(sources).wait_for(LAYOUT.id, PLACE, made.coded.tag)).data == made.data
         assert trio.current_time() < READ_TIMEOUT
 
     play(main)
@@ -197,7 +197,7 @@ def test_a_partner_that_came_back_during_the_fetch_is_asked_too() -> None:
                 sources[1].reopen()
 
             nursery.start_soon(leave_and_return)
-            assert (await fetcher_of(sources).wait_for(PLACE, made.coded.tag)).data == made.data
+            assert (await fetcher_of(sources).wait_for(LAYOUT.id, PLACE, made.coded.tag)).data == made.data
         assert trio.current_time() < 60
 
     play(main)
@@ -208,7 +208,7 @@ def test_who_waits_is_told_after_the_documented_time_who_is_missing() -> None:
         for source in sources[1:]:
             source.close()
         with pytest.raises(ContentUnavailable, match="missing p1, p2, p3"):
-            await fetcher_of(sources).wait_for(PLACE, None)
+            await fetcher_of(sources).wait_for(LAYOUT.id, PLACE, None)
         assert trio.current_time() == READ_TIMEOUT
 
     play(main)
@@ -224,7 +224,7 @@ def test_a_row_that_a_living_writer_used_again_is_gone_at_once() -> None:
             await source.session.put(newer.row, newer.version, b"newer")
         started = trio.current_time()
         with pytest.raises(ContentGone, match="used again"):
-            await fetcher_of(sources).wait_for(PLACE, None)
+            await fetcher_of(sources).wait_for(LAYOUT.id, PLACE, None)
         assert trio.current_time() - started < READ_TIMEOUT, "waiting would not bring it back"
 
     play(main)

@@ -104,10 +104,10 @@ def test_readers_are_bounded_and_those_whose_time_is_over_make_room(tmp_path: Pa
     async def main(owner: Owner) -> None:
         await trio.sleep(SETTLED)
         for number in range(MAX_READERS):
-            owner.own.readers.add(NodeKey(bytes([number]) * 32), 1000 + number, now=10)
+            owner.own.readers.add(NodeKey(bytes([number]) * 32), 1000 + number, now=10, read_key=1)
         with pytest.raises(UsageError, match="take one back"):
-            owner.own.readers.add(NodeKey(b"x" * 32), 2000, now=10)
-        owner.own.readers.add(NodeKey(b"x" * 32), 2000, now=1000)
+            owner.own.readers.add(NodeKey(b"x" * 32), 2000, now=10, read_key=1)
+        owner.own.readers.add(NodeKey(b"x" * 32), 2000, now=1000, read_key=1)
         assert len(owner.own.readers.all()) == MAX_READERS
 
     play(tmp_path, Geometry(1, 1), main)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.limits import AWAY_AFTER, AWAY_CHECK, FLOOR_CHECK, GRACE_PERIOD, LOST_CHECK
+from coopfs.limits import AWAY_AFTER, FLOOR_CHECK, GRACE_PERIOD, LOST_CHECK
 from tests.sim.owner import Owner
 from tests.sim.quiet import Quiet
 from tests.sim.restores import Restores
@@ -67,7 +67,7 @@ def test_while_partners_are_away_only_the_clock_is_looked_at(tmp_path: Path, abs
         await trio.sleep(SETTLED)
         with counted() as steps:
             await trio.sleep(AWAY_AFTER - 2 * SETTLED)
-        assert steps.count < 1.1 * (AWAY_AFTER / AWAY_CHECK + AWAY_AFTER / FLOOR_CHECK)
+        assert steps.count < 1.1 * AWAY_AFTER / FLOOR_CHECK + 3 * AWAY_AFTER / LOST_CHECK
         await trio.sleep(4 * SETTLED)
         with counted() as steps:
             await trio.sleep(DAY)

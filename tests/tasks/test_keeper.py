@@ -135,7 +135,7 @@ def test_a_partner_without_a_column_holds_the_newest_block_and_is_asked(tmp_path
         assert max(disk.masters, key=lambda m: m.counter).counter == keeper.block.counter
         search = MasterSearch(world.keys, world.way(Weather()), lambda node, where: None, lambda *_: None)
         assert await search.run([site.host.key]) == keeper.block
-        counts = owner.own.ledger.progress.quorum.f + 1
+        counts = owner.own.ledger.seats.f + 1
         assert len(keeper.holders()) > counts
         await changing.part(owner.own, site.host.key)
         assert keeper.block.trustees == ()

@@ -9,24 +9,10 @@ from coopfs.app.status import describe_disk
 from coopfs.limits import REFILL_SHARE
 from coopfs.types import Kind
 from tests.sim.owner import Owner
-from tests.sim.platter import Platter
-from tests.sim.takeover import Found, take_over
 from tests.sim.world import Geometry
-from tests.tasks.homes import SETTLED, group_of, play, running
+from tests.tasks.homes import SETTLED, group_of, heir_of, play, running
 
 SIZE = 60_000  # bytes of one file, a stripe
-
-
-async def heir_of(owner: Owner, directory: Path) -> Owner:
-    """Whoever takes the disk over after its machine burned."""
-    owner.world.kit = owner.own.places.nodes
-    await owner.burn()
-    found = await take_over(owner.world, directory)
-    assert isinstance(found, Found)
-    history = owner.history.up_to(found.taken.state.group)
-    heir = Owner(owner.world, Platter(found.taken.directory), history, owner.content())
-    heir.may_be_fenced = True
-    return heir
 
 
 @pytest.mark.parametrize("cache", [None, 8])

@@ -32,7 +32,7 @@ async def give(owner: Owner, number: int) -> Site:
     world = owner.world
     site = world.join(number)
     await changing.give(owner.own, entry(world.sites[number]), entry(site))
-    owner.own.kits.note(MadeKit(0, owner.own.places.nodes))
+    owner.own.hand_out(MadeKit(0, owner.own.places.nodes))
     return site
 
 
@@ -106,7 +106,7 @@ def test_it_goes_on_where_a_crash_left_it(tmp_path: Path) -> None:
 def test_who_holds_it_counts_until_the_new_store_has_all_and_the_kit_names_it(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
         world, progress = owner.world, owner.own.ledger.progress
-        owner.own.kits.note(MadeKit(0, owner.own.places.nodes))
+        owner.own.hand_out(MadeKit(0, owner.own.places.nodes))
         await group_of(owner, b"a", 50_000)
         await trio.sleep(SETTLED)
         site = world.join(0)
@@ -119,8 +119,9 @@ def test_who_holds_it_counts_until_the_new_store_has_all_and_the_kit_names_it(tm
         group = await group_of(owner, b"b")
         await trio.sleep(SETTLED)
         assert progress.complete() == group
-        owner.own.kits.note(MadeKit(0, owner.own.places.nodes))
         world.sites[1].go(up=False)
+        await trio.sleep(SETTLED)
+        owner.own.hand_out(MadeKit(0, owner.own.places.nodes))
         await trio.sleep(LONG)
         assert roles(owner, 0) == [PRIMARY, INCOMING], "who counts must be told"
         world.sites[1].go(up=True)

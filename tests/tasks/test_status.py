@@ -53,7 +53,7 @@ def test_the_kit_counts_down_to_when_it_is_good_no_more(tmp_path: Path) -> None:
         await trio.sleep(SETTLED)
         assert describe_disk(owner.own)["kit"] is None
         nodes = [column.place.node for column in owner.own.columns.columns]
-        owner.own.kits.note(MadeKit(1_700_000_000, tuple(nodes[:3])))
+        owner.own.hand_out(MadeKit(1_700_000_000, tuple(nodes[:3])))
         expected = {"exported_at": "2023-11-14 22:13:20 UTC", "holders": 3, "needed": 2, "lacks": ["p3"]}
         assert describe_disk(owner.own)["kit"] == expected
         owner.own.columns.columns[2].state = ColumnState.AWAY

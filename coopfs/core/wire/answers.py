@@ -2,10 +2,11 @@
 
 import struct
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
+from coopfs.core.stepping import Step
 from coopfs.core.wire.message_map import U16, U32, U63, U64, Fields
-from coopfs.core.wire.message_types import ID_SIZE, SIGNATURE_SIZE, Wire, bounded
+from coopfs.core.wire.message_types import AGREEMENT_SIZES, ID_SIZE, SIGNATURE_SIZE, Wire, bounded
 from coopfs.errors import ProtocolError
 from coopfs.limits import (
     INVENTORY_PAGE,
@@ -16,7 +17,7 @@ from coopfs.limits import (
     MAX_TEXT,
     MIN_BLOCK_SIZE,
 )
-from coopfs.types import Master, Octets, Opened, Slot, StoredBlock, Welcome
+from coopfs.types import Master, Octets, Opened, Settlement, Slot, StepAnswer, StoredBlock, Welcome
 
 _SLOT = struct.Struct(">IQI")  # row, version, length
 MASTER_SLOTS = 2  # master blocks kept per disk
@@ -153,33 +154,77 @@ class Agreed:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """To AMEND: the agreement in force, with both signatures."""
+
+    settlement: Settlement
+
+    def wire(self) -> Wire:
+        settlement = self.settlement
+        return {"text": settlement.text, "mine": settlement.mine, "yours": settlement.yours}, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: Octets) -> Self:
+        bounded(body, 0)
+        return cls(
+            Settlement(
+                text=fields.octets_between("text", *AGREEMENT_SIZES),
+                mine=fields.octets("mine", SIGNATURE_SIZE),
+                yours=fields.octets("yours", SIGNATURE_SIZE),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Welcomed:
     """To OFFER: what an invitation would say."""
 
     welcome: Welcome
 
     def wire(self) -> Wire:
-        welcome = self.welcome
-        return {
-            "token": welcome.token,
-            "given": welcome.given,
-            "taken": welcome.taken,
-            "name": welcome.name,
-            "addresses": welcome.addresses,
-        }, b""
+        return _welcome_map(self.welcome), b""
 
     @classmethod
     def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
-        return cls(
-            Welcome(
-                token=fields.octets("token", ID_SIZE),
-                given=fields.whole("given", U63),
-                taken=fields.whole("taken", U63),
-                name=fields.text("name"),
-                addresses=fields.names("addresses", MAX_ADDRESSES, MAX_TEXT),
-            )
-        )
+        return cls(_parse_welcome(fields))
 
 
-Answer = Done | OpenedStore | Got | Slots | Masters | Agreed | Welcomed
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """To STEP: how far the other side is, and what an invitation would say, if there is one."""
+
+    answer: StepAnswer
+
+    def wire(self) -> Wire:
+        welcome = self.answer.welcome
+        return {"state": self.answer.state, **({} if welcome is None else _welcome_map(welcome))}, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: Octets) -> Self:
+        bounded(body, 0)
+        state = fields.whole("state", max(Step))
+        return cls(StepAnswer(state, _parse_welcome(fields) if fields.has("token") else None))
+
+
+def _welcome_map(welcome: Welcome) -> dict[str, Any]:
+    return {
+        "token": welcome.token,
+        "given": welcome.given,
+        "taken": welcome.taken,
+        "name": welcome.name,
+        "addresses": welcome.addresses,
+    }
+
+
+def _parse_welcome(fields: Fields) -> Welcome:
+    return Welcome(
+        token=fields.octets("token", ID_SIZE),
+        given=fields.whole("given", U63),
+        taken=fields.whole("taken", U63),
+        name=fields.text("name"),
+        addresses=fields.names("addresses", MAX_ADDRESSES, MAX_TEXT),
+    )
+
+
+Answer = Done | OpenedStore | Got | Slots | Masters | Agreed | Settled | Welcomed | Stepped

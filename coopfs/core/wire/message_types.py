@@ -44,6 +44,8 @@ class MessageType(IntEnum):
     RELAY_CALL = 25
     ADDRESSES = 26
     OFFER = 27
+    AMEND = 28
+    STEP = 29
 
 
 Wire = tuple[dict[str, Any], Octets]  # map, body

@@ -1,13 +1,14 @@
 """Requests and answers to frames and back (design R16): the one place where message numbers meet their classes."""
 
 from coopfs.core.wire.address_requests import TellAddresses
-from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Slots, Welcomed
+from coopfs.core.wire.answers import Agreed, Answer, Done, Got, Masters, OpenedStore, Settled, Slots, Stepped, Welcomed
 from coopfs.core.wire.faults import decode_error, encode_error
 from coopfs.core.wire.frames import Flag, Frame
 from coopfs.core.wire.message_map import Fields, pack_map
 from coopfs.core.wire.message_types import MessageType, bounded
 from coopfs.core.wire.node_requests import (
     Agree,
+    Amend,
     ClaimEpoch,
     GetMasters,
     Goodbye,
@@ -18,13 +19,15 @@ from coopfs.core.wire.node_requests import (
     Ping,
     PutMaster,
     Renew,
+    TellStep,
 )
 from coopfs.core.wire.relay_requests import Call, DialNode, WaitForCall
 from coopfs.core.wire.store_requests import Close, Get, Inventory, Open, Put, Resize
 from coopfs.errors import CoopfsError, PeerError, ProtocolError
 
 StoreRequest = Close | Put | Get | Inventory | Resize
-NodeRequest = ClaimEpoch | GetMasters | PutMaster | GrantReading | Agree | Renew | Leave | TellAddresses | Offer
+Agreeing = Agree | Renew | Amend | Leave | Offer | TellStep
+NodeRequest = ClaimEpoch | GetMasters | PutMaster | GrantReading | TellAddresses | Agreeing
 RelayRequest = WaitForCall | DialNode | Call
 Request = Hello | Open | StoreRequest | NodeRequest | RelayRequest | Ping | Goodbye
 
@@ -42,12 +45,14 @@ REQUESTS: dict[int, type[Request]] = {
     MessageType.GRANT: GrantReading,
     MessageType.AGREE: Agree,
     MessageType.RENEW: Renew,
+    MessageType.AMEND: Amend,
     MessageType.LEAVE: Leave,
     MessageType.ADDRESSES: TellAddresses,
     MessageType.RELAY_WAIT: WaitForCall,
     MessageType.RELAY_DIAL: DialNode,
     MessageType.RELAY_CALL: Call,
     MessageType.OFFER: Offer,
+    MessageType.STEP: TellStep,
     MessageType.PING: Ping,
     MessageType.GOODBYE: Goodbye,
 }
@@ -65,12 +70,14 @@ ANSWERS: dict[int, type[Answer]] = {
     MessageType.GRANT: Done,
     MessageType.AGREE: Agreed,
     MessageType.RENEW: Done,
+    MessageType.AMEND: Settled,
     MessageType.LEAVE: Done,
     MessageType.ADDRESSES: Done,
     MessageType.RELAY_WAIT: Done,
     MessageType.RELAY_DIAL: Done,
     MessageType.RELAY_CALL: Done,
     MessageType.OFFER: Welcomed,
+    MessageType.STEP: Stepped,
 }
 
 

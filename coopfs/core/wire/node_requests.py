@@ -7,6 +7,7 @@ coopfs-protocol(7)) and a body. What `parse` lets through is inside every bound.
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from coopfs.core.stepping import Step
 from coopfs.core.wire.message_map import U16, U63, U64, Fields, printable
 from coopfs.core.wire.message_types import (
     AGREEMENT_SIZES,
@@ -20,7 +21,7 @@ from coopfs.core.wire.message_types import (
     parse_claim,
 )
 from coopfs.limits import MAX_ADDRESSES, MAX_ANNOUNCEMENT, MAX_FEATURE_NAME, MAX_FEATURES, MAX_TEXT
-from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Octets, Proposal, Renewal, StoreId
+from coopfs.types import Amendment, Claim, DiskId, Grant, Master, NodeKey, Octets, Proposal, Renewal, StepWord, StoreId
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,29 @@ class Renew:
 
 
 @dataclass(frozen=True, slots=True)
+class Amend:
+    """Partner.amend."""
+
+    TYPE: ClassVar = MessageType.AMEND
+    amendment: Amendment
+
+    def wire(self) -> Wire:
+        amendment = self.amendment
+        return {"before": amendment.before, "text": amendment.text, "signature": amendment.signature}, b""
+
+    @classmethod
+    def parse(cls, fields: Fields, body: Octets) -> Self:
+        bounded(body, 0)
+        return cls(
+            Amendment(
+                before=fields.octets_between("before", *AGREEMENT_SIZES),
+                text=fields.octets_between("text", *AGREEMENT_SIZES),
+                signature=fields.octets("signature", SIGNATURE_SIZE),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Partner.leave: from who has no agreement it changes nothing. text: of the agreement."""
 
@@ -209,6 +233,31 @@ class Offer:
     @classmethod
     def parse(cls, fields: Fields, body: Octets) -> Self:
         return cls(bytes(bounded(body, MAX_ANNOUNCEMENT)))
+
+
+@dataclass(frozen=True, slots=True)
+class TellStep:
+    """Partner.step: a stranger may make it; the signed announcement of one is the body."""
+
+    TYPE: ClassVar = MessageType.STEP
+    word: StepWord
+
+    def wire(self) -> Wire:
+        word = self.word
+        told = {"id": word.id, "newcomer": word.newcomer, "fellow": word.fellow, "state": word.state}
+        return told, word.announcement
+
+    @classmethod
+    def parse(cls, fields: Fields, body: Octets) -> Self:
+        return cls(
+            StepWord(
+                id=fields.octets("id", ID_SIZE),
+                newcomer=NodeKey(fields.octets("newcomer", KEY_SIZE)),
+                fellow=NodeKey(fields.octets("fellow", KEY_SIZE)),
+                state=fields.whole("state", max(Step)),
+                announcement=bytes(bounded(body, MAX_ANNOUNCEMENT)),
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,11 @@ _WRITING = frozenset(
         MessageType.CLAIM,
         MessageType.MASTER_PUT,
         MessageType.GRANT,
+        MessageType.AMEND,
         MessageType.ADDRESSES,
     }
 )
-_AGREEING = frozenset({MessageType.AGREE, MessageType.RENEW, MessageType.LEAVE, MessageType.OFFER})
+_AGREEING = frozenset({MessageType.AGREE, MessageType.RENEW, MessageType.LEAVE, MessageType.OFFER, MessageType.STEP})
 
 ALLOWED: dict[Standing, frozenset[MessageType]] = {
     Standing.PARTNER: _READING | _WRITING | _AGREEING,

@@ -125,7 +125,7 @@ class Resize:
     @classmethod
     def parse(cls, fields: Fields, body: Octets) -> Self:
         bounded(body, 0)
-        return cls(store=fields.whole("store", U32), rows=fields.whole("rows", MAX_ROWS, low=1))
+        return cls(store=fields.whole("store", U32), rows=fields.whole("rows", MAX_ROWS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sqlite3 import Connection
 from coopfs import limits
 from coopfs.core import agreement as texts
 from coopfs.core.agreement import MAX_GIVEN, Agreement
+from coopfs.core.amending import same_partnership
 from coopfs.core.identity import Identity
 from coopfs.core.invitation import TOKEN, Invitation, check_contact, check_proposal
 from coopfs.errors import HomeError, Refused, UsageError
@@ -22,9 +23,10 @@ from coopfs.local import partners
 from coopfs.local.diskerrors import disk_errors
 from coopfs.local.hosted import endings
 from coopfs.local.hosted.reservation import PEER_PREFIX, TOKEN_PREFIX, peer_file, reserve, token_file
+from coopfs.local.hosted.wishes import Wishes
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
-from coopfs.types import NodeKey, Proposal, Renewal
+from coopfs.types import NodeKey, Proposal, Renewal, Settlement
 
 _AGAIN = "ask its owner for a new one"
 
@@ -34,9 +36,11 @@ class Agreements:
     (damaged).
     """
 
-    def __init__(self, database: NodeDatabase, directory: Path, seed: bytes) -> None:
-        """directory: where reservations lie; seed: the 32-byte identity seed, with which this node signs."""
+    def __init__(self, database: NodeDatabase, directory: Path, seed: bytes, wishes: Wishes) -> None:
+        """directory: where reservations lie; seed: the 32-byte identity seed, with which this node signs; wishes: which
+        agreements are to be amended."""
         self._database = database
+        self._wishes = wishes
         self._directory = directory
         self._seed = seed
         self.key: NodeKey = Identity.from_seed(seed).key
@@ -48,6 +52,18 @@ class Agreements:
         """Bytes this node gives `peer`; None: there is no agreement."""
         agreement = self._known.get(peer)
         return None if agreement is None else self._gives(agreement)
+
+    def usable(self, peer: NodeKey) -> int:
+        """Bytes that the stores of `peer` may take: what is given, or less if this node has asked for that."""
+        wish = self._wishes.of(peer)
+        given = self.given(peer) or 0
+        return given if wish is None else min(given, wish.least)
+
+    def promised(self, peer: NodeKey) -> int:
+        """Bytes that are kept for `peer`: what is given, or more if this node has asked for that."""
+        wish = self._wishes.of(peer)
+        given = self.given(peer) or 0
+        return given if wish is None else max(given, wish.most)
 
     def of(self, peer: NodeKey) -> Agreement | None:
         """What was agreed with `peer`; None: nothing."""
@@ -128,7 +144,8 @@ class Agreements:
         check_contact(name, addresses)
         reserve(peer_file(self._directory, inviter), invitation.taken)
         with self._database.transaction() as connection:
-            connection.execute("INSERT OR IGNORE INTO proposals VALUES (?, ?, ?)", (invitation.token, inviter, now))
+            start = max(now, endings.last_start(connection, inviter) + 1)  # what is over could look newer than this
+            connection.execute("INSERT OR IGNORE INTO proposals VALUES (?, ?, ?)", (invitation.token, inviter, start))
             (start,) = connection.execute("SELECT start FROM proposals WHERE token = ?", (invitation.token,)).fetchone()
         given, taken = invitation.taken, invitation.given
         agreement = Agreement(inviter, self.key, taken, given, start, invitation.uptime)
@@ -184,13 +201,12 @@ class Agreements:
             self._check_same(peer, renewal)
             return None
         with self._database.reading() as connection:
-            if endings.is_over(connection, peer, renewal.text):
+            if endings.is_over(connection, peer, agreement):
                 raise Refused("this agreement is over")
         reserve(peer_file(self._directory, peer), given)
         contact = PartnerEntry(renewal.name, peer, renewal.addresses, given, taken)
         with self._database.transaction() as connection:
-            values = (peer, renewal.text, renewal.yours, renewal.mine)
-            connection.execute("INSERT OR REPLACE INTO agreements VALUES (?, ?, ?, ?)", values)
+            _insert(connection, peer, renewal.text, renewal.yours, renewal.mine)
             entry = partners.renew(connection, contact)
         self._known[peer] = agreement
         return entry
@@ -208,17 +224,56 @@ class Agreements:
             if self._exists(connection, peer):
                 endings.save(connection, peer, told=False)
         self._known.pop(peer, None)
+        self._wishes.load()
 
     def hear(self, peer: NodeKey, text: bytes) -> bool:
-        """The node says that the agreement with this text is over. Whether it is, now or for long: else there is
-        another one, or never was any."""
+        """The node says that the agreement with this text is over, which may have been amended by the other side only.
+        Whether it is, now or for long: else there is another one, or never was any. ProtocolError."""
+        over = texts.decode(text)
         with self._database.transaction() as connection:
-            row = connection.execute("SELECT text FROM agreements WHERE peer = ?", (peer,)).fetchone()
-            if row != (text,):
-                return row is None and endings.is_over(connection, peer, text)
+            known = self._known.get(peer)
+            if known is None:
+                return endings.hear(connection, peer, over)
+            if over != known and not self._continues(connection, peer, known, over):
+                return False
             endings.save(connection, peer, told=True)
         self._known.pop(peer, None)
+        self._wishes.load()
         return True
+
+    def _continues(self, connection: Connection, peer: NodeKey, known: Agreement, other: Agreement) -> bool:
+        """Whether one of these two is an amendment of the other, as far as this node has agreed to it or wishes it."""
+        wish = self._wishes.of(peer)
+        newest = known.start if wish is None else wish.agreement.start
+        if not same_partnership(known, other) or endings.is_over(connection, peer, other):
+            return False
+        return self._began(connection, peer, known) <= other.start <= newest
+
+    def _began(self, connection: Connection, peer: NodeKey, known: Agreement) -> int:
+        """When the first text between these two began of which the known one is an amendment."""
+        (began,) = connection.execute("SELECT began FROM agreements WHERE peer = ?", (peer,)).fetchone()
+        return known.start if began is None else int(began)
+
+    def sign(self, agreement: Agreement) -> bytes:
+        """This node's signature."""
+        return texts.sign(self._seed, agreement)
+
+    def settlement(self, peer: NodeKey) -> Settlement:
+        """What is agreed with `peer`, which is something, with both signatures."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT text, mine, theirs FROM agreements WHERE peer = ?", (peer,)).fetchone()
+        return Settlement(*row)
+
+    def replace(self, connection: Connection, peer: NodeKey, new: Agreement, mine: bytes, theirs: bytes) -> None:
+        """An amended agreement is in force, inside the caller's transaction; follow it with `know`."""
+        began = self._began(connection, peer, self._known[peer])
+        values = (new.encode(), mine, theirs, began, peer)
+        connection.execute("UPDATE agreements SET text = ?, mine = ?, theirs = ?, began = ? WHERE peer = ?", values)
+        partners.amend(connection, peer, new.inviter_gives)
+
+    def know(self, peer: NodeKey, new: Agreement) -> None:
+        """What `replace` saved is durable."""
+        self._known[peer] = new
 
     def free(self, peer: NodeKey) -> None:
         """Give back what is reserved for a node without an agreement and not used."""
@@ -242,8 +297,8 @@ class Agreements:
         with self._database.reading() as connection:
             open_ones = connection.execute("SELECT token, given FROM invitations WHERE used_by IS NULL").fetchall()
         wanted = {token_file(self._directory, token): given for token, given in open_ones}
-        for peer, agreement in self._known.items():
-            wanted[peer_file(self._directory, peer)] = max(0, self._gives(agreement) - used.get(peer, 0))
+        for peer in self._known:
+            wanted[peer_file(self._directory, peer)] = max(0, self.promised(peer) - used.get(peer, 0))
         with disk_errors("clear", self._directory):
             for prefix in (TOKEN_PREFIX, PEER_PREFIX):
                 for path in self._directory.glob(f"{prefix}*"):
@@ -269,7 +324,7 @@ class Agreements:
         theirs: bytes,
         contact: PartnerEntry,
     ) -> PartnerEntry:
-        connection.execute("INSERT INTO agreements VALUES (?, ?, ?, ?)", (peer, agreement.encode(), mine, theirs))
+        _insert(connection, peer, agreement.encode(), mine, theirs)
         return partners.insert(connection, contact)
 
     def _answer_again(self, connection: Connection, peer: NodeKey, used_by: bytes, agreement: Agreement) -> bytes:
@@ -277,3 +332,8 @@ class Agreements:
         if used_by != peer or row is None or row[0] != agreement.encode():
             raise Refused(f"this invitation code has been used: {_AGAIN}")
         return bytes(row[1])
+
+
+def _insert(connection: Connection, peer: NodeKey, text: bytes, mine: bytes, theirs: bytes) -> None:
+    values = (peer, text, mine, theirs)
+    connection.execute("INSERT OR REPLACE INTO agreements (peer, text, mine, theirs) VALUES (?, ?, ?, ?)", values)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 
+from coopfs.core.agreement import Agreement, decode
+from coopfs.core.amending import same_partnership
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.types import NodeKey
 
@@ -30,7 +32,8 @@ def save(connection: Connection, peer: NodeKey, told: bool) -> None:
     )
     for table, column in (("agreements", "peer"), ("partners", "key"), ("disks", "peer"), ("masters", "peer")):
         connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (peer,))
-    connection.execute("DELETE FROM grants WHERE peer = ?", (peer,))
+    for table in ("grants", "wishes", "asks"):
+        connection.execute(f"DELETE FROM {table} WHERE peer = ?", (peer,))
 
 
 def owed(database: NodeDatabase) -> Sequence[Ending]:
@@ -46,10 +49,25 @@ def note_told(database: NodeDatabase, ending: Ending) -> None:
         connection.execute("UPDATE endings SET told = 1 WHERE peer = ? AND text = ?", (ending.peer, ending.text))
 
 
-def is_over(connection: Connection, peer: NodeKey, text: bytes) -> bool:
-    """Whether the last agreement with this node that ended has this text."""
-    query = "SELECT 1 FROM endings WHERE peer = ? AND text = ?"
-    return connection.execute(query, (peer, text)).fetchone() is not None
+def hear(connection: Connection, peer: NodeKey, agreement: Agreement) -> bool:
+    """The other side says that this agreement is over, so it knows. Whether that is known here."""
+    if is_over(connection, peer, agreement):
+        connection.execute("UPDATE endings SET told = 1 WHERE peer = ?", (peer,))
+        return True
+    return False
+
+
+def is_over(connection: Connection, peer: NodeKey, agreement: Agreement) -> bool:
+    """Whether the last agreement with this node that ended is this one, or an amendment of it."""
+    row = connection.execute("SELECT text FROM endings WHERE peer = ?", (peer,)).fetchone()
+    ended = None if row is None else decode(row[0])
+    return ended is not None and same_partnership(ended, agreement) and agreement.start <= ended.start
+
+
+def last_start(connection: Connection, peer: NodeKey) -> int:
+    """When the last agreement with this node that ended had begun, in seconds since 1970; 0: there was none."""
+    row = connection.execute("SELECT text FROM endings WHERE peer = ?", (peer,)).fetchone()
+    return 0 if row is None else decode(row[0]).start
 
 
 def parted(database: NodeDatabase) -> frozenset[NodeKey]:

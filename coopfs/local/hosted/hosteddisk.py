@@ -15,7 +15,7 @@ import trio
 from coopfs import limits
 from coopfs.core.acceptance import accepts_master
 from coopfs.core.claims import check_claim, check_writer
-from coopfs.errors import Fenced, HomeError, NoAgreement, PeerError
+from coopfs.errors import Fenced, HomeError, NoAgreement, PeerError, Refused
 from coopfs.local.hosted import hostrecords
 from coopfs.local.hosted.storefile import StoreFile
 from coopfs.local.nodedb import NodeDatabase
@@ -132,6 +132,9 @@ class HostedDisk:
         for store, puts in by_store.items():
             try:
                 outcomes = await trio.to_thread.run_sync(store.put, [waiting.write for waiting in puts])
+            except Refused as cut:  # the store has lost rows since these were asked
+                for waiting in puts:
+                    waiting.finish(cut)
             except HomeError as error:
                 for waiting in puts:
                     waiting.finish(failure=HomeError(str(error)))

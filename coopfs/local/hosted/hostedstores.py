@@ -1,6 +1,7 @@
 """All store files of this home: made inside the agreements' room, opened once, shared by the sessions that use them."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -13,7 +14,7 @@ from coopfs.local.home import sync_directory
 from coopfs.local.hosted import hostrecords
 from coopfs.local.hosted.agreements import Agreements
 from coopfs.local.hosted.hostrecords import StoreRecord
-from coopfs.local.hosted.reservation import carve, extend, peer_file
+from coopfs.local.hosted.reservation import carve, extend, peer_file, reserve
 from coopfs.local.hosted.storefile import StoreFile, read_header, write_header
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.sizes import format_size
@@ -73,6 +74,8 @@ class HostedStores:
             raise Refused("this store belongs to another disk")
         with self._lock:
             opened = self._open.get(opening.store)
+            if opened is not None and record is None:
+                raise StoreGone("this store was given back")
             if opened is not None:
                 opened.sessions += 1
                 return opened.file
@@ -86,27 +89,41 @@ class HostedStores:
             self._open[opening.store] = _Open(file, 1)
         return file
 
-    def grow(self, store: StoreId, file: StoreFile, rows: int) -> None:
-        """The open store has so many rows from now on, or more. Refused: no room in the agreement, or it has grown too
-        often. HomeError: no room on the disk; nothing is changed then."""
+    def resize(self, store: StoreId, file: StoreFile, rows: int) -> None:
+        """The open store has so many rows from now on; 0: it is given back. Refused: no room in the agreement, or it
+        has grown too often. HomeError: no room on the disk; nothing is changed then."""
         with self._creating:
             record = self._records.get(store)
             if record is None:
                 raise StoreGone("this store does not exist here")
-            if rows <= record.header.rows:
+            if not rows:
+                self._take_back(record)
                 return
             if not valid_shape(rows, record.header.block_size):
                 raise Refused(f"no store can have {rows} rows of {record.header.block_size} bytes")
-            if len(record.header.added) >= limits.MAX_GROWTHS:
-                raise Refused(f"this store has grown {limits.MAX_GROWTHS} times, which is the most that is possible")
-            header = record.header.grown(rows)
-            needed = header.size - record.header.size
-            left = self._room(record.peer) - needed
-            if left < 0:
-                raise Refused(self._no_room(record.peer, needed))
-            extend(peer_file(self._directory, record.peer), left, record.file(self._directory), header.size)
-            file.grow(header)
-            self._records[store] = replace(record, header=header)
+            if rows > record.header.rows:
+                self._grow(record, file, record.header.grown(rows))
+            elif rows < record.header.rows:
+                self._cut(record, file, record.header.shrunk(rows))
+
+    def _grow(self, record: StoreRecord, file: StoreFile, header: StoreHeader) -> None:
+        if len(header.added) > limits.MAX_GROWTHS:
+            raise Refused(f"this store has grown {limits.MAX_GROWTHS} times, which is the most that is possible")
+        needed = header.size - record.header.size
+        left = self._room(record.peer) - needed
+        if left < 0:
+            raise Refused(self._no_room(record.peer, needed))
+        extend(peer_file(self._directory, record.peer), left, record.file(self._directory), header.size)
+        file.grow(header)
+        self._records[header.store] = replace(record, header=header)
+
+    def _cut(self, record: StoreRecord, file: StoreFile, header: StoreHeader) -> None:
+        """What it loses is reserved again; if other programs are quicker, it is asked for again when it is needed."""
+        file.cut(header)
+        self._records[header.store] = replace(record, header=header)
+        with suppress(HomeError):
+            left = self._agreements.promised(record.peer) - self._used(record.peer)
+            reserve(peer_file(self._directory, record.peer), left)
 
     def owns(self, peer: NodeKey, disk: DiskId, store: StoreId) -> bool:
         """Whether this is a store of that peer and disk."""
@@ -142,6 +159,20 @@ class HostedStores:
                         self._open.pop(store).file.close()
             self._agreements.free(peer)
 
+    def _take_back(self, record: StoreRecord) -> None:
+        """A store that its owner needs no more: what a session still has open goes when that is closed. Cut short
+        before it is off the record, it is there again after the next start; after that its draft goes then."""
+        store, draft = record.header.store, _draft(record, self._directory)
+        with disk_errors("remove", draft):
+            record.file(self._directory).rename(draft)
+            sync_directory(self._directory)
+        hostrecords.forget_store(self._database, store)
+        del self._records[store]
+        with disk_errors("remove", draft):
+            draft.unlink()
+        with suppress(HomeError):  # as at the next start
+            reserve(peer_file(self._directory, record.peer), max(0, self._room(record.peer)))
+
     def report(self) -> list[HostedStore]:
         """Every store, by partner and disk."""
         stores = []
@@ -151,6 +182,12 @@ class HostedStores:
             used = None if opened is None else opened.file.index.used
             stores.append(HostedStore(record.peer, header.disk, header.store, header.rows, header.block_size, used))
         return stores
+
+    @contextmanager
+    def still(self, peer: NodeKey) -> Iterator[int]:
+        """Bytes that the stores of this node take, while none is made or grown."""
+        with self._creating:
+            yield self._used(peer)
 
     def _create(self, peer: NodeKey, opening: Opening, lost: StoreRecord | None) -> StoreRecord:
         """Make the file of a new store, or of one whose file is gone: empty, as its owner will see from the digest."""
@@ -196,7 +233,7 @@ class HostedStores:
         for store, record in self._records.items():
             with suppress(HomeError):
                 header = read_header(record.file(self._directory))
-                if replace(header, rows=header.rows - sum(header.added), added=()) == record.header:
+                if replace(header, rows=header.made, added=(), cut=0) == record.header:
                     self._records[store] = replace(record, header=header)
 
     def _rename(self, record: StoreRecord) -> None:
@@ -214,10 +251,10 @@ class HostedStores:
 
     def _room(self, peer: NodeKey) -> int:
         """Bytes of the agreement that no store has taken."""
-        return (self._agreements.given(peer) or 0) - self._used(peer)
+        return self._agreements.usable(peer) - self._used(peer)
 
     def _no_room(self, peer: NodeKey, needed: int) -> str:
-        given, used = self._agreements.given(peer) or 0, self._used(peer)
+        given, used = self._agreements.usable(peer), self._used(peer)
         taken = f", of which {format_size(used)} are in use" if used else ""
         return f"offers {format_size(given)}{taken}, {format_size(needed)} needed"
 

@@ -3,6 +3,7 @@
 
 Hosting                     one per home
   agreements.Agreements     invitations, signatures, reserved space          node.sqlite, HOME/hosted/reservation-*
+  amendments.Amendments     agreements over another size                     node.sqlite
   hostedstores.HostedStores store files                                      node.sqlite, HOME/hosted/<store id>
   hosteddisk.HostedDisk     per peer and disk: fence, masters, group commit  node.sqlite
   readers.Readers           who may read besides the owners                  node.sqlite
@@ -24,18 +25,43 @@ from coopfs.errors import HomeError, NoAgreement, NotAuthentic, Refused, StateEr
 from coopfs.local.home import Home
 from coopfs.local.hosted import endings, hostrecords
 from coopfs.local.hosted.agreements import Agreements
+from coopfs.local.hosted.amendments import Amendments
 from coopfs.local.hosted.endings import Ending
 from coopfs.local.hosted.hosteddisk import HostedDisk
 from coopfs.local.hosted.hostedstores import HostedStore, HostedStores
 from coopfs.local.hosted.hoststore import HostStore
 from coopfs.local.hosted.readerpartner import ReaderPartner
 from coopfs.local.hosted.readers import Readers
+from coopfs.local.hosted.wishes import Wishes
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
-from coopfs.types import Claim, DiskId, Grant, Master, NodeKey, Opened, Opening, Partner, Proposal, Renewal, Welcome
+from coopfs.types import (
+    Amendment,
+    Claim,
+    DiskId,
+    Grant,
+    Master,
+    NodeKey,
+    Opened,
+    Opening,
+    Partner,
+    Proposal,
+    Renewal,
+    Settlement,
+    StepAnswer,
+    StepWord,
+    Welcome,
+)
 
 _NOBODY = bytes(CLAIMER)
+Consents = Callable[[NodeKey, int], bool]  # whether that partner may have an agreement over so many bytes
 OnOffer = Callable[[NodeKey, bytes], Awaitable[Welcome]]  # who asks, and its signed announcement
+OnStep = Callable[[NodeKey, StepWord], Awaitable[StepAnswer]]
+
+
+def never(peer: NodeKey, size: int) -> bool:
+    """The owner is asked each time."""
+    return False
 
 
 class Hosting:
@@ -49,19 +75,26 @@ class Hosting:
         on_agreed: Callable[[PartnerEntry], None],
         on_left: Callable[[NodeKey], Awaitable[None]],
         on_offer: OnOffer | None = None,
+        consents: Consents = never,
+        on_step: OnStep | None = None,
     ) -> None:
         """clock: seconds since 1970; on_agreed: called when somebody has taken up an invitation and is a partner
         now; on_left: when somebody has said that the agreement is over, and is answered when it returns; on_offer: what
-        to answer to a node that asks to be invited, None: nobody is.
+        to answer to a node that asks to be invited, None: nobody is; consents: whether the owner has agreed in advance
+        to an agreement over so many bytes with that partner; on_step: what to answer to a node that asks to step
+        between this one and a partner, or tells how far that is.
         """
         self._database = database
         self._clock = clock
         self._on_agreed = on_agreed
         self._on_left = on_left
         self._on_offer = on_offer
-        self._agreements = Agreements(database, home.hosted, home.read_seed())
+        self._on_step = on_step
+        self._wishes = Wishes(database)
+        self._agreements = Agreements(database, home.hosted, home.read_seed(), self._wishes)
         self._agreements.expire(int(clock()))
         self._stores = HostedStores(database, home.hosted, self._agreements)
+        self._amendments = Amendments(database, home.hosted, self._agreements, self._wishes, self._stores, consents)
         self._disks = {
             (peer, disk): HostedDisk(database, peer, disk, claim)
             for (peer, disk), claim in hostrecords.claims(database).items()
@@ -82,6 +115,11 @@ class Hosting:
     def admits_reader(self, peer: NodeKey) -> bool:
         """Whether an owner has let this node in to read."""
         return self._readers.admits(peer)
+
+    @property
+    def key(self) -> NodeKey:
+        """Of this node."""
+        return self._agreements.key
 
     def has_agreement(self, peer: NodeKey) -> bool:
         return self._agreements.given(peer) is not None
@@ -135,6 +173,26 @@ class Hosting:
         entry = await trio.to_thread.run_sync(self._agreements.renew, peer, renewal)
         if entry is not None:
             self._on_agreed(entry)
+
+    def wishes(self) -> dict[NodeKey, int]:
+        """Bytes that partners are asked for, each way, and have not agreed to yet."""
+        return self._wishes.all()
+
+    def asks(self) -> dict[NodeKey, int]:
+        """Bytes that partners ask this node's owner for, who has not agreed yet."""
+        return self._wishes.asks()
+
+    async def wish(self, peer: NodeKey, size: int) -> None:
+        """See Amendments.wish."""
+        await trio.to_thread.run_sync(self._amendments.wish, peer, size, int(self._clock()))
+
+    def amendment(self, peer: NodeKey) -> Amendment | None:
+        """See Amendments.request."""
+        return self._amendments.request(peer)
+
+    async def settle(self, peer: NodeKey, settlement: Settlement) -> None:
+        """See Amendments.settle."""
+        await trio.to_thread.run_sync(self._amendments.settle, peer, settlement)
 
     async def part(self, peer: NodeKey) -> None:
         """End the agreement with a node: what it stores here goes. It is owed to be told."""
@@ -248,9 +306,20 @@ class HostPartner:
         with self._hosting._own_failures():
             return await self._hosting._on_offer(self._peer, announcement)
 
+    async def step(self, word: StepWord) -> StepAnswer:
+        if self._hosting._on_step is None:
+            raise Refused("this node lets nobody step between")
+        with self._hosting._own_failures():
+            return await self._hosting._on_step(self._peer, word)
+
     async def renew(self, renewal: Renewal) -> None:
         with self._hosting._own_failures():
             await self._hosting._renew(self._peer, renewal)
+
+    async def amend(self, amendment: Amendment) -> Settlement:
+        self._check_agreement()
+        with self._hosting._own_failures():
+            return await trio.to_thread.run_sync(self._hosting._amendments.answer, self._peer, amendment)
 
     async def leave(self, text: bytes) -> None:
         with self._hosting._own_failures():
@@ -280,7 +349,7 @@ class HostPartner:
             claim,
             hosting._own_failures,
             lambda: self._release(opening),
-            lambda file, rows: hosting._stores.grow(opening.store, file, rows),
+            lambda file, rows: hosting._stores.resize(opening.store, file, rows),
         )
 
     def _release(self, opening: Opening) -> None:

@@ -27,17 +27,17 @@ class HostStore:
         claim: Claim | None,
         failures: Callable[[], AbstractContextManager[None]],
         release: Callable[[], None],
-        grow: Callable[[StoreFile, int], None],
+        resize: Callable[[StoreFile, int], None],
     ) -> None:
         """claim: what the session was opened for writing with; failures: turns this machine's faults into Refused;
-        release: called once, when the session is closed and no call is under way; grow: gives it so many rows."""
+        release: called once, when the session is closed and no call is under way; resize: gives it so many rows."""
         self.opened = opened
         self._file = file
         self._disk = disk
         self._claim = claim
         self._failures = failures
         self._release = release
-        self._grow = grow
+        self._resize = resize
         self._calls = 0
         self._closed = False
 
@@ -60,7 +60,7 @@ class HostStore:
     def _judge(self, write: Write) -> PeerError | None:
         """Why no store of this shape can take it."""
         try:
-            check_put(self.opened.rows, self.opened.block_size, write.row, write.version, len(write.data))
+            check_put(self._file.header.rows, self.opened.block_size, write.row, write.version, len(write.data))
         except Refused as refusal:
             return refusal
         return None
@@ -78,13 +78,13 @@ class HostStore:
         with self._call():
             return await trio.to_thread.run_sync(self._file.inventory, first_row, min(limit, limits.INVENTORY_PAGE))
 
-    async def grow(self, rows: int) -> None:
-        """Refused: no room in the agreement. Fenced."""
+    async def resize(self, rows: int) -> None:
+        """0: the store is given back. Refused: no room in the agreement. Fenced."""
         with self._call():
             if self._claim is None:
                 raise Refused(_READING)
-            await self._disk.change(self._claim, lambda: self._grow(self._file, rows))
-            self.opened = replace(self.opened, rows=self._file.header.rows)
+            await self._disk.change(self._claim, lambda: self._resize(self._file, rows))
+            self.opened = replace(self.opened, rows=self._file.header.rows if rows else 0)
 
     async def close(self) -> None:
         """Idempotent; it is done even where the caller is being cancelled."""

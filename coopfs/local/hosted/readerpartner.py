@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from coopfs.errors import PeerError, Refused
 from coopfs.local.hosted.readers import Readers
 from coopfs.types import (
+    Amendment,
     BlockStore,
     Claim,
     DiskId,
@@ -16,7 +17,10 @@ from coopfs.types import (
     Partner,
     Proposal,
     Renewal,
+    Settlement,
     Slot,
+    StepAnswer,
+    StepWord,
     StoredBlock,
     Welcome,
     Write,
@@ -62,7 +66,13 @@ class ReaderPartner:
     async def offer(self, announcement: bytes) -> Welcome:
         raise Refused(_ONLY_READ)
 
+    async def step(self, word: StepWord) -> StepAnswer:
+        raise Refused(_ONLY_READ)
+
     async def renew(self, renewal: Renewal) -> None:
+        raise Refused(_ONLY_READ)
+
+    async def amend(self, amendment: Amendment) -> Settlement:
         raise Refused(_ONLY_READ)
 
     async def leave(self, text: bytes) -> None:
@@ -98,7 +108,7 @@ class GrantedStore:
         self._check()
         return await self._store.inventory(first_row, limit)
 
-    async def grow(self, rows: int) -> None:
+    async def resize(self, rows: int) -> None:
         raise Refused(_ONLY_READ)
 
     async def close(self) -> None:

@@ -103,12 +103,28 @@ class StoreFile:
         os.close(self._descriptor)
 
     def grow(self, header: StoreHeader) -> None:
-        """Its header is this from now on, with more rows; the file is long enough, and zero there. HomeError."""
+        """Its header is this from now on, with more rows; the file is long enough, and zero there, but for the index of
+        rows that had been cut. HomeError."""
         with self._writing, disk_errors("write", self._path):
-            _write_at(self._descriptor, header.encode()[:SECTOR], 0)
-            os.fsync(self._descriptor)
-            self.index.grow(header.rows)
-            self.header, self._map = header, RowMap(header)
+            last = self._map.runs[-1]
+            again = min(last.indexed, header.rows - last.first) - last.count
+            _write_at(self._descriptor, bytes(again * ENTRY), last.entry_at(self.header.rows))
+            os.fdatasync(self._descriptor)
+            self._become(header)
+
+    def cut(self, header: StoreHeader) -> None:
+        """Its header is this from now on, with less rows, and what lay in the others is gone: cut short, the next
+        opening ends it. HomeError."""
+        with self._writing, disk_errors("write", self._path):
+            self._become(header)
+            os.ftruncate(self._descriptor, header.size)
+            os.fdatasync(self._descriptor)
+
+    def _become(self, header: StoreHeader) -> None:
+        _write_at(self._descriptor, header.encode()[:SECTOR], 0)
+        os.fdatasync(self._descriptor)
+        self.index.resize(header.rows)
+        self.header, self._map = header, RowMap(header)
 
     def put(self, writes: Sequence[Write]) -> list[BlockRefused | None]:
         """Put a batch of at most PUT_BATCH blocks; return, for each, why it was refused or None, when all are on

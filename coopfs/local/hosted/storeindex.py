@@ -25,9 +25,13 @@ class StoreIndex:
         self._used = 0
         self._lock = Lock()
 
-    def grow(self, rows: int) -> None:
+    def resize(self, rows: int) -> None:
         """It has so many rows, those that are new never written."""
         with self._lock:
+            for row in range(rows, len(self._versions)):
+                self._digest = digest.replace(self._digest, row, self._versions[row], 0)
+                self._used -= self._versions[row] > 0
+            del self._versions[rows:], self._lengths[rows:]
             self._versions.frombytes(bytes(8 * (rows - len(self._versions))))
             self._lengths.frombytes(bytes(4 * (rows - len(self._lengths))))
 
@@ -42,8 +46,8 @@ class StoreIndex:
             return self._changes, digest.to_bytes(self._digest)
 
     def version(self, row: int) -> int:
-        """0: never written, torn or rotten."""
-        return self._versions[row]
+        """0: never written, torn or rotten, or cut."""
+        return self._versions[row] if row < len(self._versions) else 0
 
     def set(self, slots: Iterable[Slot], changes: int) -> None:
         """These slots hold this now (version 0: their blocks were found torn or rotten), and `changes` puts have been

@@ -1,0 +1,49 @@
+"""A node that finds nobody free steps between two daemons that back each other up, and their content stays."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from coopfs.cli import client
+from tests.e2e.commands import coopfs, well
+from tests.e2e.waiting import until
+from tests.match.daemons import serving
+from tests.match.test_formation import daemon
+
+pytestmark = pytest.mark.slow
+
+
+def partners(home: Path) -> set[str]:
+    return {entry["name"] for entry in client.call(home, "partner_list")["partners"]}
+
+
+def test_a_newcomer_steps_between_two_that_back_each_other_up(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(str(tmp_path / "match.sqlite"), tmp_path, "--together"))
+        homes = [stack.enter_context(daemon(tmp_path / f"node-{number}", server, 2)) for number in range(3)]
+        until(lambda: [client.call(each, "status")["matching"]["lacking"] for each in homes] == [0, 0, 0])
+        mounts = []
+        for home in homes[:2]:
+            well(coopfs("format", "--data", "1", "--redundancy", "1", "--block-size", "128K", home=home))
+            mounts.append(home.with_suffix(".mnt"))
+            mounts[-1].mkdir()
+            well(coopfs("mount", str(mounts[-1]), home=home))
+            (mounts[-1] / "file").write_bytes(home.name.encode() * 100_000)
+            well(coopfs("sync", "--complete", home=home))
+        newcomer = stack.enter_context(daemon(tmp_path / "newcomer", server, 2))
+        # the two tell the server of their bond within seconds, and may refuse while their own partner reconnects
+        asking = "nobody is free: asking to step between node-"
+        until(lambda: asking in well(coopfs("partner", "find", home=newcomer)).out)
+        until(lambda: len(partners(newcomer)) == 2, patience=120)
+        between = [home for home in homes if home.name in partners(newcomer)]
+        until(lambda: all(len(partners(home)) == 2 for home in between), patience=180)
+        one, two = between
+        assert two.name not in partners(one)
+        for home, mount in zip(homes, mounts, strict=False):
+            columns = client.call(home, "status")["disk"]["columns"]
+            assert {column["partner"] for column in columns} == partners(home)
+            assert {column["state"] for column in columns} == {"caught up"}
+            well(coopfs("check", "--deep", home=home))
+            assert (mount / "file").read_bytes() == home.name.encode() * 100_000
+            well(coopfs("umount", home=home))
