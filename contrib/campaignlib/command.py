@@ -15,12 +15,14 @@ import click
 
 from campaignlib import coverage
 from campaignlib.crashes import crashes
+from campaignlib.formation import formation
 from campaignlib.full import full
 from campaignlib.losses import losses
 from campaignlib.networks import networks
 from campaignlib.record import RECORD, Record
 from campaignlib.shrink import parse, shrink, write
 from campaignlib.subject import Line, Subject, decode_line, run
+from campaignlib.villages import villages
 from coopfs.cli import progress
 from coopfs.cli.run import run as run_command
 
@@ -63,6 +65,8 @@ campaign.add_command(full)
 campaign.add_command(crashes)
 campaign.add_command(losses)
 campaign.add_command(networks)
+campaign.add_command(villages)
+campaign.add_command(formation)
 
 
 @campaign.command()

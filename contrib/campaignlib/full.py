@@ -83,38 +83,39 @@ def full(rounds: int, seed: int, roads: tuple[str, ...], days: int, jobs: int, r
 
 
 def _travel(wanted: Sequence[Journey], jobs: int, kept: Record[Travelled]) -> list[Travelled]:
-    known = {one.journey for one in kept.lines}
-    missing = [journey for journey in wanted if journey not in known]
+    well = {one.journey for one in kept.lines if not one.broken}
+    missing = [journey for journey in wanted if journey not in well]
     with progress.show() as watch:
         for number, one in enumerate(_travelled(missing, jobs), 1):
             kept.add(one)
             watch("filling and emptying", number, len(missing))
-    return sorted((one for one in kept.lines if one.journey in wanted), key=lambda one: wanted.index(one.journey))
+    newest = {one.journey: one for one in kept.lines}
+    return [newest[journey] for journey in wanted]
 
 
 def _travelled(wanted: Sequence[Journey], jobs: int) -> Iterator[Travelled]:
     context = multiprocessing.get_context("forkserver")
-    with context.Pool(jobs, _quiet_worker, maxtasksperchild=1) as pool:
+    with context.Pool(jobs, quiet_worker, maxtasksperchild=1) as pool:
         yield from pool.imap_unordered(_run, wanted)
 
 
-def _quiet_worker() -> None:
+def quiet_worker() -> None:
     """Ctrl-C is for the parent, which ends its pool."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run(journey: Journey) -> Travelled:
-    _calm_down()
+    calm_down()
     began = time.monotonic()
-    with _room() as directory:
+    with room() as directory:
         course = travel(ROADS[journey.road], journey.rounds, journey.seed, Path(directory))
     return Travelled(journey, dict(course.counts), course.broken, time.monotonic() - began)
 
 
 def _live(days: int, seed: int) -> bool:
     """Whether a month costs more than it may."""
-    _calm_down()
-    with _room() as directory, progress.show() as watch:
+    calm_down()
+    with room() as directory, progress.show() as watch:
         watch(f"{days} days of a workstation", 0, 1)
         found = month(days, seed, Path(directory))
     print(_words(found))
@@ -129,12 +130,12 @@ def _words(found: Amplification) -> str:
     )
 
 
-def _calm_down() -> None:
+def calm_down() -> None:
     logging.disable()  # who loses partners all day is told so all day
     warnings.simplefilter("error")
 
 
-def _room() -> TemporaryDirectory[str]:
+def room() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="coopfs-campaign-", dir=MEMORY if MEMORY.is_dir() else None)
 
 

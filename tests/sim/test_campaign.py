@@ -49,10 +49,12 @@ def test_full_disks_are_travelled_once_and_told(tmp_path: Path) -> None:
     wanted = ["--road", "data", "--rounds", "2", "--days", "0", "--jobs", "1", "--record", str(record)]
     assert campaign("full", *wanted).returncode == 0
     first = record.read_text()
+    with record.open("a") as file:  # a road that ended early is travelled again
+        file.write(first.replace('"data"', '"cap"').replace('"broken": ""', '"broken": "Stuck: in the mud"'))
     done = campaign("full", *wanted, "--road", "cap")
     assert done.returncode == 0, done.stdout + done.stderr
     assert record.read_text().startswith(first)
-    assert [json.loads(line)["journey"]["road"] for line in record.read_text().splitlines()] == ["data", "cap"]
+    assert [json.loads(line)["journey"]["road"] for line in record.read_text().splitlines()] == ["data", "cap", "cap"]
     for road in ("data", "cap"):
         assert re.search(rf"│ {road} +│ +2 │.*│ well │", done.stdout)
     assert "never stuck, and deleting always worked" in done.stdout
@@ -90,3 +92,16 @@ def test_what_a_failure_needs_is_found(monkeypatch: pytest.MonkeyPatch, needed: 
     assert without == set(range(100)) - needed
     assert parse(write(without)) == without
     assert len(tried) < 250
+
+
+@pytest.mark.slow
+def test_a_season_of_a_village_is_lived_once_and_told(tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    few = ["villages", "--seed", "3", "--houses", "4", "--days", "5", "--jobs", "1", "--record", record]
+    done = campaign(*few)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first = record.read_text()
+    assert json.loads(first)["counts"]["format"] > 0
+    assert "no promise was broken" in done.stdout
+    assert campaign(*few).stdout == done.stdout
+    assert record.read_text() == first
