@@ -181,7 +181,8 @@ class Networks:
         self._owner.sync(complete=True)
         healed = time.monotonic() - began
         said = self._status((), set())
-        require("\n-> " not in said, f"something is still the matter:\n{said}")
+        matter = [line for line in said.splitlines() if line.startswith("-> ")]
+        require(not matter, f"something is still the matter: {'; '.join(matter)}")
         require("nothing written since waits" in said, f"something still waits:\n{said}")
         self._compare()
         self._history = self._history.again(self._owner.mount_point)

@@ -19,6 +19,7 @@ from coopfs.app.amending import Amending
 from coopfs.app.control import Watch
 from coopfs.app.disk_calls import DiskCalls
 from coopfs.app.handover import Handover
+from coopfs.app.kitwatch import KitWatch
 from coopfs.app.leaving import Farewells
 from coopfs.app.matchmaking import Matchmaking
 from coopfs.app.mount_settings import MountSettings
@@ -106,6 +107,7 @@ class Node:
             self.local, dial_tcp, self.hosting, settings.name, lambda: self.addresses, self.know, time.time
         )
         tell = partial(tell_owner, settings.notify)
+        self.kit_watch = KitWatch(lambda: self.own, tell)
         self.succession = Succession(lambda: self.own, self._entries, self._is_up, tell, time.time)
         self.matchmaking = Matchmaking(
             settings,

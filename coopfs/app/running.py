@@ -75,6 +75,7 @@ async def begin(node: Node, nursery: trio.Nursery) -> None:
     nursery.start_soon(node.amending.run)
     nursery.start_soon(node.attendant.run)
     nursery.start_soon(node.promises.run)
+    nursery.start_soon(node.kit_watch.run)
     nursery.start_soon(node.matchmaking.run)
     if node.matchmaking.is_wanted:
         nursery.start_soon(node.succession.run)

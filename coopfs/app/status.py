@@ -6,6 +6,7 @@ from typing import Any
 
 import trio
 
+from coopfs.app import kitwatch
 from coopfs.app.own_disk import OwnDisk
 from coopfs.app.promises import Promised
 from coopfs.core.agreement import Agreement
@@ -71,6 +72,7 @@ def describe_disk(own: OwnDisk, parted: Set[NodeKey] = frozenset()) -> dict[str,
         "repair_seconds_left": own.cleaner.seconds_left(own.columns.columns),
         "margin": progress.margin() if progress.barrier else None,
         "kit": _describe_kit(own),
+        "kit_wanted": kitwatch.wanted(own),
         "replacement": _describe_replacement(own),
         "reshaping": _describe_reshaping(own),
         "growth": None if own.growing.is_done or own.reshaping.is_under_way else _describe_growth(own),
@@ -185,17 +187,16 @@ def _describe_keys(own: OwnDisk) -> dict[str, Any] | None:
 
 
 def _describe_kit(own: OwnDisk) -> dict[str, Any] | None:
-    """How good the newest kit is (R14): it must name f+1 partners that have the newest master block; and who holds a
-    column by now, or is to get one, and is not named."""
-    made = own.kits.newest()
+    """How good the newest kit is: of the partners it names, those that have the newest master block, and how many must;
+    and who holds a column by now, or is to get one, and is not named."""
+    made = kitwatch.standing(own)
     if made is None:
         return None
-    lost = {column.place.node for column in own.columns.columns if column.away}
     return {
         "exported_at": date(made.time),
-        "holders": len((own.keeper.holders() - lost).intersection(made.partners)),
-        "needed": own.ledger.seats.f + 1,
-        "lacks": [column.place.name for column in own.columns.stores if column.place.node not in made.partners],
+        "holders": made.holders,
+        "needed": made.needed,
+        "lacks": list(made.lacks),
     }
 
 

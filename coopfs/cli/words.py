@@ -226,8 +226,8 @@ def kit(made: Json | None, now: datetime) -> str:
     when = f"kit: exported {escape(clock(made['exported_at'], now))}"
     spare = made["holders"] - made["needed"]
     if spare < 0:
-        count = made["holders"]
-        return f"[bold red]{when}, not good now: {count} of the partners it names have the newest master block[/]"
+        count = made["holders"] or "none"
+        return f"[bold red]{when}, not good now: of the partners it names {count} can give the newest master block[/]"
     since = f"; it does not name {escape(', '.join(made['lacks']))}, who came later" if made["lacks"] else ""
     if spare == 0:
         return f"[yellow]{when}, good while no further partner that it names is lost{since}[/]"
@@ -301,10 +301,8 @@ def advice(disk: Json) -> Iterator[str]:
             )
     if disk["bytes_free"] * NEARLY_FULL < disk["bytes"]:
         yield "the disk is nearly full: delete something"
-    waits = (disk["replacement"] or {}).get("waits_for") or ""
-    waits += (disk["keys"] or {}).get("waits_for") or ""
-    if disk["kit"] is None or disk["kit"]["holders"] <= disk["kit"]["needed"] or "kit" in waits:
-        yield "export a new kit and keep it somewhere else: coopfs kit export FILE"
+    if disk["kit_wanted"] is not None:
+        yield f"{escape(disk['kit_wanted'])}: export one with coopfs kit export FILE, and keep it somewhere else"
 
 
 def clock(text: str, now: datetime) -> str:

@@ -9,6 +9,8 @@ from coopfs.types import NodeKey
 
 _FACT = "kit"
 
+MUST_EXPORT = "a new kit must be exported"  # what is waited for, in words, begins so
+
 
 @dataclass(frozen=True, slots=True)
 class MadeKit:

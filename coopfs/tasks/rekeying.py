@@ -21,6 +21,7 @@ import trio
 from coopfs.core.keys import DiskKeys, KeyAge, ReadKey
 from coopfs.errors import HomeError, UsageError
 from coopfs.limits import AWAY_CHECK, KEY_LEAP, MAX_KEY_ID, MAX_KEY_IDS
+from coopfs.local.kitrecord import MUST_EXPORT
 from coopfs.local.log import Log
 from coopfs.local.rekeymark import RekeyMark
 from coopfs.tasks.keeper import MasterKeeper
@@ -115,7 +116,7 @@ class Rekeying:
     def hindrance(self) -> str | None:
         """Why the newest key is not in use, in words. None: it is."""
         if self.pending is not None:
-            return "a kit that has it must be exported"
+            return f"{MUST_EXPORT} that has it"
         return None if self._is_turned else self._spreading.hindrance() or "the master block must name it"
 
     async def run(self) -> None:

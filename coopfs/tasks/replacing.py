@@ -26,7 +26,7 @@ from coopfs.core.master import INCOMING, VAULT, LayoutPlaces, StorePlace
 from coopfs.errors import UsageError
 from coopfs.limits import AWAY_AFTER, AWAY_CHECK
 from coopfs.local.incoming import IncomingAcks
-from coopfs.local.kitrecord import KitRecord
+from coopfs.local.kitrecord import MUST_EXPORT, KitRecord
 from coopfs.tasks.column import Column
 from coopfs.tasks.columns import Columns
 from coopfs.tasks.incoming import Incoming
@@ -140,7 +140,7 @@ class Replacing:
         }
         remaining |= {t.node for t in self._keeper.block.trustees} & self._keeper.holders()
         if made is not None and len(remaining.intersection(made.partners)) <= self._ledger.seats.f:
-            return f"a new kit must be exported that names {incoming.place.name}"
+            return f"{MUST_EXPORT} that names {incoming.place.name}"
         return None
 
     async def _promote(self) -> None:

@@ -1,6 +1,6 @@
 """Whether a restore would find the newest master block, whoever of those that may be lost is lost (design R14)."""
 
-from coopfs.local.kitrecord import KitRecord
+from coopfs.local.kitrecord import MUST_EXPORT, KitRecord
 from coopfs.tasks.columns import Columns
 from coopfs.tasks.keeper import MasterKeeper
 from coopfs.tasks.ledger import Ledger
@@ -23,5 +23,5 @@ class Spreading:
         if untold:
             return f"{', '.join(untold)} must be told and cannot be reached"
         if made is not None and len(holders.intersection(made.partners)) <= self._ledger.seats.f:
-            return "a new kit must be exported"
+            return MUST_EXPORT
         return None

@@ -73,6 +73,7 @@ STATUS: dict[str, Any] = {
         "trustees": [],
         "unsent": None,
         "kit": {"exported_at": "2026-01-02 03:04:05 UTC", "holders": 8, "needed": 2, "lacks": []},
+        "kit_wanted": None,
         "trouble": "bob [has] lost blocks",
         "columns": [
             {

@@ -71,7 +71,7 @@ def test_a_new_key_seals_nothing_until_a_kit_has_it_and_then_all_that_is_new(tmp
         assert told == {
             "newest": 2,
             "older": [1],
-            "waits_for": "a kit that has it must be exported",
+            "waits_for": "a new kit must be exported that has it",
             "bytes_left": None,
         }
         assert set(sealed_with(owner, 0)) == {1}
