@@ -75,7 +75,6 @@ class Days:
         else:
             actions[self._power_of_a_partner] = 3
         await self._machine.start(self.owner.run)
-        self._have_kit()
         await self._hold_again()
         self._steps.begin()
         for _ in range(self.random.randint(20, 140)):
@@ -276,13 +275,9 @@ class Days:
         own = self.owner.own
         self.world.kit = tuple(store.node for column in own.places.columns for store in column if store.role != VAULT)
         self.world.kit_secrets = own.keys.secrets
-        self._have_kit()
+        own.hand_out(MadeKit(0, self.world.kit))
+        own.rekeying.carry(self.world.kit_secrets[-1].id)
         await own.committer.commit()
-
-    def _have_kit(self) -> None:
-        """The owner of this machine has the kit that was written last."""
-        self.owner.own.hand_out(MadeKit(0, self.world.kit))
-        self.owner.own.rekeying.carry(self.world.kit_secrets[-1].id)
 
     async def _power_of_a_partner(self) -> None:
         """It keeps what it acknowledged."""

@@ -21,6 +21,8 @@ import trio
 from coopfs.core import cleaning
 from coopfs.local.database import Database
 from coopfs.local.disk import DATABASE
+from coopfs.local.kitrecord import KitRecord, MadeKit
+from coopfs.local.rekeymark import RekeyMark
 from coopfs.tasks import keeper, writer
 from coopfs.types import Kind
 from tests.sim import schedule
@@ -141,7 +143,9 @@ class Life:
 
     async def run(self) -> None:
         """Everything between `format` and the last restore."""
-        self._owner = Owner(self.world, Platter(await self.world.format()), History(), {})
+        directory = await self.world.format()
+        self._note_kit(directory)
+        self._owner = Owner(self.world, Platter(directory), History(), {})
         bound = self._random.choice([1, 2, 64])  # of groups sent and not held: small ones pile up here, and die unsent
         with patch.object(writer, "MAX_GROUPS_UNHELD", bound):
             async with trio.open_nursery() as machine:
@@ -200,10 +204,20 @@ class Life:
             self._leave_zombie(owner, taken.state.group)
         elif not burns:
             await owner.burn()  # as the user is told to
+        self._note_kit(taken.directory)
         there = owner.content()
         content = {id_: there[id_] for id_ in _stripes(taken.directory)}
         self._owner = Owner(self.world, Platter(taken.directory), owner.history.up_to(taken.state.group), content)
         return True
+
+    def _note_kit(self, directory: Path) -> None:
+        """The owner of this machine has the kit that was written last. Durable, before anything is done with it."""
+        database = Database(directory / DATABASE)
+        KitRecord(database).note(MadeKit(0, self.world.kit))
+        RekeyMark(database).carry(self.world.kit_secrets[-1].id)
+        database.commit()
+        database.sync_wal()
+        database.close()
 
     def _leave_zombie(self, owner: Owner, group: int) -> None:
         if owner.history.newest_held > group:
