@@ -22,7 +22,7 @@ import trio
 from coopfs.core.candidates import in_order
 from coopfs.core.wire.address_requests import TellAddresses
 from coopfs.core.wire.session import Standing
-from coopfs.errors import PeerError
+from coopfs.errors import NoAgreement, PeerError
 from coopfs.limits import (
     DIRECT_AGAIN,
     MAX_LINKS_PER_PEER,
@@ -227,10 +227,13 @@ class Roster:
                 await self._whereabouts.tell(link)
 
     def _hear(self, link: Link, told: TellAddresses) -> None:
-        """A peer says where it is: if it is a contact, it is called there from now on. CoopfsError."""
+        """A peer says where it is: if it is a contact, it is called there from now on. NoAgreement: this node called
+        it, and knows of none, as after a takeover. CoopfsError."""
         contact = self._contacts.get(link.peer)
         if self._whereabouts is None or contact is None:
             return
+        if self._authorize(link.peer) is Standing.STRANGER:
+            raise NoAgreement("no agreement with this node is known here")
         addresses = self._whereabouts.hear(link, told, contact.addresses)
         if addresses is not None:
             self.add(Contact(link.peer, addresses))

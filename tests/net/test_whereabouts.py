@@ -195,6 +195,21 @@ async def test_who_is_no_partner_there_hears_of_it_once(world: World, autojump_c
     assert carol.saved == []
 
 
+async def test_who_calls_and_has_forgotten_hears_of_it_too(world: World, autojump_clock: MockClock) -> None:
+    """After a takeover a node calls the partners of its kit, and knows of no agreement with them: they remind it."""
+    alice, carol = await world.home(ALICE), await world.home(CAROL, "carol:1")
+    alice.standing, forgotten = Standing.STRANGER, list[Link]()
+
+    async def note(link: Link) -> None:
+        forgotten.append(link)
+
+    carol.whereabouts.on_forgotten = note
+    alice.knows(carol, "carol:1")
+    await alice.link(carol)
+    await trio.sleep(1)
+    assert [link.peer for link in forgotten] == [ALICE.identity.key]
+
+
 async def test_what_cannot_be_saved_is_not_used(world: World, autojump_clock: MockClock) -> None:
     alice, carol = await world.home(ALICE), await world.home(CAROL, "carol:1")
 
