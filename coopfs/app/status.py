@@ -123,7 +123,8 @@ def _describe_scrub(own: OwnDisk) -> dict[str, Any] | None:
 
 
 def _describe_reshaping(own: OwnDisk) -> dict[str, Any] | None:
-    """Another layout that the disk gets: what is waited for before it is used; then how many rows are to be emptied."""
+    """Another layout that the disk gets: what is waited for before it is used; then how many rows are
+    to be emptied, and seconds that this takes at the rate so far."""
     reshaping = own.reshaping
     if not reshaping.is_under_way:
         return None
@@ -136,6 +137,7 @@ def _describe_reshaping(own: OwnDisk) -> dict[str, Any] | None:
         "used": not coming,
         "waits_for": waits_for,
         "rows_left": reshaping.rows_left,
+        "seconds_left": reshaping.seconds_left(trio.current_time()),
     }
 
 

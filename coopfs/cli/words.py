@@ -124,7 +124,9 @@ def reshaping(coming: Json) -> str:
     shape = f"{coming['k']}+{coming['m']}"
     waits = f"; [yellow]{escape(coming['waits_for'])}[/]" if coming["waits_for"] else ""
     if coming["used"]:
-        return f"moving to {shape}: {coming['rows_left']} rows of the layout before are to be emptied{waits}"
+        left = coming["seconds_left"]
+        time = f", about {_duration(left)} left" if left is not None else ""
+        return f"moving to {shape}: {coming['rows_left']} rows of the layout before are to be emptied{time}{waits}"
     return f"getting ready to be {shape}{waits}"
 
 

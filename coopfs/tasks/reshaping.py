@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 import trio
 
 from coopfs.core.master import LayoutPlaces, StorePlace
+from coopfs.core.pacing import seconds_left
 from coopfs.core.seats import Span
 from coopfs.errors import UsageError
 from coopfs.limits import AWAY_CHECK, MOVE_AGAIN
@@ -70,6 +71,7 @@ class Reshaping:
         if self.going is not None:
             self.slicing.plan(self.going)
         self._begun = Signal()
+        self._since: tuple[float, int] | None = None  # trio time and rows left when this process first saw it move
 
     @property
     def coming(self) -> LayoutPlaces | None:
@@ -96,6 +98,14 @@ class Reshaping:
             return 0
         rows = self._ledger.rows_of(self.going.layout.id)
         return rows.total - rows.free
+
+    def seconds_left(self, now: float) -> int | None:
+        """Until the old layout is empty, at the rate since this process began. now: trio time; None: too little is
+        known."""
+        if self._since is None or now <= self._since[0]:
+            return None
+        began, rows = self._since
+        return seconds_left([(self.rows_left, (rows - self.rows_left) / (now - began))])
 
     async def begin(self, k: int, m: int, rows: int, stores: Sequence[StorePlace]) -> None:
         """Let the disk have k + m columns, in these new stores of so many rows. UsageError: something else is changing
@@ -141,6 +151,7 @@ class Reshaping:
                 if self.coming is not None and self.hindrance() is None:
                     self._use(self.coming)
                 if (old := self.going) is not None:
+                    self._since = self._since or (trio.current_time(), self.rows_left)
                     await self.slicing.step(old)
                     await self._forget_if_empty(old)
                 await trio.sleep(AWAY_CHECK)
@@ -201,4 +212,5 @@ class Reshaping:
         self._stripes.forget_seats(self._ledger.seats.of(layout.id).mask)
         self._ledger.drop_layout(self._seating.seats([places.layout for places in left]), layout.id)
         self._columns.seat(left)
+        self._since = None
         return left

@@ -76,8 +76,8 @@ def test_both_must_find_room_at_each_partner_until_all_has_moved(tmp_path: Path)
         told = describe_disk(owner.own)["reshaping"]
         assert (told["k"], told["m"], told["used"]) == (3, 1, False)
         assert words.reshaping(told).startswith("getting ready to be 3+1")
-        assert words.reshaping(told | {"used": True, "rows_left": 7, "waits_for": None}) == (
-            "moving to 3+1: 7 rows of the layout before are to be emptied"
+        assert words.reshaping(told | {"used": True, "rows_left": 7, "seconds_left": 9000, "waits_for": None}) == (
+            "moving to 3+1: 7 rows of the layout before are to be emptied, about 2 hours left"
         )
 
     play(tmp_path, Geometry(2, 1), main)

@@ -327,6 +327,23 @@ def test_no_second_copy_is_needed(tmp_path: Path, shape: tuple[int, int], after:
     play(tmp_path, Geometry(*shape), main)
 
 
+def test_it_is_told_how_long_it_will_take(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        _, _, end = await crowd(owner, 2, 1)
+        reshaping, began, told = owner.own.reshaping, trio.current_time(), []
+        while not has_all(owner, end):
+            left = reshaping.seconds_left(trio.current_time())
+            if left is not None:
+                told.append((reshaping.rows_left, left))
+            await trio.sleep(1)
+        assert len({rows for rows, _ in told}) > 1
+        assert all(0 < left < 10 * (trio.current_time() - began) for _, left in told)
+        assert told[-1] < told[0]
+        assert reshaping.seconds_left(trio.current_time()) is None
+
+    play(tmp_path, Geometry(3, 1), main)
+
+
 def test_no_store_is_cut_before_all_know(tmp_path: Path) -> None:
     """Or whoever took the disk over with the block before would look for blocks where there are no rows."""
 
