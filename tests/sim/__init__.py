@@ -7,6 +7,7 @@ owner.py      the process that owns the disk, its crashes            platter.py 
 history.py    what was done, and what was promised                   picture.py   what a tree looks like
 hosted.py     partners whose stores are files, and may lose power
 restore.py    a machine that has nothing but the kit                 trace.py     every block that a partner stored
+moves.py      a disk moves to another layout                         budget.py     how many may be lost
 quiet.py      all becomes complete, and all of it comes back         invariants.py what holds whenever all is quiet
 patience.py   what never ends is a fault                             schedule.py  one thread, one seed, no real time
 """

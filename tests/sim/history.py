@@ -2,20 +2,20 @@
 
 from dataclasses import dataclass, field
 
-from coopfs.types import Place
 from tests.sim.picture import STORED, Facts, Picture, difference
 from tests.sim.trace import Violation
+from tests.sim.world import Seat, Stripe
 
 
 @dataclass(slots=True)
 class History:
     """moments: (open group, tree) after each change; durable: index of the newest moment that a sync has returned for;
-    held: group -> A when it became held; named: group -> the blocks that the state at its end needs."""
+    held: group -> A when it became held; named: group -> the stripes that the state at its end needs."""
 
     moments: list[tuple[int, Picture]] = field(default_factory=list)
     durable: int = 0
-    held: dict[int, int] = field(default_factory=dict)
-    named: dict[int, list[Place]] = field(default_factory=dict)
+    held: dict[int, frozenset[Seat]] = field(default_factory=dict)
+    named: dict[int, list[Stripe]] = field(default_factory=dict)
 
     def add(self, group: int, picture: Picture) -> None:
         self.moments.append((group, picture))
@@ -51,6 +51,11 @@ class History:
     @property
     def newest_held(self) -> int:
         return max(self.held, default=0)
+
+    @property
+    def newest_named(self) -> int:
+        """The highest version that it needs."""
+        return max((stripe.place.version for stripe in self.named.get(self.newest_held, ())), default=0)
 
     def end_of(self, group: int) -> Picture:
         """The tree at the end of a group."""

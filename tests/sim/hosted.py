@@ -184,9 +184,14 @@ class FilePartner(MemoryPartner):
         disk = self._host.known_disk(self._peer, opening.disk)
         assert disk is not None
         content.hosted.claim = disk.claim
-        return HostStore(
-            session.opened, content.file, content.hosted, opening.claim, nullcontext, lambda: None, _resize
-        )
+
+        def resize(file: StoreFile, rows: int) -> None:
+            if rows:
+                _resize(file, rows)
+            else:
+                self._host.stores = {id_: each for id_, each in self._host.stores.items() if each is not content}
+
+        return HostStore(session.opened, content.file, content.hosted, opening.claim, nullcontext, lambda: None, resize)
 
 
 def _resize(file: StoreFile, rows: int) -> None:

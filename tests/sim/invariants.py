@@ -59,13 +59,15 @@ def _check_digests(owner: Owner, stores: Sequence[Mapping[StoreId, StoreContent]
     store holds that and nothing else."""
     database, slots = owner.own.local.database, owner.own.ledger.slots
     known = "SELECT row, version FROM {} WHERE acks & ?"
+    seats = owner.own.ledger.seats.of(owner.own.ledger.layout.id).seats
     for column, (place,) in enumerate(owner.own.places.columns):
-        bit = 1 << column
+        seat = seats[column]
+        bit = 1 << seat
         here = [*database.read(known.format("stripes"), (bit,)), *database.read(known.format("remains"), (bit,))]
-        if slots.digest(column) != to_bytes(add(0, sum(slot_term(row, version) for row, version in here))):
+        if slots.digest(seat) != to_bytes(add(0, sum(slot_term(row, version) for row, version in here))):
             raise Violation(f"the digest of column {column} is not that of what it is said to have")
         store = stores[column][place.store]
-        if slots.digest(column) == store.digest():
+        if slots.digest(seat) == store.digest():
             owner.world.trace.counts["digest"] += 1
             if sorted(here) != sorted((row, block.version) for row, block in store.blocks.items()):
                 raise Violation(f"column {column} holds something else, with the same digest")
@@ -99,7 +101,7 @@ async def check_checker(owner: Owner) -> None:
 def check_ledger(owner: Owner) -> None:
     """What the ledger says of blocks, rows and acks is what the partners have."""
     ledger = owner.own.ledger
-    full = (1 << ledger.layout.n) - 1
+    full = ledger.seats.of(ledger.layout.id).mask
     places = list(ledger.log.places())
     stores = [site.host.stores for site in owner.world.sites]
     for id_, row, version, acks in places:

@@ -13,6 +13,7 @@ from pyfuse3 import FUSEError
 
 from coopfs.app.own_disk import OwnDisk
 from coopfs.core.cache import charge_of
+from coopfs.core.quorum import Quorum
 from coopfs.errors import OutOfSpace, StateError
 from coopfs.fs.callers import ROOT
 from coopfs.fs.handlers import Handlers
@@ -27,7 +28,7 @@ from tests.sim.picture import SHOWN, Camera
 from tests.sim.platter import Platter
 from tests.sim.trace import Violation
 from tests.sim.work import Work
-from tests.sim.world import World
+from tests.sim.world import Seat, Stripe, World
 
 WAIT = 100.0  # seconds that a program waits for room in the cache before it gives up
 NEWLY_HELD = f"SELECT coalesce(sum(length), 0) FROM stripes WHERE kind = {Kind.DATA:d} AND born > ? AND born <= ?"
@@ -134,19 +135,28 @@ class Owner:
         if self.own.trouble is not None and not (self._told or self.may_be_fenced):
             self._told = True
             raise Violation(f"the disk gave up: {self.own.trouble}")
-        self.world.seat(self.own.places)
+        self.world.seat(self.own.keeper.block.layouts, self.own.ledger.layout.id)
         progress = self.own.ledger.progress
         if progress.barrier < self.own.log.rehold:
             return  # after a takeover nothing is known to be held
         if progress.barrier > self.history.newest_held:
-            self.history.held[progress.barrier] = progress.away
+            self.history.held[progress.barrier] = self.away
             named = self.own.local.database.read(LIVE, {"barrier": progress.barrier}).fetchall()
             if any(row is None for row, _, _ in named):
                 raise Violation(f"R7: group {progress.barrier} became held, and names a stripe that was never sealed")
             self._count(progress.barrier)
-            self.history.named[progress.barrier] = [Place(version, row) for row, version, _ in named]
+            self.history.named[progress.barrier] = [
+                Stripe(Place(version, row), self.own.ledger.seats.of(layout).layout.k) for row, version, layout in named
+            ]
             self.world.trace.protected = frozenset(version for _, version, _ in named)
             self._check_held(progress.barrier, progress.away, named)
+
+    @property
+    def away(self) -> frozenset[Seat]:
+        """A, of all layouts."""
+        away = self.own.ledger.progress.away
+        seats = ((span, seat) for span in self.own.ledger.seats for seat in span.seats)
+        return frozenset((span.layout.id, span.column(seat)) for span, seat in seats if away >> seat & 1)
 
     def _count(self, group: int) -> None:
         """How much user data became held, since the group that was held before."""
@@ -158,8 +168,8 @@ class Owner:
         """R7, counted at the partners: all that the state names lies on enough columns outside A."""
         for row, version, layout in named:
             span = self.own.ledger.seats.of(layout)
-            blocks = self._blocks(Place(version, row), layout, away)
-            if blocks < span.quorum.to_be_safe(span.own(away)):
+            blocks, quorum = self._blocks(Place(version, row), layout, away), Quorum(span.layout.k, span.layout.m)
+            if blocks < quorum.to_be_safe(span.own(away)):
                 raise Violation(f"R7: group {group} became held with A = {away:#b}; row {row} is on {blocks} columns")
 
     def _blocks(self, place: Place, layout: int, away: int) -> int:

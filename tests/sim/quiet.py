@@ -39,7 +39,7 @@ class Quiet:
                 closed = metadata.group
                 await trio.sleep(15)  # AWAY_CHECK, CLEANER_INTERVAL, reconnects
                 await ledger.changed.wait_until(self._is_complete)
-            while not have_masters(self.owner):
+            while self.is_moving() or not have_masters(self.owner):
                 await trio.sleep(15)
 
     async def _comes_back(self) -> bool:
@@ -55,6 +55,12 @@ class Quiet:
             return False
         check_replay(self.owner, found.state.directory)
         return True
+
+    def is_moving(self) -> bool:
+        """Whether there is another layout, or a store of one can be given back."""
+        reshaping = self.owner.own.reshaping
+        owed = reshaping.returning.owed.values()
+        return reshaping.is_under_way or any(not self.world.known[node].vanished for node in owed)
 
     def _is_complete(self) -> bool:
         ledger = self.owner.own.ledger

@@ -6,7 +6,8 @@ it: then a restore must be honest, and bring what is there.
 
 from collections.abc import Collection, Iterable, Sequence
 
-from coopfs.types import Place, StoredBlock
+from coopfs.types import StoredBlock
+from tests.sim.budget import Budget
 from tests.sim.hosted import FileHost
 from tests.sim.network import CALM, Weather
 from tests.sim.owner import Owner
@@ -14,7 +15,7 @@ from tests.sim.patience import not_stuck
 from tests.sim.picture import difference
 from tests.sim.restore import Refused, Restored, restore
 from tests.sim.trace import Violation
-from tests.sim.world import World
+from tests.sim.world import Stripe, World
 
 
 class Restores:
@@ -40,30 +41,30 @@ class Restores:
 
     async def check_promise(self, owner: Owner) -> None:
         """What is held survives the loss of the machine and of those partners; whoever is left is honest."""
-        quorum = self.world.geometry.quorum
-        newest = owner.history.newest_held
+        newest, everybody = owner.history.newest_held, set(range(len(self.world.sites)))
         lost = self.promised(owner)
         if newest and lost is not None:
-            found = await self.restore(owner, set(range(quorum.n)) - (lost - self._liars(lost)))
+            found = await self.restore(owner, everybody - (lost - self._liars(lost)))
             if isinstance(found, Refused) or found.group < newest:
                 raise Violation(f"P2: group {newest} was held, without {sorted(lost)} there is {brief(found)}")
         if self.world.damaged:
             return  # who lost blocks says that they never were: more than the budget would be lost
         for _ in range(3):
-            left = set(self.random.sample(range(quorum.n), self.random.randint(quorum.k, quorum.n)))
+            count = self.random.randint(self.world.geometry.k, len(everybody))
+            left = set(self.random.sample(range(len(everybody)), count))
             await self.restore(owner, left, self.random.choice([CALM, CALM, Weather(delay=0.5, loss=0.02)]))
 
     async def check_salvage(self, owner: Owner) -> None:
         """More is lost than was promised: any partners, and blocks of the others. The newest state that became held and
         is still whole comes back; if it is not the newest, that is said."""
-        quorum = self.world.geometry.quorum
-        left = sorted(self.random.sample(range(quorum.n), self.random.randint(1, quorum.n)))
+        count = len(self.world.sites)
+        left = sorted(self.random.sample(range(count), self.random.randint(1, count)))
         self.world.note(f"salvage {left}")
         self.random.choice([self._spoil, self._deceive, self._set_back])(owner, left)
         whole = [group for group, named in owner.history.named.items() if self._is_whole(named, left)]
         found = await self.restore(owner, left)
         group = 0 if isinstance(found, Refused) else found.group
-        if group < max(whole, default=0):
+        if group < max(whole, default=0) and self._kit_leads(left):
             raise Violation(f"group {max(whole)} is whole at {sorted(left)}, but there is {brief(found)}")
 
     def _spoil(self, owner: Owner, left: Sequence[int]) -> None:
@@ -78,7 +79,7 @@ class Restores:
 
     def _deceive(self, owner: Owner, left: Sequence[int]) -> None:
         """f partners claim what is not held yet, and have let it go."""
-        held = max((place.version for place in owner.history.named.get(owner.history.newest_held, ())), default=0)
+        held = owner.history.newest_named
         for column in self.random.sample(left, min(self.world.geometry.quorum.f, len(left))):
             for store in self.world.sites[column].host.stores.values():
                 for row in sorted(store.blocks):
@@ -96,42 +97,48 @@ class Restores:
         self.world.damaged.update(left)
         self.world.note("swindle")
 
-    def _is_whole(self, named: Iterable[Place], left: Collection[int]) -> bool:
+    def _is_whole(self, named: Iterable[Stripe], left: Collection[int]) -> bool:
         there = [self.world.sites[column] for column in left if not self.world.sites[column].vanished]
         stores = [store for site in there for store in site.host.stores.values()]
-        for place in named:
-            blocks = [store.blocks.get(place.row) for store in stores]
-            if sum(block is not None and block.version == place.version for block in blocks) < self.world.geometry.k:
+        for stripe in named:
+            blocks = [store.blocks.get(stripe.place.row) for store in stores]
+            if sum(block is not None and block.version == stripe.place.version for block in blocks) < stripe.k:
                 return False
         return True
 
     def promised(self, owner: Owner) -> set[int] | None:
         """Partners whose loss the newest held group must survive: those in A when it became held, or now, and some
         others (P2). None: nothing is promised at present."""
-        quorum = self.world.geometry.quorum
-        newest = owner.history.newest_held
+        newest, everybody = owner.history.newest_held, set(range(len(self.world.sites)))
         if not newest:
             return None
-        away = owner.history.held[newest]
-        others = max(quorum.f - away.bit_count(), quorum.f_min)
+        budget = Budget(self.world, owner.history.held[newest])
         progress = owner.own.ledger.progress
         if progress.barrier == newest and self.random.random() < 0.5:
-            away, others = progress.away, progress.margin()
-        gone = {column for column in range(quorum.n) if away >> column & 1}
-        vanished = {site.number for site in self.world.sites if site.vanished}
-        others -= len((self.world.damaged | vanished) - gone)
-        if others < 0:
+            others = {each.layout.id: progress.margin() for each in self.world.used}
+            budget = Budget(self.world, owner.away, others)
+        gone, vanished = budget.gone, {site.number for site in self.world.sites if site.vanished}
+        for number in self.world.damaged | vanished:
+            budget.spend(number)
+        if budget.left < 0:
             return None
-        rest = sorted(set(range(quorum.n)) - gone - self.world.damaged - vanished)
-        chosen = self.random.sample(rest, min(others, len(rest)))
+        rest = sorted(everybody - gone - self.world.damaged - vanished)
+        drawn = self.random.sample(rest, min(budget.left, len(rest)))
+        chosen = [number for number in drawn if budget.may_spend(number)]
         lost = {*chosen, *(column for column in sorted(gone | self.world.damaged) if self.random.random() < 0.7)}
         lost |= vanished
         self.world.note(f"lost {sorted(lost)}")
-        return lost if self._kit_names_one(set(range(quorum.n)) - lost) else None
+        return lost if self._kit_names_one(everybody - lost) else None
 
     def _kit_names_one(self, left: Collection[int]) -> bool:
         """Of those that are left: with a kit that was made before partners were replaced nothing is promised else."""
         return any(self.world.sites[column].host.key in self.world.kit for column in left)
+
+    def _kit_leads(self, left: Collection[int]) -> bool:
+        """Whether somebody whom the kit names knows all layouts: more may be lost than it can do without."""
+        names = [each.layout for each in self.world.layouts]
+        masters = [self.world.masters(number) for number in left if self.world.sites[number].host.key in self.world.kit]
+        return any([each.layout for each in known[0].layouts] == names for known in masters if known)
 
     def _liars(self, lost: set[int]) -> set[int]:
         """Who is lost may answer all the same, and claim blocks that it has let go: f at the most (R11), though of what
@@ -148,13 +155,17 @@ class Restores:
         return liars
 
     async def restore(self, owner: Owner, left: Collection[int], weather: Weather = CALM) -> Restored | Refused:
+        """With whoever holds no column perhaps."""
+        for site in self.world.others:
+            site.slowness = 1.0
+            site.go(up=self.random.random() < 0.5)
+        return await self.look(owner, left, weather)
+
+    async def look(self, owner: Owner, left: Collection[int], weather: Weather = CALM) -> Restored | Refused:
         """P1 and R11 hold for every restore, whoever is left."""
         for site in self.world.sites:
             site.slowness = 1.0
             site.go(up=site.number in left)
-        for site in self.world.others:  # they may answer, or not
-            site.slowness = 1.0
-            site.go(up=self.random.random() < 0.5)
         self._count += 1
         directory = self.world.directory / f"restore {self._count}"
         with not_stuck("a restore"):
@@ -166,7 +177,7 @@ class Restores:
         if found.picture != expected:
             raise Violation(f"P1: group {found.group} as restored: {difference(found.picture, expected)}")
         floor = max((block.floor.version for number in left for block in self.world.masters(number)), default=0)
-        held = max((place.version for place in owner.history.named.get(owner.history.newest_held, ())), default=0)
+        held = owner.history.newest_named
         if floor > held and not owner.took_over:
             raise Violation(f"R14: the floor is {floor:#x}, the newest that is held {held:#x}")
         if found.state.end.version < floor and found.doubt is None:

@@ -9,8 +9,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.sim.filler import Stuck
+from tests.sim.layout_mutants import LAYOUT_MUTANTS
 from tests.sim.liars import claim, lack
 from tests.sim.life import live
+from tests.sim.moves import move
 from tests.sim.mutants import MUTANTS, Mutant
 from tests.sim.newcomers import replace_unseen
 from tests.sim.resizes import raise_and_lower
@@ -38,6 +40,13 @@ NOTICED = {
     "columns_in_a_count_like_others": (1, Geometry(1, 3)),
     "the_newest_whole_state_is_taken_without_asking": (24, Geometry(2, 1)),
     "a_restore_ignores_the_floor": (5, Geometry(1, 2)),
+    "a_layout_is_used_before_anybody_knows_of_it": (7, Geometry(1, 3)),
+    "an_old_layout_is_named_no_more_while_stripes_lie_there": (1, Geometry(1, 3)),
+    "old_stores_are_given_back_before_anybody_knows": (9, Geometry(2, 1)),
+    "a_restore_looks_into_the_newest_layout_only": (1, Geometry(1, 3)),
+    "a_restore_judges_all_by_the_newest_layout": (4, Geometry(1, 1)),
+    "stripes_are_held_by_the_rules_of_the_oldest_layout": (0, Geometry(1, 2)),
+    "a_slice_is_cut_before_it_is_empty": (1, Geometry(1, 3)),
     "a_partner_that_returns_is_believed_without_a_look": (1, Geometry(2, 2)),
 }
 
@@ -101,8 +110,14 @@ def resized(seed: int, geometry: Geometry, directory: Path) -> BaseException | N
     return raise_and_lower(geometry, directory)
 
 
+def moved(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
+    """Few lives are lost at just that moment of a move at which it matters."""
+    return move(seed, geometry, directory)
+
+
 COURSES: dict[str, Course] = {
     **{mutant.__name__: resized for mutant in SIZE_MUTANTS},
+    **{mutant.__name__: moved for mutant in LAYOUT_MUTANTS},
     "a_new_key_is_used_before_a_kit_has_it": rekeyed,
     "an_old_key_is_dropped_while_rows_need_it": rekeyed,
     "writers_get_what_is_kept_for_who_frees": full_disk,
@@ -133,6 +148,7 @@ def test_every_rule_has_a_mutant() -> None:
         begun_early,
         replaced_unseen,
         resized,
+        moved,
     ],
 )
 @pytest.mark.parametrize("geometry", [Geometry(2, 1), Geometry(1, 2)], ids=str)
@@ -141,7 +157,7 @@ def test_without_a_mutant_all_is_well(course: Course, geometry: Geometry, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutant", [*MUTANTS, *SIZE_MUTANTS], ids=lambda mutant: mutant.__name__)
+@pytest.mark.parametrize("mutant", [*MUTANTS, *SIZE_MUTANTS, *LAYOUT_MUTANTS], ids=lambda mutant: mutant.__name__)
 def test_a_broken_rule_is_noticed(mutant: Mutant, tmp_path: Path) -> None:
     every = itertools.product(range(SEEDS), GEOMETRIES)
     first, course = NOTICED.get(mutant.__name__), COURSES.get(mutant.__name__, life)

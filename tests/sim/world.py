@@ -16,7 +16,7 @@ from coopfs.core.seal import key_id_of
 from coopfs.limits import BLOCK_ROUNDING, MIN_BLOCK_SIZE
 from coopfs.local import keyfile
 from coopfs.local.disk import create_disk
-from coopfs.types import Layout, NodeKey, Opening, StoredBlock, StoreId, StoreSpec, make_version
+from coopfs.types import Layout, NodeKey, Opening, Place, StoredBlock, StoreId, StoreSpec, make_version
 from tests.memory import MemoryHost
 from tests.sim.hosted import FileHost, Writes
 from tests.sim.network import SimNetwork, Site, Weather
@@ -27,6 +27,16 @@ EPOCH = 1
 FILES = 0.3  # share of lives in which partners keep real files, and may lose power
 ROWS = 160  # a life takes about 40 for its groups: head retirement does not exist yet
 NS = 1_000_000_000
+
+Seat = tuple[int, int]  # id of a layout, column
+
+
+@dataclass(frozen=True, slots=True)
+class Stripe:
+    """What a state names. k: blocks that it takes."""
+
+    place: Place
+    k: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,11 @@ class Geometry:
     @property
     def layout(self) -> Layout:
         """With the smallest blocks that can be."""
-        least = -(-MIN_STRIPE // self.k) + OVERHEAD
+        return self.layout_beside(self.k)
+
+    def layout_beside(self, least_k: int) -> Layout:
+        """With the smallest blocks of which so few carry a stripe."""
+        least = -(-MIN_STRIPE // least_k) + OVERHEAD
         layout = Layout(1, self.k, self.m, max(MIN_BLOCK_SIZE, -(-least // BLOCK_ROUNDING) * BLOCK_ROUNDING))
         check_layout(layout)
         return layout
@@ -60,10 +74,12 @@ class World:
         self.trace = Trace()
         self.damaged: set[int] = set()  # columns that lost blocks they had acknowledged, until all is repaired
         self.given = 0  # bytes that each partner gives, as the owner's node has noted it; 0: nothing was
+        self.least_k = geometry.k  # that any layout of the disk is going to have
         self.cache: int | None = None  # stripes that the owner's cache has room for; None: for all
         self.scrub = 0.0  # seconds in which the owner looks at every block once; 0: never
         self.resizes = False  # the disk gets more rows, or less, again and again
         self.rekeys = False  # it gets new keys
+        self.moves = False  # it gets other layouts
         self.compresses = False  # some of its owner's processes, and what they write shrinks
         self.image: dict[StoreId, dict[int, StoredBlock]] = {}  # of all stores, as they were at some time
         self.skipped = 0.0  # seconds that went by while nothing happened
@@ -72,7 +88,8 @@ class World:
         self.keys = make_keys(random.randbytes(32), random.randbytes(32))
         self.files = Writes() if random.random() < FILES else None  # of partners whose stores are files
         self.known: dict[NodeKey, Site] = {}  # all that ever were
-        self.sites = [self.join(number) for number in range(geometry.k + geometry.m)]  # who counts, by column
+        # who counts: the columns of the layout in use, in their order, then those of others
+        self.sites = [self.join(number) for number in range(geometry.k + geometry.m)]
         self.kit: tuple[NodeKey, ...] = ()  # whom the newest kit names
         self.kit_secrets = self.keys.secrets  # the read keys that it has
         self._late = late
@@ -88,12 +105,32 @@ class World:
         self.known[site.host.key] = site
         return site
 
-    def seat(self, places: LayoutPlaces) -> None:
-        """Who holds the columns now."""
-        self.places = places
-        self.sites[:] = [self.known[store.node] for store in places.primaries]
+    def seat(self, layouts: tuple[LayoutPlaces, ...], in_use: int) -> None:
+        """Who holds the columns now. in_use: id of the layout that new stripes get."""
+        if (layouts, in_use) == (self.layouts, self.places.layout.id):
+            return
+        is_other = [each.layout for each in layouts] != [each.layout for each in self.layouts]
+        damaged = {self.sites[number] for number in self.damaged} if is_other else set()
+        self.layouts = layouts
+        self.places = next(each for each in layouts if each.layout.id == in_use)
+        self.geometry = Geometry(self.places.layout.k, self.places.layout.m)
+        nodes = (store.node for each in (self.places, *layouts) for store in each.primaries)
+        self.sites[:] = [self.known[node] for node in dict.fromkeys(nodes)]
         for number, site in enumerate(self.sites):
             site.number = number
+        if is_other:
+            self.damaged = {site.number for site in damaged.intersection(self.sites)}
+
+    @property
+    def used(self) -> list[LayoutPlaces]:
+        """The layout in use, and those before it in which stripes may be left."""
+        return [each for each in self.layouts if each.layout.id <= self.places.layout.id]
+
+    def seats_of(self, number: int) -> list[Seat]:
+        """The columns that a site holds in these."""
+        node = self.sites[number].host.key
+        stores = ((each.layout.id, column, s) for each in self.used for column, s in enumerate(each.primaries))
+        return [(layout, column) for layout, column, store in stores if store.node == node]
 
     @property
     def others(self) -> list[Site]:
@@ -122,7 +159,8 @@ class World:
         site = self.known[store.node]
         if site.number in self.damaged:
             return True
-        stored = site.host.stores[store.store].blocks.get(row)
+        content = site.host.stores.get(store.store)
+        stored = None if content is None else content.blocks.get(row)
         return stored is not None and stored.version == version
 
     def masters(self, column: int) -> list[MasterBlock]:
@@ -138,13 +176,14 @@ class World:
 
     async def format(self) -> Path:
         """A new disk. Returns its directory on the owner's machine."""
-        layout = self.geometry.layout
+        layout = self.geometry.layout_beside(self.least_k)
         stores = [StoreId(self.random.randbytes(16)) for _ in self.sites]
         columns = tuple(
             (StorePlace(store, site.host.key, site.host.key, f"p{site.number}", ()),)
             for store, site in zip(stores, self.sites, strict=True)
         )
         self.places = places = LayoutPlaces(layout, ROWS, columns)
+        self.layouts = (places,)
         claimer = self.random.randbytes(CLAIMER)
         self.kit = places.nodes
         block = MasterBlock(make_version(EPOCH, 1), claimer, self.keys.ages, (), (places,), Floor(0, 0))
