@@ -35,14 +35,17 @@ class UptimeLog:
 
     def note_all(self, now: int, seconds: int, up: bool) -> None:
         """The same of the one who looks: all time since the newest hour noted counts as seen, and what was not noted as
-        up, it was not."""
-        newest = max((day * 24 + hour for day, hour, _, seen in self._hours_seen() if seen), default=None)
-        began = now - seconds if newest is None else max(newest * HOUR, now - UPTIME_DAYS * DAY)
-        for hour, part in _hours(began, now):
+        up, it was not. Nobody knows when it began in the first hour of all, of which only what was noted counts."""
+        noted = [day * 24 + hour for day, hour, _, seen in self._hours_seen() if seen]
+        first, newest = (noted[0], noted[-1]) if noted else (None, None)
+        since = now - seconds if newest is None else (newest + (newest == first)) * HOUR
+        for hour, part in _hours(max(since, now - UPTIME_DAYS * DAY), now):
             slot = self._slot(hour, now)
             slot[1] = max(slot[1], part)
         for hour, part in _hours(now - seconds, now):
             slot = self._slot(hour, now)
+            if hour == first:
+                slot[1] = min(HOUR, slot[1] + part)
             slot[0] = min(slot[1], slot[0] + part * up)
 
     def hours(self, now: int) -> Iterator[tuple[int, int, int]]:

@@ -1,7 +1,7 @@
 """Notes once a minute who is up: this node itself, and each partner that it would know of.
 
-It is saved when somebody comes or goes, and every UPTIME_SAVE seconds: to do so every minute would keep an idle disk
-awake."""
+It is saved when somebody comes or goes, every UPTIME_SAVE seconds, and when the daemon stops: to do so every minute
+would keep an idle disk awake."""
 
 import logging
 from collections.abc import Callable, Collection, Iterator
@@ -47,12 +47,15 @@ class Attendant:
 
     async def run(self) -> None:
         """Look until cancelled. StateError: node.sqlite is damaged."""
-        while True:
-            before = self._up
-            self._look()
-            if self._up != before or trio.current_time() - self._saved >= UPTIME_SAVE:
-                self._save()
-            await trio.sleep(LAST_SEEN_INTERVAL)
+        try:
+            while True:
+                before = self._up
+                self._look()
+                if self._up != before or trio.current_time() - self._saved >= UPTIME_SAVE:
+                    self._save()
+                await trio.sleep(LAST_SEEN_INTERVAL)
+        finally:
+            self._save()  # what is not saved would count as time in which this node was down
 
     def _look(self) -> None:
         """Note how it is, as having been so since the last look."""

@@ -35,6 +35,13 @@ def test_time_that_nobody_noted_was_down() -> None:
     assert log.share(NOON + 4 * HOUR) == ((HOUR + 60) / (4 * HOUR + 120), 4 * HOUR + 120)
 
 
+def test_a_node_was_not_down_before_there_was_one() -> None:
+    log = UptimeLog()
+    for minute in range(40, 75):
+        log.note_all(NOON + minute * 60, 60, up=True)
+    assert log.share(NOON + 2 * HOUR) == (1.0, 35 * 60)
+
+
 def test_an_hour_has_3600_seconds_whatever_the_clock_does() -> None:
     log = UptimeLog()
     for _ in range(3):

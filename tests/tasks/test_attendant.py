@@ -102,16 +102,27 @@ async def test_of_two_nodes_each_sees_the_other(tmp_path: Path, autojump_clock: 
     days.database.close()
 
 
+async def test_who_stops_and_starts_was_not_down_meanwhile(three: Days, autojump_clock: MockClock) -> None:
+    for _ in range(3):
+        await three.last(UPTIME_SAVE - 1)
+        await three.be_off(0)
+    await three.last(1)
+    assert three.share() == pytest.approx(1.0, abs=3 * LAST_SEEN_INTERVAL / (3 * UPTIME_SAVE))
+
+
 async def test_partners_are_noted_as_last_seen(three: Days, autojump_clock: MockClock) -> None:
     with three.database.transaction() as connection:
         for key in OTHERS[:2]:
             partners.insert(connection, PartnerEntry("p", key, (), 1, 1))
     three.up.discard(OTHERS[1])
-    await three.last(UPTIME_SAVE * 1.5)
-    seen = {entry.key: entry.last_seen for entry in partners.all_partners(three.database)}
-    assert seen == {OTHERS[0]: int(BEGAN + trio.current_time() - UPTIME_SAVE / 2), OTHERS[1]: None}
-    with three.database.reading() as connection:
-        assert connection.execute("SELECT count(*) FROM uptime").fetchone() == (4,), "a row a day for each"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(three.attendant.run)
+        await trio.sleep(UPTIME_SAVE * 1.5)
+        seen = {entry.key: entry.last_seen for entry in partners.all_partners(three.database)}
+        assert seen == {OTHERS[0]: int(BEGAN + trio.current_time() - UPTIME_SAVE / 2), OTHERS[1]: None}
+        with three.database.reading() as connection:
+            assert connection.execute("SELECT count(*) FROM uptime").fetchone() == (4,), "a row a day for each"
+        nursery.cancel_scope.cancel()
 
 
 async def test_an_idle_disk_may_sleep_until_somebody_comes_or_goes(three: Days, autojump_clock: MockClock) -> None:
