@@ -10,13 +10,15 @@ import socket
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from datetime import UTC, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from coopfs import limits
 from coopfs.errors import ConfigError, HomeError, UsageError
-from coopfs.levels import Share, Uptime, parse_uptime, storage_level
+from coopfs.levels import Share, Uptime, Weekly, parse_uptime, storage_level
 from coopfs.schedule import ALWAYS, UNLIMITED, Schedule, Window, constant, parse_when
 from coopfs.sizes import parse_size
 
@@ -140,6 +142,24 @@ def check_name(text: str) -> str:
     return text
 
 
+def zone_of(level: Uptime) -> tzinfo:
+    """By whose clocks its hours are meant. UsageError: this machine knows no such time zone."""
+    if not isinstance(level, Weekly):
+        return UTC
+    try:
+        return ZoneInfo(level.zone)
+    except (KeyError, ValueError, OSError):
+        raise UsageError(
+            f"{level.zone!r} is no time zone that this machine knows; write for example Europe/Paris, or UTC"
+        ) from None
+
+
+def check_zone(level: Uptime) -> Uptime:
+    """The level itself. UsageError: this machine knows no such time zone."""
+    zone_of(level)
+    return level
+
+
 def parse_fsync(text: str) -> Fsync:
     """UsageError: there is no such setting."""
     try:
@@ -169,7 +189,7 @@ def parse(text: str, source: str) -> Config:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source}: {error}") from error
+        raise ConfigError(f"{source}{_twice(text) or f': {error}'}") from error
     for key in table:
         if key not in _READERS:
             raise ConfigError(f"{_place(text, source, key)}: unknown key {key!r}{_suggestion(key)}")
@@ -190,6 +210,19 @@ def _place(text: str, source: str, key: str) -> str:
         if pattern.match(line):
             return f"{source}, line {number}"
     return source
+
+
+def _twice(text: str) -> str:
+    """What to say of a key that is set in two lines, which tomllib does not name: who adds a line to the file that
+    `init` wrote finds out. Empty: there is none."""
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        key = line.partition("=")[0].strip()
+        if line.lstrip().startswith("["):  # a table has keys of its own
+            break
+        if key in _READERS and lines.setdefault(key, number) != number:
+            return f", line {number}: {key} is set in line {lines[key]} already: remove one of the two"
+    return ""
 
 
 def _suggestion(key: str) -> str:
@@ -260,7 +293,7 @@ def _read_site(value: object) -> str:
 
 
 def _read_uptime(value: object) -> Uptime:
-    return parse_uptime(_text(value))
+    return check_zone(parse_uptime(_text(value)))
 
 
 def _read_bytes(value: object) -> int:
@@ -277,7 +310,7 @@ def _read_size(value: object) -> int:
 
 def _read_wanted(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limits.MAX_WANTED:
-        raise UsageError(f"must be a number of partners, 0 to {limits.MAX_WANTED}, without quotes")
+        raise UsageError(f"must be a whole number of partners, 0 to {limits.MAX_WANTED}, without quotes")
     return value
 
 
@@ -331,7 +364,7 @@ def _read_fsync(value: object) -> Fsync:
 
 def _read_days(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise UsageError(f"must be a number of days without quotes, not {_toml_type(value)}")
+        raise UsageError(f"must be a whole number of days without quotes, not {_toml_type(value)}")
     if not 0 <= value <= limits.SCRUB_DAYS_MAX:
         raise UsageError(f"must be 1 to {limits.SCRUB_DAYS_MAX} days, or 0 for never")
     return value
@@ -353,7 +386,7 @@ def _toml_type(value: object) -> str:
     names: dict[type, str] = {
         bool: "true or false",
         int: "a number",
-        float: "a number",
+        float: "a fraction",
         str: "text",
         list: "a list",
         dict: "a table",

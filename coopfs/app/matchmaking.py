@@ -16,7 +16,6 @@ from coopfs.app.finding import Finding, Watch
 from coopfs.app.handover import Handover
 from coopfs.app.membership import Membership, Self
 from coopfs.app.openings import Openings
-from coopfs.app.promises import check_zone
 from coopfs.app.stepping import Stepping, Ties
 from coopfs.config import Config
 from coopfs.core.bond import bond_of
@@ -33,10 +32,10 @@ INCARNATION = 16  # bytes
 
 
 def terms_of(settings: Config) -> Terms:
-    """What the owner has configured. UsageError: hours in a time zone that this machine does not know."""
+    """What the owner has configured."""
     return Terms(
         storage=storage_level(settings.match_size),
-        uptime=check_zone(settings.uptime),
+        uptime=settings.uptime,
         wanted=settings.match_partners,
         site=settings.site,
         system=platform.system().lower() or "unknown",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from coopfs.app import changing, leaving, status
 from coopfs.app.amending import NOTHING_ASKED
 from coopfs.app.control import Watch
-from coopfs.app.promises import check_zone
 from coopfs.app.requests import Arguments
+from coopfs.config import check_zone
 from coopfs.core import invitation
 from coopfs.errors import UsageError
 from coopfs.levels import parse_uptime

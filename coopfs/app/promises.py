@@ -3,37 +3,20 @@
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from functools import partial
-from zoneinfo import ZoneInfo
 
 import trio
 
+from coopfs.config import zone_of
 from coopfs.core.promise import Keeping, Kept, judge
 from coopfs.core.reliability import percent
 from coopfs.errors import UsageError
-from coopfs.levels import Uptime, Weekly, parse_uptime
+from coopfs.levels import parse_uptime
 from coopfs.limits import PROMISE_AGAIN, PROMISE_CHECK
 from coopfs.tasks.attendant import Attendant
 
 logger = logging.getLogger(__name__)
-
-
-def check_zone(level: Uptime) -> Uptime:
-    """The level itself. UsageError: this machine knows no such time zone."""
-    _zone(level)
-    return level
-
-
-def _zone(level: Uptime) -> tzinfo:
-    if not isinstance(level, Weekly):
-        return UTC
-    try:
-        return ZoneInfo(level.zone)
-    except (KeyError, ValueError, OSError):
-        raise UsageError(
-            f"{level.zone!r} is no time zone that this machine knows; write for example Europe/Paris, or UTC"
-        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +64,7 @@ class Promises:
         for text in sorted({level for level in self._levels() if level}):
             level = parse_uptime(text)
             try:
-                zone = _zone(level)
+                zone = zone_of(level)
             except UsageError:  # it was known when the agreement was made: nothing can be said of it
                 continue
             kept = judge(level, self._attendant.own_hours(), partial(datetime.fromtimestamp, tz=zone))

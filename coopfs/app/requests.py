@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coopfs.app.promises import check_zone
+from coopfs.config import check_zone
 from coopfs.core.agreement import MAX_GIVEN
 from coopfs.errors import UsageError
 from coopfs.levels import parse_uptime
