@@ -124,7 +124,6 @@ class OwnDisk:
         save = partial(save_master, self.local.database, self.keys, node)
         holders = MasterHolders(self.local.database)
         self.keeper = MasterKeeper(self.keys, master, claim, self.log, save, self.committer.commit, holders)
-        self.replacing = Replacing(self.keeper, self.columns, self.ledger, acks, self.kits, draw)
         self.growing = Growing(self.keeper, self.columns, self.ledger, self.kits, RowMark(self.local.database))
         self.rekeying = self._make_rekeying(partial(keyfile.write, directory))
         self.granter = Granter(self.readers, self.disk_id, self.columns, network)
@@ -141,7 +140,9 @@ class OwnDisk:
         self._rewriter = Rewriter(self.rekeying, self.ledger, self.space, self._compactor, self._retirer)
         tools = (self.keeper, self.columns, self.ledger, self.space, self.growing)
         self.reshaping = Reshaping(*tools, self.kits, self.local, draw)
-        self._returner = Returner(self.reshaping.returning, self.keeper, self.columns, network, claim)
+        returning = self.reshaping.returning
+        self.replacing = Replacing(self.keeper, self.columns, self.ledger, acks, self.kits, returning, draw)
+        self._returner = Returner(returning, self.keeper, self.columns, network, claim)
         self._recaller = Recaller(self.ledger, self.local.cache, content)
         self.refill = Refill(RefillMark(self.local.database), self.ledger, self.local.cache, content)
         set_cache_size(self.local.stage, self.ledger.layout, settings.cache)

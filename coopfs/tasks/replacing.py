@@ -6,7 +6,8 @@
    as the column's store, in one transaction with its acks. The column is in A from here;
 3. when f+1 partners of the kit, all that count, and the old partner if it was up, have that block, the column counts.
    All who accepted it have accepted this writer's epoch since the new store was made: an older writer could not;
-4. the master block forgets the old store.
+4. the master block forgets the old store, which is given back (tasks/returner), and so is one whose filling was given
+   up: else it would take room of the agreement until that ends.
 
 A partner that answers and has its store no more (it lost its disk, or took over its own machine) gets a new store in
 the same way, by itself.
@@ -27,6 +28,7 @@ from coopfs.errors import UsageError
 from coopfs.limits import AWAY_AFTER, AWAY_CHECK
 from coopfs.local.incoming import IncomingAcks
 from coopfs.local.kitrecord import MUST_EXPORT, KitRecord
+from coopfs.local.returning import Returning
 from coopfs.tasks.column import Column
 from coopfs.tasks.columns import Columns
 from coopfs.tasks.incoming import Incoming
@@ -37,7 +39,8 @@ from coopfs.types import StoreId
 
 
 class Replacing:
-    """kits: which names the partners that whoever restores can ask; draw: random bytes."""
+    """kits: which names the partners that whoever restores can ask; returning: stores that the disk needs no more;
+    draw: random bytes."""
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Replacing:
         ledger: Ledger,
         acks: IncomingAcks,
         kits: KitRecord,
+        returning: Returning,
         draw: Callable[[int], bytes],
     ) -> None:
         self._keeper = keeper
@@ -53,6 +57,7 @@ class Replacing:
         self._ledger = ledger
         self._acks = acks
         self._kits = kits
+        self._returning = returning
         self._draw = draw
         self._named_at = 0.0  # when the old store was put aside, in this process
 
@@ -99,6 +104,7 @@ class Replacing:
     def _drop_incoming(self) -> None:
         if self._columns.incoming is not None:
             self._columns.incoming.gone = True
+            self._give_back(self._columns.incoming.place)
         self._acks.forget()
 
     async def run(self) -> None:
@@ -153,6 +159,8 @@ class Replacing:
             if incoming.gone or not seat.has_caught_up():
                 return None
             keep = old.session is not None and old.place.node != incoming.place.node
+            if not keep:
+                self._give_back(old.place)
             old.gone = incoming.gone = True
             self._columns.happen(old, Event.REPLACED)
             seat.take_place()
@@ -196,7 +204,15 @@ class Replacing:
 
     def _without_former(self) -> LayoutPlaces | None:
         former = self._keeper.spare(VAULT)  # its layout may have gone meanwhile
-        return None if former is None else former[0].settled(former[1])
+        if former is None:
+            return None
+        places, column, store = former
+        self._give_back(store)
+        return places.settled(column)
+
+    def _give_back(self, store: StorePlace) -> None:
+        """In the transaction of the master block that does not name it any more."""
+        self._returning.add([(store.store, store.node)])
 
     async def _fill_again(self) -> None:
         """A partner that has lost a store gets a new one: who asks an emptied one would take it for an answer (R16)."""

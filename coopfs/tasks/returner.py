@@ -1,13 +1,14 @@
 """The returner: gives stores back that the disk needs no more, as their partners are reached (paper section 2.6).
 
 Not before all that count have the master block that does not name them: a restore that only found the one before would
-look for stores that nobody has (R14).
+look for stores that nobody has (R14). For the same reason not while a column waits to count in a new store (R7).
 """
 
 import logging
 
 import trio
 
+from coopfs.core.columnstate import ColumnState
 from coopfs.errors import Fenced, NoAgreement, PeerError, StoreGone
 from coopfs.limits import AWAY_CHECK, RECONNECT_MAX, RESTORE_PATIENCE
 from coopfs.local.returning import Returning
@@ -53,6 +54,8 @@ class Returner:
 
     def _is_known(self) -> bool:
         holders = self._keeper.holders()
+        if any(column.state is ColumnState.REBUILT for column in self._columns.columns):
+            return False
         return all(column.place.node in holders for column in self._columns.columns if not column.away)
 
     async def _try(self, store: StoreId, node: NodeKey) -> None:

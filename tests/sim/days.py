@@ -286,6 +286,7 @@ class Days:
         site.cut()
         assert isinstance(site.host, FileHost)
         site.host.lose_power(self.random)
+        site.starts += 1
         column = self.owner.own.columns.columns[site.number]
         if site.number in self.world.damaged or column.gone or column.place.node != site.host.key:
             return  # another store is taking the column's place

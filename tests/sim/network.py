@@ -81,7 +81,7 @@ class Link:
 class Site:
     """A partner and the way to it. number: of its column; life: no other site has this number; slowness multiplies its
     delays; vanished: it never comes back; full: nothing more can be stored there; mute: it gives
-    back no block."""
+    back no block; starts: how often it has started again after a power loss."""
 
     number: int
     host: MemoryHost
@@ -91,6 +91,7 @@ class Site:
     full: bool = False
     mute: bool = False
     slowness: float = 1.0
+    starts: int = 0
     link: Link = field(default_factory=Link)
     changed: Signal = field(default_factory=Signal)
     stores: list[StoreId] = field(default_factory=list)  # that were ever opened here
@@ -170,8 +171,9 @@ class SimNetwork:
             raise PartnerAway("the connection broke")
 
     async def _arrive_late(self, site: Site, request: Callable[[], Awaitable[object]]) -> None:
+        started = site.starts
         await trio.sleep(self._random.uniform(0, 3))
-        if site.up:
+        if site.up and site.starts == started:  # else it would reach the files as they were before
             self.trace.counts["late"] += 1
             with contextlib.suppress(PeerError):  # nobody hears the refusal
                 await request()

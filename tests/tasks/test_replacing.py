@@ -10,6 +10,7 @@ from coopfs.app.status import describe_disk
 from coopfs.core.columnstate import ColumnState, Event
 from coopfs.core.master import INCOMING, PRIMARY, VAULT, open_master
 from coopfs.errors import UsageError
+from coopfs.limits import RECONNECT_MAX
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
 from tests.sim.network import Site
@@ -70,11 +71,51 @@ def test_another_partner_gets_a_column(tmp_path: Path, lost: bool) -> None:
         await trio.sleep(SETTLED)
         assert (progress.complete(), stored(site)) == (group, blocks(owner, 0))
         if not lost:
-            assert stored(old) == expected, "it gets nothing any more"
+            assert not old.host.stores, "it has its room back"
             disk = old.host.known_disk(owner.world.node, owner.world.keys.disk)
             assert disk is not None
             told = open_master(owner.world.keys, max(disk.masters, key=lambda m: m.counter), old.host.key)
             assert told.layouts[-1].primaries[1].node == site.host.key
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_who_comes_back_after_it_was_replaced_has_its_room_back(tmp_path: Path) -> None:
+    """It may be asked to take a column again."""
+
+    async def main(owner: Owner) -> None:
+        old = owner.world.sites[1]
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        old.go(up=False)
+        owner.own.columns.happen(owner.own.columns.columns[1], Event.LOST)
+        await give(owner, 1)
+        await trio.sleep(LONG)
+        assert roles(owner, 1) == [PRIMARY]
+        old.go(up=True)
+        await trio.sleep(2 * RECONNECT_MAX)
+        assert not old.host.stores
+        assert not owner.own.keeper.block.wishes.returns
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_who_was_to_get_a_column_and_does_not_has_its_room_back(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        for name in (b"%d" % number for number in range(10)):
+            await group_of(owner, name, 50_000)
+        await trio.sleep(SETTLED)
+        first = await give(owner, 1)
+        first.slowness = 300.0
+        while not first.host.stores:
+            await trio.sleep(1)
+        second = owner.world.join(1)
+        await changing.give(owner.own, entry(owner.world.sites[1]), entry(second))
+        first.slowness = 1.0
+        owner.own.hand_out(MadeKit(0, owner.own.places.nodes))
+        await trio.sleep(LONG + 2 * RECONNECT_MAX)
+        assert owner.own.places.primaries[1].node == second.host.key
+        assert not first.host.stores
 
     play(tmp_path, Geometry(1, 2), main)
 
