@@ -25,7 +25,12 @@ WATCH_INTERVAL = 2.0  # seconds between two looks of `status --watch`
     metavar="PERCENT",
     help=f"Without K and M: how often a restore should work at once [default: {DEFAULT_TARGET}].",
 )
-@click.option("--block-size", type=SIZE, help="Bytes of one partner's part of a stripe, 4K to 1M [default: 256K].")
+@click.option(
+    "--block-size",
+    type=SIZE,
+    help="Bytes of one partner's part of a stripe: a multiple of 4K, at most 1M, at least 16K, or 88K if K is 1 "
+    "[default: 256K].",
+)
 @click.option(
     "--partner",
     "partners",

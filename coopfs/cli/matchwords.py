@@ -8,10 +8,11 @@ from coopfs.sizes import format_size
 
 
 def matching_sentences(matching: dict[str, Any]) -> list[str]:
-    """Nothing, where no matching server is configured."""
+    """Nothing, where neither matching servers are configured nor partners wanted."""
     servers, wanted, lacking = matching["servers"], matching["wanted"], matching["lacking"]
     if not servers:
-        return []
+        alone = "match_partners is set, but match_servers names no server: no partners are looked for"
+        return [alone] if wanted else []
     each = f"{format_size(matching['size'])} with each"
     if wanted == 0:
         sentences = ["matching servers are named, but match_partners is 0: no partners are looked for"]

@@ -17,6 +17,7 @@ from coopfs.sizes import format_size
 
 Json = dict[str, Any]
 
+MIN_PARTNERS = 2  # of a disk with redundancy
 KEY_DIGITS = 12  # hex digits of a key or id that are shown: 48 bits, enough to tell a few partners apart
 STATE_STYLES = {
     "caught up": "green",
@@ -42,7 +43,7 @@ def print_status(status: Json) -> None:
             console.print(
                 f"[yellow]nobody can call through the relay at {escape(relay['address'])}: {escape(trouble)}[/]"
             )
-    if node["uptime"] is not None:
+    if node["uptime"] is not None and node["uptime"]["hours"] > 1:  # of less there is nothing to say
         console.print(f"it was up for {_share(node['uptime'])} of the last {node['uptime']['hours']} hours")
     if node["promise"] is not None:
         warning = node["promise"]["warning"]
@@ -52,7 +53,7 @@ def print_status(status: Json) -> None:
     disk = status["disk"]
     if disk is None:
         if not node["trouble"]:  # which may be that of a disk that cannot be opened
-            console.print("no disk yet: find partners with coopfs partner invite or find, then run coopfs format")
+            console.print(_no_disk([partner for partner in status["partners"] if not partner["ended"]]))
     else:
         for sentence in disk_sentences(disk, datetime.now().astimezone()):
             console.print(sentence)
@@ -63,6 +64,12 @@ def print_status(status: Json) -> None:
         console.print(_partners(status["partners"]))
     if status["hosted"]:
         console.print(_hosted(status["hosted"]))
+
+
+def _no_disk(partners: Sequence[Json]) -> str:
+    if len(partners) < MIN_PARTNERS:
+        return "no disk yet: find partners with coopfs partner invite or find, then run coopfs format"
+    return f"no disk yet: make one with coopfs format, which uses these {len(partners)} partners, or with more of them"
 
 
 def _keeps(promise: Json) -> str:
@@ -145,9 +152,13 @@ def _extents(log: Json) -> Table:
 
 
 def _columns(columns: Sequence[Json]) -> Table:
+    """Those of two layouts, while it moves, one below the other."""
     headers = ("column", "partner", "state", "missing", "lost", "damaged", "why")
     table = _table(*headers, title="columns of this disk, in blocks", right=(0, 3, 4, 5), wraps="why")
-    for column in columns:
+    for column, before in zip(columns, (None, *columns[:-1]), strict=True):
+        if before is not None and column["column"] <= before["column"]:
+            table.add_section()
+            table.add_row("", "[dim]and of the layout that it gets:[/]")
         style = STATE_STYLES.get(column["state"], "")
         state = f"[{style}]{escape(column['state'])}[/]" if style else escape(column["state"])
         blocks = (str(column[key]) for key in ("missing", "lost", "damaged"))

@@ -24,7 +24,7 @@ def disk_sentences(disk: Json, now: datetime) -> list[str]:
     """How the disk is. now: aware, in the time zone in which moments are told."""
     where = f"mounted at {escape(disk['mounted'])}" if disk["mounted"] else "not mounted"
     sentences = [
-        f"disk {escape(disk['id'][:12])}: {disk['k']}+{disk['m']} on {len(disk['columns'])} partners, {where}",
+        f"disk {escape(disk['id'][:12])}: {disk['k']}+{disk['m']} on {len(_holders(disk))} partners, {where}",
         safety(disk, now),
         *outlook(disk["outlook"]),
         waiting(disk),
@@ -41,7 +41,7 @@ def disk_sentences(disk: Json, now: datetime) -> list[str]:
         kit(disk["kit"], now),
         *([trustees(disk["trustees"])] if disk["trustees"] else []),
     ]
-    return sentences + [f"[yellow]-> {line}[/]" for line in advice(disk)]
+    return sentences + [f"[yellow]-> {line}[/]" for line in dict.fromkeys(advice(disk))]
 
 
 def safety(disk: Json, now: datetime) -> str:
@@ -95,8 +95,8 @@ def outlook(seen: Json | None) -> Iterator[str]:
 
 def waiting(disk: Json) -> str:
     """What is not safe yet, and who is there to take it."""
-    reached = sum(column["state"] in REACHED for column in disk["columns"])
-    there = f"{reached} of {len(disk['columns'])} partners are reached"
+    holders = _holders(disk)
+    there = f"{sum(holders.values())} of {len(holders)} partners are reached"
     pending = disk["not_held_bytes"]
     what = f"{format_size(pending)} written since is not held yet" if pending else "nothing written since waits"
     missing = disk["below_target"]
@@ -108,6 +108,14 @@ def waiting(disk: Json) -> str:
     who = "1 call of fsync waits" if calls == 1 else f"{calls} calls of fsync wait"
     synced = f"; [yellow]{who}[/]" if calls else ""
     return f"{what}; {there}{repair}{synced}"
+
+
+def _holders(disk: Json) -> dict[str, bool]:
+    """Who has columns, and whether all of them are reached; who is in two layouts while it moves is one partner."""
+    reached: dict[str, bool] = {}
+    for column in disk["columns"]:
+        reached[column["partner"]] = column["state"] in REACHED and reached.get(column["partner"], True)
+    return reached
 
 
 def growth(wanted: Json, disk: Json) -> str:
@@ -181,6 +189,8 @@ def cleaning(disk: Json) -> str:
     """How much of what lies at the partners is of use."""
     cleaned = disk["cleaning"]
     capacity = cleaned["data_rows"] * disk["row_bytes"]
+    if disk["reshaping"]:  # whose rows are of two sizes
+        capacity = 0
     share = f", {100 * cleaned['live_bytes'] // capacity} % of it still in use" if capacity else ""
     return (
         f"rows: {disk['rows_used']} of {disk['rows']} taken, {cleaned['data_rows']} by content{share}, "
@@ -272,14 +282,15 @@ def advice(disk: Json) -> Iterator[str]:
         if column["state"] == "emptied":
             yield f"{escape(column['partner'])} answers and has lost all that it stored: it gets it again by itself"
     rebuilt = [escape(column["partner"]) for column in columns if column["state"] == "rebuilt"]
-    absent = [escape(column["partner"]) for column in columns if column["state"] in ("unreachable", "away")]
+    absent = dict.fromkeys(escape(c["partner"]) for c in columns if c["state"] in ("unreachable", "away"))
     if rebuilt and absent:
         yield (
             f"{', '.join(rebuilt)} has its column, and counts when enough others know: bring back {', '.join(absent)}, "
             "or declare lost who does not come back, with coopfs partner lose NAME"
         )
     if disk["offline"]:
-        who = "no partner is" if len(absent) == len(columns) else f"{len(absent)} of {len(columns)} partners are not"
+        count = len(_holders(disk))
+        who = "no partner is" if len(absent) == count else f"{len(absent)} of {count} partners are not"
         yield (
             f"{who} reached, so it seems to be this machine that is offline: look at its network; no partner is blamed "
             "for it, and what is written waits here"
@@ -302,7 +313,8 @@ def advice(disk: Json) -> Iterator[str]:
                 "them: their content is written anew in other rows; ask its owner to look after its disk"
             )
     if disk["bytes_free"] * NEARLY_FULL < disk["bytes"]:
-        yield "the disk is nearly full: delete something"
+        moves = disk["reshaping"] is not None and disk["reshaping"]["used"]
+        yield "the disk is nearly full" + (" until more of it has moved" if moves else ": delete something")
     if disk["kit_wanted"] is not None:
         yield f"{escape(disk['kit_wanted'])}: export one with coopfs kit export FILE, and keep it somewhere else"
 

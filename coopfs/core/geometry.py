@@ -49,12 +49,12 @@ def check_layout(layout: Layout) -> None:
     size = layout.block_size
     if not MIN_BLOCK_SIZE <= size <= MAX_BLOCK_SIZE or size % BLOCK_ROUNDING:
         raise UsageError(
-            f"a block size of {size} bytes is not a multiple of {BLOCK_ROUNDING} "
-            f"from {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE}"
+            f"a block size of {size} bytes is not a multiple of {BLOCK_ROUNDING >> 10}K "
+            f"from {MIN_BLOCK_SIZE >> 10}K to {MAX_BLOCK_SIZE >> 10}K"
         )
     if layout.k * shard_capacity(size) < MIN_STRIPE:
         least = -(-MIN_STRIPE // layout.k) + OVERHEAD
         raise UsageError(
             f"a block size of {size} bytes is too small when k is {layout.k}: "
-            f"use at least {-(-least // BLOCK_ROUNDING) * BLOCK_ROUNDING}"
+            f"use at least {-(-least // BLOCK_ROUNDING) * BLOCK_ROUNDING >> 10}K"
         )

@@ -436,6 +436,36 @@ def test_status_is_readable_and_json_is_complete(tmp_path: Path, capsys: Capture
 
 
 @pytest.mark.parametrize(
+    ("partners", "matching", "said"),
+    [
+        (1, {}, "no disk yet: find partners with coopfs partner invite or find"),
+        (3, {}, "no disk yet: make one with coopfs format, which uses these 3 partners"),
+        (1, {"servers": {}}, "match_partners is set, but match_servers names no server"),
+    ],
+)
+def test_status_says_what_to_do_next(
+    partners: int, matching: dict[str, Any], said: str, tmp_path: Path, capsys: Captured
+) -> None:
+    node = {**STATUS["node"], "uptime": {"share": 0.09, "hours": 0}, "trouble": None}
+    told = {**STATUS, "node": node, "disk": None, "matching": {**STATUS["matching"], **matching}}
+    told |= {"partners": STATUS["partners"][:1] * partners}
+    with answering(tmp_path, [result(**told)]):
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "status"]) == 0
+    shown = capsys.readouterr().out
+    assert said in shown
+    assert "it was up for" not in shown, "of minutes there is nothing to say"
+
+
+def test_the_columns_of_two_layouts_are_told_apart(tmp_path: Path, capsys: Captured) -> None:
+    (column,) = STATUS["disk"]["columns"]
+    columns = [{**column, "column": number, "partner": name} for number, name in ((0, "bob"), (1, "anna"), (0, "bob"))]
+    with answering(tmp_path, [result(**{**STATUS, "disk": {**STATUS["disk"], "columns": columns}})]):
+        assert run(cli, "coopfs", ["--home", str(tmp_path), "status"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"1 +anna .*\n(.*\n)?.*and of the layout that it gets:.*\n +0 +bob", shown)
+
+
+@pytest.mark.parametrize(
     ("up", "last_seen", "shown"),
     [(True, None, "now"), (False, None, "never"), (False, "2026-01-02 03:04:05 UTC", "2026-01-02")],
 )

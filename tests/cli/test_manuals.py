@@ -11,7 +11,11 @@ from coopfs.cli import mount_options
 from coopfs.cli.main import cli
 from coopfs.cli.mount_helper import mount_coopfs
 from coopfs.cli.run import EXIT_CODES
-from tests.cli.test_commands import commands
+from coopfs.core.geometry import check_layout
+from coopfs.errors import UsageError
+from coopfs.limits import MAX_BLOCK_SIZE, MIN_BLOCK_SIZE
+from coopfs.types import Layout
+from tests.cli.test_commands import STATUS, commands
 
 MAN = Path(__file__).parents[2] / "man"
 
@@ -48,6 +52,21 @@ def test_no_command_is_documented_that_is_not_there() -> None:
     for line in re.findall(r"^\.It Cm (.*)$", manual("coopfs.1"), re.MULTILINE):
         words = tuple(re.split(r" (?=[A-Z])", line)[0].split())
         assert words in LEAVES
+
+
+def test_what_status_tells_of_the_disk_is_documented() -> None:
+    section = manual("coopfs.1").split(".It Li disk\n")[1].split(".It Li partners\n")[0]
+    assert [key for key in STATUS["disk"] if not re.search(rf"\b{key}\b", section)] == []
+
+
+def test_the_block_sizes_are_those_of_the_program() -> None:
+    words = " ".join(manual("coopfs.1").split())
+    assert f"at most {MAX_BLOCK_SIZE >> 20}M, and at least {MIN_BLOCK_SIZE >> 10}K" in words
+    check_layout(Layout(1, 1, 1, 88 << 10))
+    for layout in (Layout(1, 1, 1, 84 << 10), Layout(1, 5, 1, MIN_BLOCK_SIZE)):
+        with pytest.raises(UsageError, match="use at least"):
+            check_layout(layout)
+    check_layout(Layout(1, 6, 1, MIN_BLOCK_SIZE))
 
 
 def test_the_exit_codes_are_those_of_the_program() -> None:

@@ -123,6 +123,20 @@ def test_what_waits() -> None:
     assert waiting(DISK | {"fsyncs_waiting": 2}).endswith("; [yellow]2 calls of fsync wait[/]")
 
 
+def test_who_is_in_two_layouts_is_one_partner() -> None:
+    """While the disk moves."""
+    moving = {"k": 1, "m": 2, "used": True, "waits_for": None, "rows_left": 5, "seconds_left": None}
+    away = {**COLUMN, "partner": "bob", "state": "away"}
+    disk = with_columns(bob={"state": "away"}) | {"reshaping": moving, "bytes_free": 0}
+    disk |= {"columns": [*disk["columns"], away, {**COLUMN, "partner": "emil"}]}
+    assert "4 of 5 partners are reached" in waiting(disk)
+    sentences = disk_sentences(disk, NOW)
+    assert "on 5 partners" in sentences[0]
+    assert sum("bob has been away for long" in line for line in sentences) == 1
+    assert "[yellow]-> the disk is nearly full until more of it has moved[/]" in sentences
+    assert not any("still in use" in line for line in sentences)
+
+
 @pytest.mark.parametrize(
     ("holders", "said"),
     [
