@@ -29,10 +29,10 @@ def print_plan(plan: Json) -> None:
     console.print(_table(found or [nearest]))
     if nearest is not None:
         who = "these partners" if measured is not None else f"up to {plan['partners']} partners"
-        console.print(
-            f"That is the nearest to {plan['target']} % that {who} come: ask for less, or find more partners, or such "
-            "as are up for longer"
-        )
+        help_ = "partners that are up for longer, as more of these do not help"
+        if measured is not None or nearest["n"] == plan["partners"]:
+            help_ = "more partners, or such as are up for longer"
+        console.print(f"That is the nearest to {plan['target']} % that {who} come: ask for less, or find {help_}")
         return
     k, m = found[0]["k"], found[0]["m"]
     first = "" if len(found) == 1 else "The first asks for the fewest partners: "
@@ -43,6 +43,8 @@ def _was_up(partner: Json) -> str:
     seen, taken = partner["uptime"], f"{100 * partner['expected']:.3g} %"
     if seen is None:
         return f"was not seen yet, and is taken to be up {taken} of the time"
+    if seen["hours"] == 0:
+        return f"was seen for less than an hour, and is taken to be up {taken} of the time"
     told = f"was up {100 * seen['share']:.3g} % of {seen['hours']} hours seen"
     if seen["hours"] * 3600 < UPTIME_KNOWN:
         return f"{told}, which is too few to go by: it is taken to be up {taken} of the time"

@@ -10,7 +10,7 @@ import click
 
 from coopfs.cli import client
 from coopfs.cli.params import home_option
-from coopfs.core.choice import Choice, Hopes, choices, split
+from coopfs.core.choice import Choice, Hopes, choices, nearest, split
 from coopfs.errors import UsageError
 from coopfs.limits import (
     DEFAULT_LOST,
@@ -94,8 +94,7 @@ def plan(
     else:
         up, most = up or DEFAULT_PARTNER_UP, most or PLAN_PARTNERS
         found = list(choices(target / 100.0, up, most, hopes))
-        nearest = None if found else split(target / 100.0, [up] * most, hopes)
-        answer |= {"partner": up, "partners": most} | _described(found, nearest)
+        answer |= {"partner": up, "partners": most} | _described(found, None if found else nearest(up, most, hopes))
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return
@@ -115,8 +114,8 @@ def _of_those_there_are(partners: Sequence[dict[str, Any]], target: float, hopes
     return {"measured": seen} | (_described([best], None) if best.reaches(target) else _described([], best))
 
 
-def _described(found: Sequence[Choice], nearest: Choice | None) -> dict[str, Any]:
-    return {"choices": [_plain(each) for each in found], "nearest": None if nearest is None else _plain(nearest)}
+def _described(found: Sequence[Choice], best: Choice | None) -> dict[str, Any]:
+    return {"choices": [_plain(each) for each in found], "nearest": None if best is None else _plain(best)}
 
 
 def _plain(choice: Choice) -> dict[str, Any]:

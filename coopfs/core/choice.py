@@ -79,10 +79,25 @@ def choices(target: float, up: float, most: int, hopes: Hopes) -> Iterator[Choic
             yield best
 
 
+def nearest(up: float, most: int, hopes: Hopes) -> Choice:
+    """Of the splits of at most `most` partners the one with which a restore works most often: where partners are up for
+    half of the time or less, more of them make it worse."""
+    assert most <= MAX_COLUMNS
+    return min((_surest([up] * n, hopes) for n in range(2, most + 1)), key=_doubts)
+
+
 def split(target: float, ups: Sequence[float], hopes: Hopes) -> Choice:
     """The best use of just these partners, two at least: the least overhead that reaches the target, or if none does
     the split that comes nearest to it."""
-    return _thriftiest(target, ups, hopes) or min(_all(ups, hopes), key=lambda choice: (choice.unsure, choice.failure))
+    return _thriftiest(target, ups, hopes) or _surest(ups, hopes)
+
+
+def _surest(ups: Sequence[float], hopes: Hopes) -> Choice:
+    return min(_all(ups, hopes), key=_doubts)
+
+
+def _doubts(choice: Choice) -> tuple[float, float]:
+    return choice.unsure, choice.failure
 
 
 def _thriftiest(target: float, ups: Sequence[float], hopes: Hopes) -> Choice | None:

@@ -57,8 +57,12 @@ class SqliteEngine:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = OFF")
             self._connection.executescript(tables)
-        except sqlite3.Error as error:
-            raise StateError(f"{path} cannot be used: {error}; remove it, nodes announce themselves again") from None
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                what = f"{error}; if it is an old one of this server, remove it: nodes announce themselves again"
+            else:
+                what = f"{error}; give a file in a directory that is there, or postgresql://USER@HOST/NAME"
+            raise StateError(f"{path} cannot be used: {what}") from None
 
     async def run(self, work: Callable[[Transaction], Gain]) -> Gain:
         return await trio.to_thread.run_sync(self._run, work, limiter=self._turn)

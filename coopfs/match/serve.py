@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import signal
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -70,12 +71,25 @@ def _config(settings: Settings, listeners: Sequence[trio.SocketListener]) -> Con
     config.h11_max_incomplete_size = MATCH_BODY
     config.include_server_header = False
     if settings.certificate is not None and settings.key is not None:
+        _check_certificate(settings.certificate, settings.key)
         config.certfile, config.keyfile = str(settings.certificate), str(settings.key)
-        try:
-            config.create_ssl_context()
-        except OSError as error:  # ssl.SSLError is one
-            raise UsageError(f"the certificate cannot be used: {error.strerror or error}") from None
     return config
+
+
+def _check_certificate(certificate: Path, key: Path) -> None:
+    """UsageError: they are not there, or no certificate chain and its key."""
+    for file in certificate, key:
+        try:
+            file.read_bytes()
+        except OSError as error:
+            raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password=lambda: b"")
+    except ssl.SSLError as error:
+        raise UsageError(
+            f"{certificate} is no chain of certificates in PEM, or {key} is not its key, in PEM without a passphrase "
+            f"({error.reason or 'not understood'})"
+        ) from None
 
 
 async def _expire(register: Register) -> None:

@@ -643,6 +643,11 @@ def test_plan_says_when_nothing_reaches_the_target(capsys: Captured) -> None:
     shown = capsys.readouterr().out
     assert "2  2  4          99.63 %" in shown
     assert "That is the nearest to 99.9 % that up to 4 partners come" in shown
+    assert "find more partners, or such as are up for longer" in shown
+    assert run(cli, "coopfs", ["plan", "--partner", "0.5"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"2 +2 +4 +69 %", shown)
+    assert "find partners that are up for longer, as more of these do not help" in shown
 
 
 def partner_seen(name: str, share: float, hours: int, expected: float) -> dict[str, Any]:

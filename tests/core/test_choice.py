@@ -2,7 +2,7 @@
 
 import pytest
 
-from coopfs.core.choice import Hopes, choices, expected, split, weigh
+from coopfs.core.choice import Hopes, choices, expected, nearest, split, weigh
 from coopfs.limits import DEFAULT_PARTNER_UP, UPTIME_KNOWN
 
 HOPES = Hopes(0.1, 21.0)
@@ -28,6 +28,13 @@ def test_so_many_partners_are_split(partners: int, expected: tuple[int, int]) ->
     choice = split(0.999, [0.9] * partners, HOPES)
     assert (choice.k, choice.m) == expected
     assert choice.reaches(0.999) == (partners >= 8)
+
+
+@pytest.mark.parametrize(("up", "n"), [(0.5, 4), (0.4, 4), (0.6, 20), (0.9, 20)])
+def test_the_nearest_split_uses_as_many_partners_as_help(up: float, n: int) -> None:
+    best = nearest(up, 20, HOPES)
+    assert best.n == n
+    assert all(best.unsure <= split(0.9999999, [up] * few, HOPES).unsure for few in range(2, 21))
 
 
 def test_good_partners_leave_more_room_for_data() -> None:

@@ -90,9 +90,12 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
     [
         (("--listen", "nowhere"), "nowhere"),
         (("--certificate", "a.pem"), "both --certificate and --key"),
-        (("--certificate", "/no/a.pem", "--key", "/no/b.pem"), "certificate cannot be used"),
+        (("--certificate", "/no/a.pem", "--key", "/no/b.pem"), "/no/a.pem cannot be read: No such file"),
+        (("--certificate", __file__, "--key", "/no/b.pem"), "/no/b.pem cannot be read: No such file"),
+        (("--certificate", __file__, "--key", __file__), f"{__file__} is no chain of certificates in PEM, or"),
         (("--proxy", "example.org"), "not an IP address"),
-        (("--database", "/no/such/directory/match.sqlite"), "cannot be used"),
+        (("--database", "/no/such/directory/match.sqlite"), "give a file in a directory that is there, or postgresql"),
+        (("--database", "/"), "/ cannot be used: unable to open database file; give a file in"),
         (("--database", "postgresql://127.0.0.1:1/none"), "PostgreSQL"),
     ],
 )
@@ -109,4 +112,5 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     path.write_text("Dear Anna," * 1000)
     said = coopfs("match", "serve", "--listen", "127.0.0.1:0", "--database", path)
     assert "cannot be used" in said.line
+    assert "if it is an old one of this server, remove it" in said.line
     assert path.read_text() == "Dear Anna," * 1000
