@@ -9,7 +9,7 @@ from coopfs.core.master import PRIMARY, StorePlace, Trustee
 from coopfs.core.space import fits
 from coopfs.core.storeformat import PAGE, rows_within, slots_offset, store_size
 from coopfs.errors import UsageError
-from coopfs.limits import MAX_GROWTHS, MAX_TRUSTEES
+from coopfs.limits import MAX_GROWTHS, MAX_TRUSTEES, MIB
 from coopfs.local.partners import PartnerEntry
 from coopfs.sizes import format_size
 from coopfs.tasks.column import Column
@@ -112,12 +112,25 @@ async def resize(own: OwnDisk, entries: Sequence[PartnerEntry], size: int | None
     if size is not None and rows_within(size, block_size) < now:
         rows = rows_after_cutting(size, now, block_size)
         if not fits(replace(own.space.usage(), total=rows)):
-            raise UsageError(f"what is on the disk does not fit into {format_size(size)} at each partner")
+            needed = f"{_least_size(own, now, block_size) // MIB}M"
+            raise UsageError(
+                f"what is on the disk does not fit into {format_size(size)} at each partner: it needs {needed} now"
+            )
     else:
         rows = max(now, rows_after_growing(least if size is None else size, block_size))
     own.growing.want(rows)
     await own.committer.commit()
     return rows
+
+
+def _least_size(own: OwnDisk, now: int, block_size: int) -> int:
+    """Bytes of each partner that what is on the disk needs now, in whole MiB: what may be said to `resize`."""
+    usage, few, enough = own.space.usage(), 0, now
+    while enough - few > 1:
+        rows = (few + enough) // 2
+        few, enough = (few, rows) if fits(replace(usage, total=rows)) else (rows, enough)
+    size = enough * block_size + slots_offset(now) + MAX_GROWTHS * PAGE
+    return -(-size // MIB) * MIB
 
 
 def check_layouts(own: OwnDisk) -> None:

@@ -101,9 +101,9 @@ class Finding:
         the others, a line each. HomeError: there is no room on this machine, or no database."""
         found: list[str] = []
         hindrances: list[str] = []
+        watch("ask the matching servers", 0, 0)  # or wait for those that the node is asking by itself
         async with self._turn:
             total = self.openings.lacking()
-            watch("ask the matching servers", 0, total)
             candidates = await self.membership.candidates(self._resting()) if total else ()
             for theirs in candidates:
                 if not self.openings.begin_offer(theirs.node):

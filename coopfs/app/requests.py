@@ -130,5 +130,5 @@ def check_arguments(name: str, given: Mapping[str, Any]) -> Arguments:
         try:
             checked[key] = None if value is None else shape.check(value)
         except UsageError as error:
-            raise UsageError(f"the argument {key!r} of the call {name!r} {error}") from None
+            raise UsageError(f"the argument {key!r} of the call {name!r}: {error}") from None
     return checked

@@ -8,7 +8,7 @@ import click
 
 from coopfs.cli import client, progress
 from coopfs.cli.mount_options import parse_options
-from coopfs.cli.params import PATH, SIZE, home_option
+from coopfs.cli.params import PATH, SIZE, SPACE, home_option
 from coopfs.cli.plan import SURE
 from coopfs.cli.planwords import chosen
 from coopfs.limits import DEFAULT_TARGET
@@ -74,7 +74,7 @@ def format_disk(
 
 
 @click.command()
-@click.argument("size", type=SIZE, required=False)
+@click.argument("size", type=SPACE, required=False)
 @home_option
 def resize(home: Path, size: int | None) -> None:
     """Let this node's disk take SIZE at each of its partners.

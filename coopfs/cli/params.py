@@ -25,20 +25,27 @@ class Family(click.Group):
 
 
 class SizeType(click.ParamType[int]):
-    """Bytes, written as in coopfs.sizes."""
+    """Bytes, written as in coopfs.sizes; least: how many there must be."""
 
     name = "size"
+
+    def __init__(self, least: int = 0) -> None:
+        self._least = least
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
         try:
-            return parse_size(value)
+            size = parse_size(value)
         except UsageError as error:
             self.fail(str(error), param, ctx)
+        if size < self._least:
+            self.fail(f"{value!r} is nothing at all; write for example 500M, 10G, 1.5TiB or 64GB", param, ctx)
+        return size
 
 
 SIZE = SizeType()
+SPACE = SizeType(least=1)  # that is given, or taken
 PATH = click.Path(path_type=Path)
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from coopfs.cli import client
+from coopfs.cli import client, progress
 from coopfs.cli.levelwords import promise
-from coopfs.cli.params import SIZE, Family, home_option
+from coopfs.cli.params import SPACE, Family, home_option
+from coopfs.levels import parse_uptime
 from coopfs.sizes import format_size
 
 
@@ -17,7 +18,7 @@ def partner() -> None:
 
 
 @partner.command()
-@click.option("--size", type=SIZE, required=True, help="Bytes each side gives to the other, for example 100G.")
+@click.option("--size", type=SPACE, required=True, help="Bytes each side gives to the other, for example 100G.")
 @click.option(
     "--uptime",
     metavar="LEVEL",
@@ -29,6 +30,8 @@ def invite(home: Path, size: int, uptime: str | None) -> None:
 
     Hand the code over by a way that nobody else reads: whoever accepts it first becomes the partner. It works once.
     """
+    if uptime is not None:
+        parse_uptime(uptime)
     click.echo(client.call(home, "partner_invite", {"size": size, "uptime": uptime})["code"])
 
 
@@ -51,7 +54,8 @@ def find(home: Path) -> None:
     The daemon does so by itself, too, until it has as many partners as are wanted there. Where nobody is free it asks
     two that are partners of each other to step between them.
     """
-    answer = client.call(home, "partner_find")
+    with progress.show() as watch:
+        answer = client.call(home, "partner_find", watch=watch)
     for name in answer["found"]:
         click.echo(f"{name} is now a partner")
     for line in [*answer["hindrances"], *(f"{server}: {why}" for server, why in answer["servers"].items() if why)]:
@@ -80,7 +84,7 @@ def add(home: Path, master_only: bool, code: tuple[str, ...]) -> None:
 
 @partner.command("resize")
 @click.argument("name")
-@click.argument("size", type=SIZE, required=False)
+@click.argument("size", type=SPACE, required=False)
 @home_option
 def resize_agreement(home: Path, name: str, size: int | None) -> None:
     """Amend the agreement with partner NAME to SIZE each way, or to what it asks for.

@@ -1,5 +1,6 @@
 """A matching server, seen by a node. Whatever it answers, slowly or never, ends in time and in a PeerError."""
 
+import socket
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -146,7 +147,18 @@ def _text(data: bytes) -> str:
 
 
 def _line(error: Exception) -> str:
-    return _printable(str(error)) or type(error).__name__
+    """What is behind it, in words: httpx names some causes by nothing, and others by their number."""
+    causes = [error]
+    while (deeper := causes[-1].__cause__ or causes[-1].__context__) is not None and isinstance(deeper, Exception):
+        causes.append(deeper)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted here: {_printable(cause.verify_message)}"
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return "it does not speak HTTPS there"
+    if isinstance(causes[-1], socket.gaierror):
+        return "no such host, or no name server is reached"
+    return next((_printable(str(cause)) for cause in causes if str(cause)), type(error).__name__)
 
 
 def _printable(text: str) -> str:

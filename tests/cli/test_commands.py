@@ -389,15 +389,32 @@ def test_a_code_may_be_given_in_several_words(tmp_path: Path) -> None:
     assert requests[0]["args"] == {"code": "COOP 12 34"}
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("partner", "invite", "--size", "0"), "'0' is nothing at all; write for example 500M"),
+        (("partner", "resize", "bob", "0K"), "'0K' is nothing at all"),
+        (("resize", "0"), "'0' is nothing at all"),
+        (("partner", "invite", "--size", "1G", "--uptime", "96%"), "coopfs: '96%' is no uptime level; there are 50%"),
+    ],
+)
+def test_what_cannot_be_agreed_on_is_said_at_once(command: tuple[str, ...], said: str, capsys: Captured) -> None:
+    assert run(cli, "coopfs", command) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_partners_are_found_on_demand(tmp_path: Path, capsys: Captured) -> None:
     told = {**STATUS["matching"], "found": ["bob"], "hindrances": ["carol: it is at the same site"]}
     done = {**told, "found": [], "hindrances": [], "lacking": 0, "bidding": None}
-    with answering(tmp_path, [result(**told)], [result(**done)]):
+    asking = progress("ask the matching servers", 0, 0)
+    with answering(tmp_path, [asking, result(**told)], [result(**done)]):
         assert run(cli, "coopfs", ["--home", str(tmp_path), "partner", "find"]) == 0
         first = capsys.readouterr()
         assert run(cli, "coopfs", ["--home", str(tmp_path), "partner", "find"]) == 0
     assert "bob is now a partner\nnobody is free: asking to step between dora and em[i]l\n2 of 3" in first.out
-    assert first.err.splitlines() == ["carol: it is at the same site", "https://two.example: it [does] not answer"]
+    *_, asked, carol, two = first.err.splitlines()
+    assert asked == "ask the matching servers"
+    assert [carol, two] == ["carol: it is at the same site", "https://two.example: it [does] not answer"]
     assert capsys.readouterr().out == "there are all the 3 partners that are wanted\n"
 
 

@@ -141,3 +141,23 @@ async def test_a_server_as_it_should_be(server: Server) -> None:
     assert (await server.ask("announce", body, "20.0.2.1")).status_code == 200
     assert await search(client) == ["node-2"]
     assert await client.search(signed(1), 999, [member(2).node], ()) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("https://127.0.0.1:{port}", "cannot be reached: it does not speak HTTPS there"),
+        ("http://nobody.invalid:{port}", "cannot be reached: no such host, or no name server is reached"),
+    ],
+)
+async def test_why_a_server_cannot_be_reached_is_said_in_words(address: str, said: str) -> None:
+    async def garble(stream: trio.SocketStream) -> None:
+        await stream.send_all(b"hello\r\n" * 100)
+
+    async with trio.open_nursery() as nursery:
+        (listener, *_) = await nursery.start(trio.serve_tcp, garble, 0)
+        assert isinstance(listener, trio.SocketListener)
+        client = MatchClient(address.format(port=listener.socket.getsockname()[1]))
+        with pytest.raises(PartnerAway, match=said):
+            await client.announce(b"x")
+        nursery.cancel_scope.cancel()

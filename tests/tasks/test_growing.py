@@ -1,5 +1,6 @@
 """A disk gets more rows, or less: with crashes, with partners away or that refuse, and what a restore finds then."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from coopfs.core.master import Wishes
 from coopfs.core.space import content_rows, stripe_payload
 from coopfs.core.storeformat import store_size
 from coopfs.errors import UsageError
-from coopfs.limits import AWAY_AFTER
+from coopfs.limits import AWAY_AFTER, MIB
 from coopfs.local.partners import PartnerEntry
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
@@ -288,9 +289,12 @@ def test_a_disk_does_not_get_smaller_than_what_is_on_it(tmp_path: Path) -> None:
         await trio.sleep(SETTLED)
         await fill(owner)
         block_size = owner.own.ledger.layout.block_size
-        with pytest.raises(UsageError, match="does not fit into"):
+        with pytest.raises(UsageError, match="does not fit into") as refused:
             await changing.resize(owner.own, ENTRIES, store_size(ROWS // 2, block_size))
         assert owner.own.growing.is_done
+        needed = re.search(r"it needs (\d+)M now", str(refused.value))
+        assert needed is not None
+        assert await changing.resize(owner.own, ENTRIES, int(needed[1]) * MIB) < HIGH
         rows = await changing.resize(owner.own, ENTRIES, store_size(HIGH - 10, block_size))
         assert HIGH - 20 < rows < HIGH - 10
 
