@@ -10,17 +10,16 @@ import socket
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from datetime import UTC, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from coopfs import limits
 from coopfs.errors import ConfigError, HomeError, UsageError
-from coopfs.levels import Share, Uptime, Weekly, parse_uptime, storage_level
+from coopfs.levels import Share, Uptime, parse_uptime, storage_level
 from coopfs.schedule import ALWAYS, UNLIMITED, Schedule, Window, constant, parse_when
 from coopfs.sizes import parse_size
+from coopfs.zones import check_zone
 
 FILE_NAME = "coopfs.toml"
 DEFAULT_PORT = 7530
@@ -140,24 +139,6 @@ def check_name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise UsageError(f"{text!r} is not a name; use up to 64 letters, digits, dots, dashes and underscores")
     return text
-
-
-def zone_of(level: Uptime) -> tzinfo:
-    """By whose clocks its hours are meant. UsageError: this machine knows no such time zone."""
-    if not isinstance(level, Weekly):
-        return UTC
-    try:
-        return ZoneInfo(level.zone)
-    except (KeyError, ValueError, OSError):
-        raise UsageError(
-            f"{level.zone!r} is no time zone that this machine knows; write for example Europe/Paris, or UTC"
-        ) from None
-
-
-def check_zone(level: Uptime) -> Uptime:
-    """The level itself. UsageError: this machine knows no such time zone."""
-    zone_of(level)
-    return level
 
 
 def parse_fsync(text: str) -> Fsync:

@@ -20,7 +20,7 @@ MAX_FUNCTION_LINES = 70
 
 # What a room may import besides itself (design section 7). Rooms of one line of that section do not know each other,
 # except that fs works on the inodes and extents that local keeps.
-BASE = {"", "types", "errors", "limits", "config", "schedule", "sizes", "levels", "configtext"}
+BASE = {"", "types", "errors", "limits", "config", "schedule", "sizes", "levels", "zones", "configtext"}
 CORE = BASE | {"core"}
 TASKS = CORE | {"fs", "net", "local"}
 APP = TASKS | {"tasks"}

@@ -8,12 +8,12 @@ from coopfs.app import changing, leaving, status
 from coopfs.app.amending import NOTHING_ASKED
 from coopfs.app.control import Watch
 from coopfs.app.requests import Arguments
-from coopfs.config import check_zone
 from coopfs.core import invitation
 from coopfs.errors import UsageError
 from coopfs.levels import parse_uptime
 from coopfs.local import departure, partners
 from coopfs.types import NodeKey
+from coopfs.zones import check_zone
 
 if TYPE_CHECKING:
     from coopfs.app.node import Node

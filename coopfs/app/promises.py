@@ -8,13 +8,13 @@ from functools import partial
 
 import trio
 
-from coopfs.config import zone_of
 from coopfs.core.promise import Keeping, Kept, judge
 from coopfs.core.reliability import percent
 from coopfs.errors import UsageError
 from coopfs.levels import parse_uptime
 from coopfs.limits import PROMISE_AGAIN, PROMISE_CHECK
 from coopfs.tasks.attendant import Attendant
+from coopfs.zones import zone_of
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coopfs.config import check_zone
 from coopfs.core.agreement import MAX_GIVEN
 from coopfs.errors import UsageError
 from coopfs.levels import parse_uptime
 from coopfs.limits import CONTROL_LIST, CONTROL_TEXT, MAX_BLOCK_SIZE, MAX_COLUMNS, MAX_KEY_ID
+from coopfs.zones import check_zone
 
 Arguments = dict[str, Any]
 FOREVER = (1 << 63) - 1  # seconds since 1970

@@ -9,7 +9,6 @@ from trio.testing import MockClock
 
 from coopfs.app.owner import tell_owner
 from coopfs.app.promises import Promises
-from coopfs.config import check_zone
 from coopfs.core.uptime import DAY, HOUR
 from coopfs.errors import UsageError
 from coopfs.levels import parse_uptime
@@ -17,6 +16,7 @@ from coopfs.limits import PROMISE_AGAIN, PROMISE_CHECK
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.tasks.attendant import Attendant
 from coopfs.types import NodeKey
+from coopfs.zones import check_zone
 
 BEGAN = 20_000 * DAY
 WRITE = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
