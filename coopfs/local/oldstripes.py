@@ -1,6 +1,7 @@
 """Stripes of a layout that is not used any more: what lives in them must be told again (paper section 2.6)."""
 
 from coopfs.local.database import Database
+from coopfs.types import Kind
 
 
 class OldStripes:
@@ -13,6 +14,11 @@ class OldStripes:
         """Whether a stripe that was filled for this layout has no place yet. They are among the newest."""
         query = "SELECT 1 FROM stripes WHERE layout = ? AND row IS NULL ORDER BY id DESC LIMIT 1"
         return self._db.read(query, (layout,)).fetchone() is not None
+
+    def has_end(self, layout: int, group: int) -> bool:
+        """Whether the END of this group, or of one before it, lies in this layout."""
+        query = "SELECT 1 FROM stripes WHERE layout = ? AND kind = ? AND born <= ? LIMIT 1"
+        return self._db.read(query, (layout, Kind.END, group)).fetchone() is not None
 
     def has_any(self, layout: int) -> bool:
         """Whether the log knows of a stripe of this layout, be it dead, or without a place yet. Looks at every

@@ -108,12 +108,15 @@ class Slicing:
         return replace(self._keeper.of(old.layout.id), rows=rows.total)
 
     def _is_settled(self, old: Span) -> bool:
-        """Whether all that is to be sealed in the old layout is: the log goes on in the new one, and no stripe that was
-        filled for the old one still lacks its place."""
+        """Whether nobody needs a row of the old layout: no stripe that was filled for it still lacks its place, and a
+        state is held whose END lies in the new one. Whoever takes over an older state goes on in the old layout."""
         in_use = self._ledger.layout.id
-        if self._settled != in_use and self._ledger.log_rows and not self._stripes.has_unplaced(old.layout.id):
+        if self._settled != in_use and self._is_held_in(in_use) and not self._stripes.has_unplaced(old.layout.id):
             self._settled = in_use
         return self._settled == in_use
+
+    def _is_held_in(self, layout: int) -> bool:
+        return bool(self._ledger.log_rows) and self._stripes.has_end(layout, self._ledger.progress.barrier)
 
     def _most(self, places: LayoutPlaces, beside: bool) -> int:
         """Rows that its stores can have beside those of older layouts, or without these."""

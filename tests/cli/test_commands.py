@@ -74,6 +74,7 @@ STATUS: dict[str, Any] = {
         "unsent": None,
         "kit": {"exported_at": "2026-01-02 03:04:05 UTC", "holders": 8, "needed": 2, "lacks": []},
         "kit_wanted": None,
+        "held_group": 0,
         "trouble": "bob [has] lost blocks",
         "columns": [
             {

@@ -51,6 +51,7 @@ DISK: dict[str, Any] = {
     "scrub": {"days": 90.0, "done": 30, "of": 120, "finished_at": None, "wrong": 0, "silent": 0},
     "kit": {"exported_at": "2026-11-20 23:30:00 UTC", "holders": 4, "needed": 2, "lacks": []},
     "kit_wanted": None,
+    "held_group": 7,
     **{"offline": False, "found": None, "outlook": None},
     "columns": [{**COLUMN, "partner": name} for name in ("anna", "bob", "carl", "dora")],
 }
@@ -67,7 +68,8 @@ def with_columns(**states: dict[str, Any]) -> dict[str, Any]:
         ({"margin": 2}, "survive the loss of any 2 more partners["),
         ({"margin": 0}, "everything up to 13:34:56, but not if any further partner were lost"),
         ({"margin": -1}, "some of what was held at 13:34:56 could not be read until 1 more partner comes back"),
-        ({"held_at": None, "margin": None}, "nothing would come back: nothing is held yet"),
+        ({"held_at": None, "margin": None, "held_group": 0}, "nothing would come back: nothing is held yet"),
+        ({"held_at": None, "margin": None, "held_group": 7}, "nothing would come back: its partners are none any more"),
         (
             {"held_at": None, "margin": None, "found": {"date": HELD, "counted": 2, "needed": 3}},
             "has taken the disk over as it was at 13:34:56, and makes all of it safe again",

@@ -48,6 +48,21 @@ def test_lost_and_damaged_blocks_are_shown_with_their_partner(tmp_path: Path) ->
     play(tmp_path, Geometry(2, 2), main)
 
 
+def test_nothing_comes_back_from_partners_that_are_none_any_more(tmp_path: Path) -> None:
+    """They delete what they stored: after `coopfs leave`."""
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a", 100_000)
+        await trio.sleep(SETTLED)
+        nodes = [column.place.node for column in owner.own.columns.columns]
+        told = describe_disk(owner.own, frozenset(nodes[1:]))
+        assert (told["held_at"] is None, told["margin"]) == (False, 2)
+        told = describe_disk(owner.own, frozenset(nodes))
+        assert (told["held_at"], told["margin"], told["offline"]) == (None, None, False)
+
+    play(tmp_path, Geometry(2, 2), main)
+
+
 def test_the_kit_counts_down_to_when_it_is_good_no_more(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
         await trio.sleep(SETTLED)
