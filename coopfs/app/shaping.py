@@ -23,8 +23,10 @@ async def reshape(
     old = own.ledger.layout
     new = replace(old, k=k, m=m)
     check_layout(new)
-    if not (m and old.m):
+    if not old.m:
         raise UsageError("a disk without redundancy cannot move: nothing of it may leave this machine")
+    if not m:
+        raise UsageError("a disk cannot move to a layout without redundancy: --redundancy 1 is the least")
     size, least = own.local.cache.size, own.local.least_cache_for(new)
     if size is not None and size < least:
         raise UsageError(f"a disk of {k}+{m} needs a cache of {format_size(least)}: set that, and start the daemon")

@@ -114,7 +114,10 @@ class Reshaping:
         def name() -> tuple[LayoutPlaces, ...]:
             layouts = self._keeper.block.layouts
             if self.is_under_way:
-                raise UsageError("the disk is getting another layout already: wait until that is done")
+                raise UsageError(
+                    "the disk is getting another layout already: wait until that is done, or take it back with "
+                    "`coopfs reshape --cancel` while it is not used yet"
+                )
             if self._keeper.is_changing:
                 raise UsageError("a column is being given to another partner: wait until that is done")
             old = layouts[-1].layout

@@ -31,7 +31,7 @@ def entry(site: Site, taken: int = GIVEN) -> PartnerEntry:
         (3, 1, ["nobody"], [], "no partner is called 'nobody'"),
         (3, 1, ["p1"], [], "p1 holds a column of this disk already"),
         (2, 1, [], ["p3"], "'p3' holds no column of this disk"),
-        (3, 0, [], [], "without redundancy"),
+        (3, 0, [], [], "cannot move to a layout without redundancy: --redundancy 1"),
         (60, 3, [], [], "more than the 62"),
     ],
 )

@@ -201,9 +201,10 @@ def test_the_new_layout_is_not_used_before_all_are_ready_and_can_be_taken_back(t
         await group_of(owner, b"a", CONTENT)
         late = world.join(3)
         late.go(up=False)
-        await begin(owner, 3, 1, [*world.sites, late])
-        with pytest.raises(UsageError, match="already"):
-            await begin(owner, 2, 2, [*world.sites, late])
+        sites = [*world.sites, late]
+        await begin(owner, 3, 1, sites)
+        with pytest.raises(UsageError, match=r"already: wait .* or take it back with `coopfs reshape --cancel`"):
+            await begin(owner, 2, 2, sites)
         await trio.sleep(SETTLED)
         assert "p3" in str(owner.own.reshaping.hindrance())
         group = await group_of(owner, b"b", CONTENT)
@@ -215,7 +216,7 @@ def test_the_new_layout_is_not_used_before_all_are_ready_and_can_be_taken_back(t
             await owner.own.reshaping.give_up()
         late.go(up=True)
         await trio.sleep(SETTLED)
-        await until(lambda: [len(site.host.stores) for site in (*world.sites, late)] == [1, 1, 1, 0])
+        await until(lambda: [len(site.host.stores) for site in sites] == [1, 1, 1, 0])
 
     play(tmp_path, Geometry(2, 1), main)
 
