@@ -35,7 +35,7 @@ class FileBlocks(MutableMapping[int, StoredBlock]):
         self.file = file
 
     def __getitem__(self, row: int) -> StoredBlock:
-        block = self.file.get(row)
+        block = self.file.get(row) if row < self.file.header.rows else None
         if block is None:
             raise KeyError(row)
         return block

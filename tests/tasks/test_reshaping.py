@@ -363,6 +363,31 @@ def test_no_store_is_cut_before_all_know(tmp_path: Path) -> None:
     play(tmp_path, Geometry(2, 2), main)
 
 
+def test_no_row_of_the_old_layout_goes_before_a_state_is_held_in_the_new_one(tmp_path: Path) -> None:
+    """Whoever took over the state before would go on in the old layout, and have no row to write in."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        await group_of(owner, b"a", CONTENT)
+        await trio.sleep(SETTLED)
+        new = [world.join(number) for number in range(3)]
+        new[2].full = True
+        await begin(owner, 2, 1, new)
+        await until(lambda: owner.own.ledger.layout.id == 2)
+        await group_of(owner, b"b", CONTENT)
+        await trio.sleep(SETTLED)
+        assert owner.own.ledger.log_rows, "a group was sealed there"
+        assert owner.own.keeper.of(1).rows == ROWS
+        heir = await heir_of(owner, tmp_path / "taken")
+        new[2].full = False
+        async with running(heir):
+            await until(heir.own.ready.is_set)
+            await until(lambda: is_done(heir))
+            await heir.burn()
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
 def test_whoever_takes_the_disk_over_in_the_middle_of_it_goes_on(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
         world = owner.world
