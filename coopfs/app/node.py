@@ -291,8 +291,9 @@ class Node:
         }
 
     def _describe(self, own: OwnDisk) -> dict[str, Any]:
-        seen = describe_outlook(own, self.expected, int(time.time()))
-        return {**status.describe_disk(own, self.hosting.parted()), "outlook": seen}
+        told = status.describe_disk(own, self.hosting.parted())
+        seen = None if told["held_at"] is None else describe_outlook(own, self.expected, int(time.time()))
+        return {**told, "outlook": seen}
 
     def expected(self, key: NodeKey) -> float:
         """The share of the time that a partner is expected to be up: what was seen of it, if that is enough."""

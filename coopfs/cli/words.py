@@ -53,7 +53,8 @@ def safety(disk: Json, now: datetime) -> str:
             "makes all of it safe again before anything else is written[/]"
         )
     if disk["held_at"] is None or margin is None:
-        return "[bold yellow]If this machine burned now, nothing would come back: nothing is held yet[/]"
+        why = "its partners are none any more" if disk["held_group"] else "nothing is held yet"
+        return f"[bold yellow]If this machine burned now, nothing would come back: {why}[/]"
     moment = escape(clock(disk["held_at"], now))
     if margin < 0:
         return (
