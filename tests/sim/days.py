@@ -17,6 +17,7 @@ from coopfs.errors import UsageError
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
 from tests.sim.hosted import FileHost
+from tests.sim.moving import Moving
 from tests.sim.network import CALM, Site, Weather
 from tests.sim.owner import Owner
 from tests.sim.patience import not_stuck
@@ -40,6 +41,7 @@ class Days:
         self.owner = owner
         self.random = world.random
         self._quiet = Quiet(world, owner, restores)
+        self._moving = Moving(world, owner, self._quiet.is_moving)
         self._machine = machine
         self._steps = steps
         self._work = Work(world.random)
@@ -70,6 +72,8 @@ class Days:
             actions[self._resize] = 4
         if self.world.rekeys:
             actions[self._rekey] = 4
+        if self.world.moves:
+            actions[self._move] = 10
         if self.world.files is None:
             actions[self._image] = 0.5
         else:
@@ -79,6 +83,8 @@ class Days:
         self._steps.begin()
         for _ in range(self.random.randint(20, 140)):
             if self._steps.begin():
+                if self.world.moves:
+                    self.owner.seat()  # the master block may have changed, and the ledger not
                 (action,) = self.random.choices(list(actions), list(actions.values()))
                 await action()
 
@@ -193,7 +199,7 @@ class Days:
         progress = self.owner.own.ledger.progress
         if self.world.damaged or self.world.vanished() or not self.owner.own.ready.is_set() or not progress.barrier:
             return
-        if progress.margin() < 1 or self.owner.own.places.spares:
+        if progress.margin() < 1 or self.owner.own.places.spares or self._moving.is_under_way:
             return
         site = self.random.choice(self.world.sites)
         site.host.forget()
@@ -205,6 +211,9 @@ class Days:
         """A partner is lost for good, or is to go; another one gets its column. Or nothing comes of who was to get it,
         and yet another one does."""
         own, places = self.owner.own, self.owner.own.places
+        if self._moving.is_under_way:
+            self._vanish()
+            return
         if not own.ready.is_set():
             if self.world.vanished() and not places.spares:
                 await self._give(self.world.vanished()[0].number)
@@ -217,9 +226,7 @@ class Days:
         if places.spares:
             return
         site = self.random.choice(self.world.vanished() or self.world.sites)
-        progress = own.ledger.progress
-        may_vanish = not self.world.damaged and not self.world.vanished() and progress.barrier and progress.margin() > 0
-        if may_vanish and self.random.random() < 0.5:
+        if self._may_vanish() and self.random.random() < 0.5:
             self.world.note(f"vanish {site.number}")
             site.vanished = True
             site.go(up=False)
@@ -227,6 +234,23 @@ class Days:
             if self.random.random() < 0.3:
                 return
         await self._give(site.number)
+
+    def _may_vanish(self) -> bool:
+        progress = self.owner.own.ledger.progress
+        return bool(not self.world.damaged and not self.world.vanished() and progress.barrier and progress.margin() > 0)
+
+    def _vanish(self) -> None:
+        """Perhaps a partner is lost for good while the disk moves."""
+        site = self.random.choice(self.world.sites)
+        if self._may_vanish() and self.random.random() < 0.5:
+            self.world.note(f"vanish {site.number}")
+            self._moving.lose(site)
+
+    async def _move(self) -> None:
+        with not_stuck("the beginning of a move"):
+            await self._moving.begin()
+        if self.random.random() < 0.5:
+            await self._export_kit()
 
     async def _resize(self) -> None:
         """A few rows more are wanted than there are, or than were wanted before, or less."""
@@ -287,12 +311,14 @@ class Days:
         assert isinstance(site.host, FileHost)
         site.host.lose_power(self.random)
         site.starts += 1
-        column = self.owner.own.columns.columns[site.number]
-        if site.number in self.world.damaged or column.gone or column.place.node != site.host.key:
-            return  # another store is taking the column's place
-        for id_, row, version, acks in self.owner.own.log.places():
-            if acks >> site.number & 1 and not self.world.holds(column.place, row, version):
-                raise Violation(f"R15: partner {site.number} had acked stripe {id_}, and lost it with its power")
+        if site.number in self.world.damaged:
+            return
+        for column in self.owner.own.columns.columns:
+            if column.gone or column.place.node != site.host.key:
+                continue  # another store may be taking the column's place
+            for id_, row, version, acks in self.owner.own.ledger.places_at(column.number, 0, -1):
+                if acks >> column.number & 1 and not self.world.holds(column.place, row, version):
+                    raise Violation(f"R15: partner {site.number} had acked stripe {id_}, and lost it with its power")
 
     async def _image(self) -> None:
         """Somebody copies the stores of all partners: what a swindler, or a hasty restore, may put in their place."""
@@ -328,6 +354,9 @@ class Days:
             site.go(up=True)
             if site.number in self.world.damaged and not self.world.scrub:
                 site.cut()  # only a new session tells what is lost, or looking at all of it
+        if self._moving.is_under_way:
+            await self._export_kit()
+        await self._moving.finish()
         places = self.owner.own.places
         if (incoming := places.spare(INCOMING)) is not None and self.world.known[incoming[1].node].vanished:
             await self._give(incoming[0])

@@ -70,9 +70,10 @@ def live(
     without: Set[int] = frozenset(),
     resizes: bool = False,
     rekeys: bool = False,
+    moves: bool = False,
 ) -> Verdict:
     """A whole life. directory: empty, for the files of all machines; without: steps that are left out; resizes,
-    rekeys: whether the disk gets more rows or less, or new keys, now and then."""
+    rekeys, moves: whether the disk gets more rows or less, new keys, or other layouts, now and then."""
     name = f"{seed} {geometry}"
     random = Random(name)
     lives: list[Life] = []
@@ -83,6 +84,8 @@ def live(
             world.cache = Random(f"cache {name}").choice(CACHES) if geometry.m else None
             world.compresses = Random(f"compress {name}").random() < COMPRESSES
             world.resizes, world.rekeys = resizes, rekeys
+            world.moves = moves and geometry.m > 0
+            world.least_k = max(1, geometry.k - world.moves)
             world.scrub = SCRUB if Random(f"scrub {name}").random() < SCRUBS else 0.0
             life = Life(world, Steps(random, name, without), ending)
             lives.append(life)

@@ -135,7 +135,7 @@ class Owner:
         if self.own.trouble is not None and not (self._told or self.may_be_fenced):
             self._told = True
             raise Violation(f"the disk gave up: {self.own.trouble}")
-        self.world.seat(self.own.keeper.block.layouts, self.own.ledger.layout.id)
+        self.seat()
         progress = self.own.ledger.progress
         if progress.barrier < self.own.log.rehold:
             return  # after a takeover nothing is known to be held
@@ -150,6 +150,10 @@ class Owner:
             ]
             self.world.trace.protected = frozenset(version for _, version, _ in named)
             self._check_held(progress.barrier, progress.away, named)
+
+    def seat(self) -> None:
+        """Let the world know who holds the columns now."""
+        self.world.seat(self.own.keeper.block.layouts, self.own.ledger.layout.id)
 
     @property
     def away(self) -> frozenset[Seat]:

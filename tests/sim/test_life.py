@@ -19,6 +19,7 @@ FAST = 4  # lives of each geometry in the fast suite: 24 x 0.5 s of one core
 SLOW = 20  # and in the whole one
 RESIZED = 2  # of each geometry whose disk is resized
 REKEYING = 1  # of each geometry whose disk gets new keys
+MOVING = 1  # of each geometry whose disk moves to other layouts
 FEW = 60  # rows that these begin with, so that those they get are used
 MEMORY = Path("/dev/shm")  # a file system in memory: a life is thousands of small writes
 
@@ -80,6 +81,11 @@ def test_a_life_of_a_disk_that_is_resized(seed: int, geometry: Geometry, directo
 @pytest.mark.parametrize(("seed", "geometry"), fixed(range(3000, 3000 + REKEYING)), ids=str)
 def test_a_life_of_a_disk_that_gets_new_keys(seed: int, geometry: Geometry, directory: Path) -> None:
     check(seed, geometry, live(seed, geometry, directory, Restores.check_promise, rekeys=True))
+
+
+@pytest.mark.parametrize(("seed", "geometry"), fixed(range(5000, 5000 + MOVING)), ids=str)
+def test_a_life_of_a_disk_that_moves(seed: int, geometry: Geometry, directory: Path) -> None:
+    check(seed, geometry, live(seed, geometry, directory, Restores.check_promise, moves=True))
 
 
 @pytest.mark.parametrize("geometry", [Geometry(1, 2), Geometry(3, 2)], ids=str)
