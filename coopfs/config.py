@@ -64,7 +64,7 @@ NO_COMPRESSION = Compression(None)
 
 @dataclass(frozen=True, slots=True)
 class CacheSize:
-    """The most bytes of content on the local disk. None: what suits the disk (app/cache_size)."""
+    """The most bytes of content on the local disk. None: what suits the disk (app/disk/cache_size)."""
 
     size: int | None
 

@@ -35,7 +35,7 @@ from coopfs.local.disk import LocalDisk, create_disk
 from coopfs.local.hosted.storefile import StoreFile, write_header
 from coopfs.local.log import Log
 from coopfs.local.slots import Slots
-from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.writing.ledger import Ledger
 from coopfs.types import DiskId, Layout, Slot, StoreId, make_version
 
 LAYOUT = Layout(1, 6, 2, 64 * KIB)

@@ -28,8 +28,8 @@ from pathlib import Path
 import trio
 
 from benchlib.neighbours import OWNER, Neighbours
-from coopfs.app import formatting
-from coopfs.app.own_disk import OwnDisk
+from coopfs.app.disk import formatting
+from coopfs.app.disk.own_disk import OwnDisk
 from coopfs.core.identity import Identity
 from coopfs.core.master import Floor
 from coopfs.core.units import plain
@@ -43,9 +43,9 @@ from coopfs.local.home import Home
 from coopfs.local.log import Log
 from coopfs.local.mastercopy import read_master
 from coopfs.local.nodes import Node
-from coopfs.tasks.fetcher import Fetcher
-from coopfs.tasks.reader import readers_of
-from coopfs.tasks.recovery import Recovery
+from coopfs.tasks.reading.fetcher import Fetcher
+from coopfs.tasks.reading.reader import readers_of
+from coopfs.tasks.recovery.recovery import Recovery
 from coopfs.types import Layout
 
 CONTENT = bytes(16)

@@ -7,7 +7,7 @@ from typing import Any
 import trio
 
 from coopfs.app.allocator import bound_arenas
-from coopfs.app.dialogue import Dialogue
+from coopfs.app.recovery.dialogue import Dialogue
 from coopfs.config import Config
 from coopfs.core.allowance import Allowance
 from coopfs.core.kit import Kit
@@ -33,7 +33,7 @@ def restore_mount(kit: Kit, mountpoint: Path, talk: Dialogue, ready: Callable[[]
 
     ready: called once, when the mount answers. NotRestorable, MountError, UsageError.
     """
-    from coopfs.app.restoring import mount_view
+    from coopfs.app.recovery.restoring import mount_view
 
     _run(mount_view, kit, mountpoint, talk, ready)
 
@@ -43,7 +43,7 @@ def restore_copy(kit: Kit, directory: Path, talk: Dialogue) -> None:
 
     NotRestorable, UsageError, ContentUnavailable.
     """
-    from coopfs.app.restoring import copy_out
+    from coopfs.app.recovery.restoring import copy_out
 
     _run(copy_out, kit, directory, talk)
 
@@ -53,7 +53,7 @@ def take_over(home: Path, kit: Kit, chosen: Config, talk: Dialogue) -> None:
 
     chosen: the configuration of a new home. NotRestorable, UsageError, HomeError.
     """
-    from coopfs.app.takeover import take_over as run
+    from coopfs.app.recovery.takeover import take_over as run
 
     _run(run, home, kit, chosen, talk)
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from coopfs.app import changing, formatting, kits, splitting
-from coopfs.app.amending import ask_all
-from coopfs.app.checking import check
 from coopfs.app.control import Watch
-from coopfs.app.inspecting import inspect
+from coopfs.app.disk import changing, formatting, kits, splitting
+from coopfs.app.disk.checking import check
+from coopfs.app.disk.inspecting import inspect
+from coopfs.app.disk.shaping import reshape
+from coopfs.app.disk.syncing import sync
+from coopfs.app.partners.amending import ask_all
 from coopfs.app.requests import FOREVER, Arguments
-from coopfs.app.shaping import reshape
-from coopfs.app.syncing import sync
 from coopfs.core.choice import Choice
 from coopfs.core.keys import READ_KEY
 from coopfs.core.kit import to_text

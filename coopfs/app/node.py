@@ -13,26 +13,28 @@ from typing import Any
 import trio
 
 from coopfs import config
-from coopfs.app import changing, formatting, leaving, status
-from coopfs.app.agreeing import Agreeing
-from coopfs.app.amending import Amending
+from coopfs.app import status
 from coopfs.app.control import Watch
+from coopfs.app.disk import changing, formatting
+from coopfs.app.disk.kitwatch import KitWatch
+from coopfs.app.disk.mount_settings import MountSettings
+from coopfs.app.disk.outlook import describe_outlook
+from coopfs.app.disk.own_disk import OwnDisk
 from coopfs.app.disk_calls import DiskCalls
-from coopfs.app.handover import Handover
-from coopfs.app.kitwatch import KitWatch
-from coopfs.app.leaving import Farewells
-from coopfs.app.matchmaking import Matchmaking
-from coopfs.app.mount_settings import MountSettings
-from coopfs.app.outlook import describe_outlook
-from coopfs.app.own_disk import OwnDisk
 from coopfs.app.owner import tell_owner
 from coopfs.app.partner_calls import PartnerCalls
-from coopfs.app.promises import Promises
+from coopfs.app.partners import leaving
+from coopfs.app.partners.agreeing import Agreeing
+from coopfs.app.partners.amending import Amending
+from coopfs.app.partners.handover import Handover
+from coopfs.app.partners.leaving import Farewells
+from coopfs.app.partners.matchmaking import Matchmaking
+from coopfs.app.partners.promises import Promises
+from coopfs.app.partners.stepping import Ties
+from coopfs.app.partners.succession import Succession
 from coopfs.app.rates import Rates
+from coopfs.app.recovery.takeover import TAKING_OVER
 from coopfs.app.requests import Arguments
-from coopfs.app.stepping import Ties
-from coopfs.app.succession import Succession
-from coopfs.app.takeover import TAKING_OVER
 from coopfs.core.choice import expected
 from coopfs.core.identity import Identity
 from coopfs.core.promise import promised_share

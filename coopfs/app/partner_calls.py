@@ -4,9 +4,11 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from coopfs.app import changing, leaving, status
-from coopfs.app.amending import NOTHING_ASKED
+from coopfs.app import status
 from coopfs.app.control import Watch
+from coopfs.app.disk import changing
+from coopfs.app.partners import leaving
+from coopfs.app.partners.amending import NOTHING_ASKED
 from coopfs.app.requests import Arguments
 from coopfs.core import invitation
 from coopfs.errors import UsageError

@@ -15,11 +15,11 @@ from pathlib import Path
 import trio
 
 from coopfs import config
-from coopfs.app import leaving
 from coopfs.app.control import serve_control
 from coopfs.app.logs import log_to_stderr
 from coopfs.app.node import Node
 from coopfs.app.notify import READY, STOPPING, notify
+from coopfs.app.partners import leaving
 from coopfs.errors import MountError
 from coopfs.fs.mounting import clear_dead
 from coopfs.local import departure, partners

@@ -6,9 +6,9 @@ from typing import Any
 
 import trio
 
-from coopfs.app import kitwatch
-from coopfs.app.own_disk import OwnDisk
-from coopfs.app.promises import Promised
+from coopfs.app.disk import kitwatch
+from coopfs.app.disk.own_disk import OwnDisk
+from coopfs.app.partners.promises import Promised
 from coopfs.core.agreement import Agreement
 from coopfs.core.choice import expected
 from coopfs.core.columnstate import ColumnState
@@ -22,8 +22,8 @@ from coopfs.local.partners import PartnerEntry
 from coopfs.net.relayed import Waiting
 from coopfs.net.roster import Roster
 from coopfs.tasks.attendant import Attendant
-from coopfs.tasks.column import Column
-from coopfs.tasks.incoming import Incoming
+from coopfs.tasks.reshaping.incoming import Incoming
+from coopfs.tasks.writing.column import Column
 from coopfs.types import NodeKey
 
 

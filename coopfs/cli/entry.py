@@ -11,7 +11,7 @@ from coopfs.core.allowance import Allowance
 from coopfs.core.kit import Kit
 
 if TYPE_CHECKING:
-    from coopfs.app.dialogue import Dialogue
+    from coopfs.app.recovery.dialogue import Dialogue
     from coopfs.match.settings import Settings
 
 Ask = Callable[[str], bool]  # a question to the user; False also where there is nobody to ask
@@ -36,7 +36,7 @@ def dialogue(
     *, accept_older: bool, download_limit: int, ask: Ask, say: Say, watch: Watch, listen: str | None
 ) -> "Dialogue":
     """What the user of a restore wants, and how to speak with them."""
-    from coopfs.app.dialogue import Dialogue
+    from coopfs.app.recovery.dialogue import Dialogue
 
     return Dialogue(accept_older, download_limit, ask, say, watch, listen)
 

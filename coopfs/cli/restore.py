@@ -14,7 +14,7 @@ from coopfs.cli.passphrase import open_text, passphrase_file_option
 from coopfs.config import parse_address
 
 if TYPE_CHECKING:
-    from coopfs.app.dialogue import Dialogue
+    from coopfs.app.recovery.dialogue import Dialogue
 
 accept_older_option = click.option(
     "--accept-older", is_flag=True, help="Take the newest state found even if a newer one may have been held."

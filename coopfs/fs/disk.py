@@ -1,7 +1,7 @@
 """One disk as the mount sees it: its local part and what the filesystem was given, put together.
 
 disk = Disk(LocalDisk(directory, clock), space, content, state_of)
-committer = Committer(disk.metadata, disk.stage, ...)      # tasks/committer
+committer = Committer(disk.metadata, disk.stage, ...)      # tasks/writing/committer
 await Mount(Handlers(disk, committer), mountpoint).run()
 disk.close()
 """

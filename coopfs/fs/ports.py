@@ -37,7 +37,7 @@ class Content(Protocol):
 
 
 class Committer(Protocol):
-    """Who makes changes durable (tasks/committer)."""
+    """Who makes changes durable (tasks/writing/committer)."""
 
     def may_append(self, length: int) -> bool:
         """Whether so many bytes of one file may be appended just now."""

@@ -9,13 +9,14 @@ from random import Random
 
 import trio
 
-from coopfs.app import changing, formatting, leaving
-from coopfs.app.bidding import Bidding
-from coopfs.app.handover import Handover
-from coopfs.app.leaving import Farewells
-from coopfs.app.own_disk import OwnDisk
-from coopfs.app.stepping import Stepping, Ties
-from coopfs.app.syncing import sync
+from coopfs.app.disk import changing, formatting
+from coopfs.app.disk.own_disk import OwnDisk
+from coopfs.app.disk.syncing import sync
+from coopfs.app.partners import leaving
+from coopfs.app.partners.bidding import Bidding
+from coopfs.app.partners.handover import Handover
+from coopfs.app.partners.leaving import Farewells
+from coopfs.app.partners.stepping import Stepping, Ties
 from coopfs.core.bond import bond_of
 from coopfs.core.columnstate import GONE_FOR_GOOD
 from coopfs.core.terms import Terms

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app.amending import Amending, ask_all
+from coopfs.app.partners.amending import Amending, ask_all
 from coopfs.errors import HomeError, UsageError
 from coopfs.local import partners
 from coopfs.local.partners import PartnerEntry

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from coopfs.app import formatting
+from coopfs.app.disk import formatting
 from coopfs.errors import PartnerAway, UsageError
 from coopfs.limits import FORMAT_TIMEOUT
 from coopfs.local.home import Home

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app import changing
-from coopfs.app.kitwatch import KitWatch, standing, wanted
+from coopfs.app.disk import changing
+from coopfs.app.disk.kitwatch import KitWatch, standing, wanted
 from coopfs.app.status import describe_disk
 from coopfs.limits import KIT_AGAIN, KIT_CHECK
 from coopfs.local.kitrecord import MadeKit

@@ -3,12 +3,12 @@
 import pytest
 import trio
 
-from coopfs.app.restoring import know
+from coopfs.app.recovery.restoring import know
 from coopfs.core.wire.session import Standing
 from coopfs.errors import PartnerAway
 from coopfs.net.dialer import Contact
 from coopfs.net.roster import Roster
-from coopfs.tasks.nobody import Nobody
+from coopfs.tasks.recovery.nobody import Nobody
 from tests.net.nodes import node
 
 BOB = node(2).identity.key

@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from coopfs.app.owner import tell_owner
-from coopfs.app.promises import Promises
+from coopfs.app.partners.promises import Promises
 from coopfs.core.uptime import DAY, HOUR
 from coopfs.errors import UsageError
 from coopfs.levels import parse_uptime

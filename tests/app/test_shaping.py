@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from coopfs.app import changing
-from coopfs.app.shaping import reshape
+from coopfs.app.disk import changing
+from coopfs.app.disk.shaping import reshape
 from coopfs.app.status import describe_disk
 from coopfs.cli import words
 from coopfs.core.storeformat import store_size

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coopfs.app import formatting
+from coopfs.app.disk import formatting
 from coopfs.app.disk_calls import DiskCalls
 from coopfs.app.requests import check_arguments
 from coopfs.errors import UsageError

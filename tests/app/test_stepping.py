@@ -8,8 +8,8 @@ from random import Random
 import pytest
 import trio
 
-from coopfs.app.bidding import Bidding
-from coopfs.app.openings import Openings
+from coopfs.app.partners.bidding import Bidding
+from coopfs.app.partners.openings import Openings
 from coopfs.core.announcement import sign
 from coopfs.core.stepping import Step
 from coopfs.errors import NoAgreement, NotAuthentic, PeerError, Refused

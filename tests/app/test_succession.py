@@ -2,7 +2,7 @@
 
 import trio
 
-from coopfs.app.succession import Succession
+from coopfs.app.partners.succession import Succession
 from coopfs.limits import AWAY_AFTER, GRACE_PERIOD
 from coopfs.local.partners import PartnerEntry
 from coopfs.types import NodeKey

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import trio
 
-from coopfs.app.agreeing import Agreeing
-from coopfs.app.door import Door
-from coopfs.app.finding import Finding
-from coopfs.app.membership import Membership, Self
-from coopfs.app.openings import Openings
+from coopfs.app.partners.agreeing import Agreeing
+from coopfs.app.partners.door import Door
+from coopfs.app.partners.finding import Finding
+from coopfs.app.partners.membership import Membership, Self
+from coopfs.app.partners.openings import Openings
 from coopfs.core.identity import Identity
 from coopfs.core.terms import Terms
 from coopfs.core.wire.session import Standing

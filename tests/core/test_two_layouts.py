@@ -101,7 +101,7 @@ class Life:
 
 
 def choose(life: Life, answers: AllAnswers) -> tuple[Place | None, bool]:
-    """T, and whether something newer may have been held: what tasks/recovery does with inventories."""
+    """T, and whether something newer may have been held: what tasks/recovery/recovery does with inventories."""
     doubt = any(each.are_too_few() for each in answers.layouts.values())
     for layout, place, _ in answers.places():
         if (layout, place) not in life.states:

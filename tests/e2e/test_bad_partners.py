@@ -23,7 +23,7 @@ from coopfs.limits import HANDSHAKE_TIMEOUT, PROTOCOL_VERSION
 from coopfs.net.channel import LocalNode
 from coopfs.net.dialer import Contact, visit
 from coopfs.net.tcp import dial_tcp
-from coopfs.tasks.nobody import Nobody
+from coopfs.tasks.recovery.nobody import Nobody
 from coopfs.types import Proposal
 from tests.e2e.commands import coopfs, well
 from tests.e2e.waiting import until

@@ -5,12 +5,12 @@ import subprocess
 
 import pytest
 
-from coopfs.app.takeover import TAKING_OVER
+from coopfs.app.recovery.takeover import TAKING_OVER
 from coopfs.cli.detach import COOPFS
 from coopfs.config import load
 from coopfs.local import claimfile
 from coopfs.local.disk import DATABASE
-from coopfs.tasks.takeover import WORK
+from coopfs.tasks.recovery.takeover import WORK
 from tests.e2e.commands import coopfs, mount_coopfs, well
 from tests.e2e.waiting import until
 from tests.e2e.world import SHARE, World

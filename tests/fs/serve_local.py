@@ -18,8 +18,8 @@ from coopfs.fs.mounting import Mount
 from coopfs.fs.ports import Content
 from coopfs.limits import DEFAULT_BLOCK_SIZE
 from coopfs.local.disk import LocalDisk, create_disk
-from coopfs.tasks.committer import Committer
-from coopfs.tasks.reclaimer import Reclaimer
+from coopfs.tasks.cleaning.reclaimer import Reclaimer
+from coopfs.tasks.writing.committer import Committer
 from tests.fs.parts import AllowAll, NoPartners, state_of
 
 FACTS = {"epoch": 1, "k": 6, "shard_length": DEFAULT_BLOCK_SIZE - 128}

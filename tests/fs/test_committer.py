@@ -11,7 +11,7 @@ from coopfs import limits
 from coopfs.errors import StateError
 from coopfs.limits import ROOT_INO
 from coopfs.local.groups import Group, State
-from coopfs.tasks.committer import Committer
+from coopfs.tasks.writing.committer import Committer
 from tests.fs.operations import OurSide
 from tests.fs.parts import SMALL, new_disk
 from tests.fs.shapes import shape_of_ours
@@ -132,7 +132,7 @@ async def test_an_idle_group_is_closed_when_it_is_old(
 
 
 async def test_a_long_log_is_cut(tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coopfs.tasks.committer.WAL_CHECKPOINT_BYTES", 60_000)
+    monkeypatch.setattr("coopfs.tasks.writing.committer.WAL_CHECKPOINT_BYTES", 60_000)
     running = Running(tmp_path, nursery)
     for number in range(300):
         running.side.apply(("create", ((b"%d" % number,), 0o644)))
@@ -186,9 +186,9 @@ async def test_who_writes_faster_than_the_disk_waits_in_the_end(
 ) -> None:
     """The disk takes its time for each sync; what has still to be synced is bounded, and so are groups."""
     monkeypatch.setattr("coopfs.local.stage.GROUP_BYTES", 50_000)
-    monkeypatch.setattr("coopfs.tasks.committer.SYNC_EARLY_BYTES", 60_000)
-    monkeypatch.setattr("coopfs.tasks.committer.UNSYNCED_MAX", 100_000)
-    monkeypatch.setattr("coopfs.tasks.committer.HELD_BACK_BYTES", 1)
+    monkeypatch.setattr("coopfs.tasks.writing.committer.SYNC_EARLY_BYTES", 60_000)
+    monkeypatch.setattr("coopfs.tasks.writing.committer.UNSYNCED_MAX", 100_000)
+    monkeypatch.setattr("coopfs.tasks.writing.committer.HELD_BACK_BYTES", 1)
     synced: list[float] = []
 
     async def sync(self: Committer) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import trio
 
-from coopfs.app import changing
+from coopfs.app.disk import changing
 from coopfs.core.columnstate import Event
 from coopfs.core.master import INCOMING, VAULT
 from coopfs.core.space import fits

@@ -12,12 +12,13 @@ from coopfs.core.newest import AllAnswers
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Reach
 from coopfs.core.seats import ALL_SEATS
-from coopfs.tasks import keeper, recovery
-from coopfs.tasks.column import Column
-from coopfs.tasks.growing import Growing
-from coopfs.tasks.masters import MasterSearch
-from coopfs.tasks.reshaping import Reshaping
-from coopfs.tasks.returner import Returner
+from coopfs.tasks.recovery import recovery
+from coopfs.tasks.recovery.masters import MasterSearch
+from coopfs.tasks.reshaping.growing import Growing
+from coopfs.tasks.reshaping.reshaping import Reshaping
+from coopfs.tasks.reshaping.returner import Returner
+from coopfs.tasks.writing import keeper
+from coopfs.tasks.writing.column import Column
 from coopfs.types import NodeKey
 
 

@@ -23,7 +23,7 @@ from coopfs.local.database import Database
 from coopfs.local.disk import DATABASE
 from coopfs.local.kitrecord import KitRecord, MadeKit
 from coopfs.local.rekeymark import RekeyMark
-from coopfs.tasks import keeper, writer
+from coopfs.tasks.writing import keeper, writer
 from coopfs.types import Kind
 from tests.sim import schedule
 from tests.sim.days import Days

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import trio
 
-from coopfs.app import shaping
-from coopfs.app.own_disk import OwnDisk
+from coopfs.app.disk import shaping
+from coopfs.app.disk.own_disk import OwnDisk
 from coopfs.core.columnstate import ColumnState, Event
 from coopfs.core.storeformat import store_size
 from coopfs.errors import UsageError

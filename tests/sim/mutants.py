@@ -27,22 +27,22 @@ from coopfs.local.hosted import hosteddisk
 from coopfs.local.hosted.storefile import StoreFile
 from coopfs.local.log import Log, Sealed
 from coopfs.local.rekeymark import RekeyMark
-from coopfs.tasks import takeover
-from coopfs.tasks.claiming import Claiming
-from coopfs.tasks.coder import Coder
-from coopfs.tasks.column import Column
-from coopfs.tasks.committer import Committer
-from coopfs.tasks.incoming import Incoming
-from coopfs.tasks.keeper import MasterKeeper
-from coopfs.tasks.ledger import Ledger
 from coopfs.tasks.network import Network
-from coopfs.tasks.reader import Reader, readers_of
-from coopfs.tasks.recovery import Recovery
-from coopfs.tasks.rehold import Rehold
-from coopfs.tasks.rekeying import Rekeying
-from coopfs.tasks.replacing import Replacing
-from coopfs.tasks.rivals import Rivals
-from coopfs.tasks.writer import Writer
+from coopfs.tasks.reading.reader import Reader, readers_of
+from coopfs.tasks.recovery import takeover
+from coopfs.tasks.recovery.claiming import Claiming
+from coopfs.tasks.recovery.recovery import Recovery
+from coopfs.tasks.recovery.rehold import Rehold
+from coopfs.tasks.reshaping.incoming import Incoming
+from coopfs.tasks.reshaping.rekeying import Rekeying
+from coopfs.tasks.reshaping.replacing import Replacing
+from coopfs.tasks.writing.coder import Coder
+from coopfs.tasks.writing.column import Column
+from coopfs.tasks.writing.committer import Committer
+from coopfs.tasks.writing.keeper import MasterKeeper
+from coopfs.tasks.writing.ledger import Ledger
+from coopfs.tasks.writing.rivals import Rivals
+from coopfs.tasks.writing.writer import Writer
 from coopfs.types import Claim, DiskId, Place
 from tests import memory
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import trio
 
-from coopfs.app import changing
+from coopfs.app.disk import changing
 from coopfs.core.columnstate import Event
 from coopfs.local.partners import PartnerEntry
 from tests.sim.network import Weather

@@ -11,7 +11,7 @@ from typing import Any
 import trio
 from pyfuse3 import FUSEError
 
-from coopfs.app.own_disk import OwnDisk
+from coopfs.app.disk.own_disk import OwnDisk
 from coopfs.core.cache import charge_of
 from coopfs.core.quorum import Quorum
 from coopfs.errors import OutOfSpace, StateError

@@ -11,12 +11,12 @@ from coopfs.fs.disk import Disk
 from coopfs.fs.ports import ReadOnlySpace
 from coopfs.local.disk import LocalDisk
 from coopfs.local.log import Log
-from coopfs.tasks.content import RemoteContent
-from coopfs.tasks.fetcher import Fetcher
-from coopfs.tasks.masters import MasterSearch
 from coopfs.tasks.network import Network
-from coopfs.tasks.reader import readers_of
-from coopfs.tasks.recovery import Recovery, State
+from coopfs.tasks.reading.content import RemoteContent
+from coopfs.tasks.reading.fetcher import Fetcher
+from coopfs.tasks.reading.reader import readers_of
+from coopfs.tasks.recovery.masters import MasterSearch
+from coopfs.tasks.recovery.recovery import Recovery, State
 from tests.sim.picture import SHOWN, Camera, Picture, starts
 from tests.sim.trace import Violation
 from tests.sim.world import World

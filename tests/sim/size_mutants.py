@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from coopfs.core.master import LayoutPlaces
-from coopfs.tasks.growing import Growing
+from coopfs.tasks.reshaping.growing import Growing
 
 
 def rows_are_used_that_the_master_block_does_not_name() -> Any:

@@ -11,7 +11,7 @@ import trio
 
 from coopfs.core.master import Floor
 from coopfs.errors import PeerError
-from coopfs.tasks.recovery import Recovery, State
+from coopfs.tasks.recovery.recovery import Recovery, State
 from coopfs.types import Write, epoch_of
 from tests.sim.network import SimStore
 from tests.sim.owner import Owner

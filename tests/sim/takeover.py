@@ -9,8 +9,8 @@ import trio
 from coopfs.core.claims import CLAIMER
 from coopfs.core.master import Floor
 from coopfs.errors import NotRestorable
-from coopfs.tasks.recovery import State
-from coopfs.tasks.takeover import Taken, Takeover
+from coopfs.tasks.recovery.recovery import State
+from coopfs.tasks.recovery.takeover import Taken, Takeover
 from tests.sim.network import Weather
 from tests.sim.restore import Refused, ignore
 from tests.sim.world import World

@@ -13,7 +13,7 @@ from coopfs.core.keys import make_keys
 from coopfs.core.master import StorePlace
 from coopfs.core.stripe import Fragment
 from coopfs.errors import PartnerAway, PeerError
-from coopfs.tasks.fetcher import Fetcher
+from coopfs.tasks.reading.fetcher import Fetcher
 from coopfs.tasks.signal import Signal
 from coopfs.types import (
     BlockStore,

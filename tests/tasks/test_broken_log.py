@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app.checking import check
+from coopfs.app.disk.checking import check
 from coopfs.local.database import Database
 from coopfs.local.disk import DATABASE
 from coopfs.types import Kind

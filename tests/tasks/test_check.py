@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from coopfs.app.checking import check
+from coopfs.app.disk.checking import check
 from coopfs.core.columnstate import ColumnState
 from coopfs.errors import StateError, UsageError
 from coopfs.limits import MEND_INTERVAL

@@ -11,8 +11,8 @@ import trio
 from coopfs.core.records import Type, key_of
 from coopfs.limits import ROOT_INO
 from coopfs.local.retirement import Retirement
-from coopfs.tasks.logcheck import LogCheck
-from coopfs.tasks.report import Report
+from coopfs.tasks.checking.logcheck import LogCheck
+from coopfs.tasks.checking.report import Report
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
 from tests.tasks.homes import SETTLED, group_of, play

@@ -10,7 +10,7 @@ import trio
 
 from coopfs.limits import CHECK_LASTS, CHECK_PATIENCE
 from coopfs.local import checkmark
-from coopfs.tasks import deepcheck
+from coopfs.tasks.checking import deepcheck
 from coopfs.types import StoredBlock
 from tests.memory import MemoryStore
 from tests.sim.invariants import check_ledger

@@ -12,7 +12,7 @@ from coopfs.core.master import LayoutPlaces, StorePlace
 from coopfs.errors import NotRestorable, StateError
 from coopfs.limits import CLAIM_LEAP, CLAIM_TRIES, MIN_BLOCK_SIZE
 from coopfs.local import claimfile
-from coopfs.tasks.claiming import Claiming
+from coopfs.tasks.recovery.claiming import Claiming
 from coopfs.types import Claim, Layout, Opening, StoreId, StoreSpec
 from tests.sim.network import Site
 from tests.sim.schedule import JumpingClock

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app.changing import lose
+from coopfs.app.disk.changing import lose
 from coopfs.app.status import describe_disk
 from coopfs.core.columnstate import ColumnState, Event
 from coopfs.core.master import INCOMING
 from coopfs.errors import UsageError
 from coopfs.limits import AWAY_AFTER, CHALLENGE_AGAIN, GRACE_PERIOD, LOST_CHECK, RECONNECT_MAX
 from coopfs.local.partners import PartnerEntry
-from coopfs.tasks import columns as columns_of
+from coopfs.tasks.writing import columns as columns_of
 from coopfs.types import StoreId
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry

@@ -8,7 +8,7 @@ import trio
 
 from coopfs.errors import ContentUnavailable
 from coopfs.limits import READ_AHEAD_STRIPES
-from coopfs.tasks.content import RemoteContent
+from coopfs.tasks.reading.content import RemoteContent
 from coopfs.types import Kind
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app.checking import check
+from coopfs.app.disk.checking import check
 from coopfs.app.status import describe_disk
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.master import INCOMING, PRIMARY
 from coopfs.errors import BlockRefused
-from coopfs.tasks import column as column_of
-from coopfs.tasks import mover
+from coopfs.tasks.cleaning import mover
+from coopfs.tasks.writing import column as column_of
 from coopfs.types import StoredBlock
 from tests.memory import MemoryStore, StoreContent
 from tests.sim.invariants import check_ledger

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 import trio
 
-from coopfs.app.cache_size import set_cache_size
+from coopfs.app.disk.cache_size import set_cache_size
 from coopfs.config import AUTO_CACHE, CacheSize
 from coopfs.core.cache import charge_of
 from coopfs.errors import StateError, UsageError
@@ -277,7 +277,7 @@ def test_only_where_content_can_go_there_is_a_cap_unless_it_is_asked_for(tmp_pat
     async def main(owner: Owner) -> None:
         stage, layout = owner.own.local.stage, owner.own.ledger.layout
         for wanted, size in ((AUTO_CACHE, None if redundancy == 0 else DEFAULT_CACHE), (CacheSize(1 << 30), 1 << 30)):
-            with patch("coopfs.app.cache_size.free_bytes", lambda _: 2 * DEFAULT_CACHE):
+            with patch("coopfs.app.disk.cache_size.free_bytes", lambda _: 2 * DEFAULT_CACHE):
                 set_cache_size(stage, layout, wanted)
             assert stage.cache.size == size
             assert (stage.cache.dirty_size is None) == (redundancy == 0)
@@ -301,7 +301,7 @@ def test_clean_content_gives_way_to_other_programs_then_writes_are_refused(tmp_p
             await read_all(owner)
         with (
             patch("coopfs.local.stage.free_bytes", lambda _: 0),
-            patch("coopfs.tasks.space.free_bytes", lambda _: 0),
+            patch("coopfs.tasks.writing.space.free_bytes", lambda _: 0),
         ):
             assert owner.own.space.figures()[1] == 0
             await owner.apply(("create", ((b"refused",), 0o644)))
@@ -316,7 +316,7 @@ def test_what_others_leave_of_the_local_disk_is_free_if_it_ends_before_writers_w
         cache, remote = owner.own.local.cache, owner.own.space.figures()[1]
         for left, free in ((cache.dirty_size, remote), (SIZE, SIZE), (0, 0)):
             assert left is not None
-            with patch("coopfs.tasks.space.free_bytes", lambda _, left=left: LOCAL_HEADROOM + left):
+            with patch("coopfs.tasks.writing.space.free_bytes", lambda _, left=left: LOCAL_HEADROOM + left):
                 assert owner.own.space.figures()[1] == free
 
     play(tmp_path, Geometry(2, 1), main, cache=20)

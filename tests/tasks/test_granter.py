@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app import kits
+from coopfs.app.disk import kits
 from coopfs.app.requests import FOREVER
 from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, from_text, to_text

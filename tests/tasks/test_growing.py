@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app import changing
+from coopfs.app.disk import changing
 from coopfs.app.status import describe_disk
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.master import Wishes

@@ -6,12 +6,12 @@ from unittest.mock import patch
 import pytest
 import trio
 
-from coopfs.app.mount_settings import MountSettings
+from coopfs.app.disk.mount_settings import MountSettings
 from coopfs.config import CacheSize, Compression, Fsync
 from coopfs.errors import StateError, UsageError
 from coopfs.fs.posix import PosixError
 from coopfs.limits import ROOT_INO
-from coopfs.tasks import heldsync
+from coopfs.tasks.writing import heldsync
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
 from tests.tasks.homes import SETTLED, play, write

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 
-from coopfs.app.inspecting import inspect
+from coopfs.app.disk.inspecting import inspect
 from coopfs.errors import UsageError
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry

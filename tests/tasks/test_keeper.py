@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app import changing
+from coopfs.app.disk import changing
 from coopfs.app.status import describe_disk
 from coopfs.core.master import Floor
 from coopfs.errors import UsageError
 from coopfs.limits import FLOOR_CHECK, FLOOR_INTERVAL, FOLLOW_INTERVAL
 from coopfs.local.partners import PartnerEntry
-from coopfs.tasks.masters import MasterSearch
+from coopfs.tasks.recovery.masters import MasterSearch
 from coopfs.types import NodeKey
 from tests.sim.network import Weather
 from tests.sim.owner import Owner

@@ -15,8 +15,8 @@ from coopfs.fs.disk import Disk
 from coopfs.local.groups import State
 from coopfs.local.log import Log, Sealed
 from coopfs.local.slots import Slots
-from coopfs.tasks import comparing
-from coopfs.tasks.ledger import Ledger
+from coopfs.tasks.writing import comparing
+from coopfs.tasks.writing.ledger import Ledger
 from coopfs.types import Kind, Layout, Place, Slot
 from tests.fs.parts import close_group, new_disk
 

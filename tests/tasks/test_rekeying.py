@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app import changing
+from coopfs.app.disk import changing
 from coopfs.app.status import describe_disk
 from coopfs.core.claims import CLAIMER
 from coopfs.core.columnstate import ColumnState
@@ -18,8 +18,8 @@ from coopfs.limits import AWAY_AFTER, KEY_LEAP
 from coopfs.local import keyfile
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
-from coopfs.tasks.recovery import OLD_KIT
-from coopfs.tasks.takeover import Takeover
+from coopfs.tasks.recovery.recovery import OLD_KIT
+from coopfs.tasks.recovery.takeover import Takeover
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
 from tests.sim.restore import Refused, Restored, restore
@@ -256,7 +256,7 @@ def test_a_takeover_goes_on_writing_all_again(tmp_path: Path) -> None:
         heir = await heir_of(owner, tmp_path / "taken")
         async with running(heir):
             await heir.own.ready.wait()
-            await hand_out(heir)  # the kit that was used is known to have it (app/takeover)
+            await hand_out(heir)  # the kit that was used is known to have it (app/recovery/takeover)
             assert heir.own.keeper.block.wishes == Wishes(key=2)
             for _ in range(ENOUGH):
                 await trio.sleep(SETTLED)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app import changing
+from coopfs.app.disk import changing
 from coopfs.app.status import describe_disk
 from coopfs.core.columnstate import ColumnState, Event
 from coopfs.core.master import INCOMING, PRIMARY, VAULT, open_master

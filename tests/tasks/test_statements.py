@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from coopfs.local.database import Database
-from coopfs.tasks import retirer
+from coopfs.tasks.cleaning import retirer
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
 from tests.tasks.homes import SETTLED, play, write

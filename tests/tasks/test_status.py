@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from coopfs.app.outlook import describe_outlook
+from coopfs.app.disk.outlook import describe_outlook
 from coopfs.app.status import describe_disk
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.reliability import restore_failure

@@ -8,8 +8,8 @@ from random import Random
 import pytest
 import trio
 
-from coopfs.app.copying import CopyOut
-from coopfs.app.own_disk import OwnDisk
+from coopfs.app.disk.own_disk import OwnDisk
+from coopfs.app.recovery.copying import CopyOut
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.master import Floor
 from coopfs.fs.disk import Disk
@@ -17,13 +17,13 @@ from coopfs.fs.ports import ReadOnlySpace
 from coopfs.local.database import Database
 from coopfs.local.disk import DATABASE, LocalDisk
 from coopfs.local.log import Log
-from coopfs.tasks.attendance import Attendance
-from coopfs.tasks.content import RemoteContent
-from coopfs.tasks.fetcher import Fetcher
-from coopfs.tasks.masters import MasterSearch
-from coopfs.tasks.reader import readers_of
-from coopfs.tasks.recovery import Recovery, State, Watch
-from coopfs.tasks.takeover import Taken, Takeover
+from coopfs.tasks.reading.content import RemoteContent
+from coopfs.tasks.reading.fetcher import Fetcher
+from coopfs.tasks.reading.reader import readers_of
+from coopfs.tasks.recovery.attendance import Attendance
+from coopfs.tasks.recovery.masters import MasterSearch
+from coopfs.tasks.recovery.recovery import Recovery, State, Watch
+from coopfs.tasks.recovery.takeover import Taken, Takeover
 from coopfs.types import Kind, StoredBlock, StoreId, epoch_of
 from tests.sim import schedule
 from tests.tasks.homes import SETTLED

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from coopfs.local.groups import State
-from coopfs.tasks import writer
+from coopfs.tasks.writing import writer
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
 from tests.tasks.homes import SETTLED, blocks, group_of, play, running, write

@@ -3,7 +3,7 @@
 from pathlib import Path
 from random import Random
 
-from coopfs.app.own_disk import OwnDisk
+from coopfs.app.disk.own_disk import OwnDisk
 from coopfs.local.disk import STAGE
 from coopfs.local.groups import Group
 from tests.fs.operations import OurSide

@@ -9,11 +9,11 @@ from typing import Any
 
 import trio
 
-from coopfs.app.dialogue import Dialogue
+from coopfs.app.disk.own_disk import OwnDisk
 from coopfs.app.node import Node
-from coopfs.app.own_disk import OwnDisk
+from coopfs.app.recovery.dialogue import Dialogue
+from coopfs.app.recovery.takeover import take_over
 from coopfs.app.running import begin
-from coopfs.app.takeover import take_over
 from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, from_text
 from coopfs.errors import UsageError

@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
-from coopfs.app import stepping
-from coopfs.app.handover import Handover
+from coopfs.app.partners import stepping
+from coopfs.app.partners.handover import Handover
 from coopfs.core.stepping import TRANSITIONS, Event, Step
 
 Mutant = Callable[[], AbstractContextManager[object]]

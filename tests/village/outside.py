@@ -13,7 +13,8 @@ from unittest.mock import patch
 
 import trio
 
-from coopfs.app import matchmaking, node
+from coopfs.app import node
+from coopfs.app.partners import matchmaking
 from tests.village.market import Market
 from tests.village.streams import HERE, Streams
 from tests.village.tally import Tally

@@ -5,12 +5,15 @@ import contextlib
 from collections.abc import Iterator
 from unittest.mock import patch
 
-from coopfs.app import bidding, finding, promises, stepping, succession
+from coopfs.app.partners import bidding, finding, promises, stepping, succession
 from coopfs.limits import MIB
 from coopfs.local import database
 from coopfs.match import register
 from coopfs.net import link, roster, whereabouts
-from coopfs.tasks import attendant, columns, growing, keeper, replacing, scrubber
+from coopfs.tasks import attendant
+from coopfs.tasks.checking import scrubber
+from coopfs.tasks.reshaping import growing, replacing
+from coopfs.tasks.writing import columns, keeper
 
 HOUR = 3600.0
 PACE = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from coopfs.app.restoring import opened
+from coopfs.app.recovery.restoring import opened
 from coopfs.errors import NotRestorable
 from tests.sim.patience import not_stuck
 from tests.sim.picture import difference

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from coopfs.app.dialogue import Dialogue
+from coopfs.app.recovery.dialogue import Dialogue
 from coopfs.config import CacheSize, Config
 from coopfs.levels import Uptime
 from coopfs.limits import MIB

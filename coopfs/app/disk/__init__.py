@@ -1,0 +1,1 @@
+"""This node's own disk, put together, and what its owner may ask of it."""

@@ -1,0 +1,1 @@
+"""This node among others: finding partners, agreements with them, and their ends."""

@@ -1,0 +1,1 @@
+"""From a kit: the restore view, the copy, and the takeover."""

@@ -1,0 +1,95 @@
+"""A check of the whole disk while it is in use: what is damaged is found, said, and repaired from redundancy.
+
+1. SQLite's own structure; where that is damaged nothing else can be believed;
+2. the database against the log, which restores rows (logcheck);
+3. its invariants and sums, rows, and the stage (databasecheck);
+4. inventories of partners (blockcheck), and with `deep` every block (deepcheck), which takes the longest by far: one
+   that was interrupted goes on where it was. The rest is short, and made again: what it looks at changes.
+5. what cannot be had any more, by path.
+
+Without `repair` nothing is changed.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from coopfs.core.keys import DiskKeys
+from coopfs.errors import UsageError
+from coopfs.local.checkmark import CheckMark
+from coopfs.local.disk import LocalDisk
+from coopfs.local.log import Sealed
+from coopfs.local.lostfound import Tell
+from coopfs.local.survey import Survey
+from coopfs.tasks.checking.blockcheck import BlockCheck
+from coopfs.tasks.checking.databasecheck import DatabaseCheck
+from coopfs.tasks.checking.deepcheck import DeepCheck
+from coopfs.tasks.checking.logcheck import LogCheck
+from coopfs.tasks.checking.report import Report
+from coopfs.tasks.reading.fetcher import Fetched, Fetcher
+from coopfs.tasks.writing.columns import Columns
+from coopfs.tasks.writing.ledger import Ledger
+
+Watch = Callable[[str, int, int], None]  # step, done, total
+
+
+class Checker:
+    """fetch: a sealed stripe from partners; in_use: whether somebody has an inode open; tell: of what a
+    repair has changed; commit: returns when all changes are durable; wall: seconds since 1970."""
+
+    def __init__(
+        self,
+        keys: DiskKeys,
+        local: LocalDisk,
+        ledger: Ledger,
+        columns: Columns,
+        fetcher: Fetcher,
+        fetch: Callable[[Sealed], Awaitable[Fetched]],
+        in_use: Callable[[int], bool],
+        tell: Tell,
+        commit: Callable[[], Awaitable[None]],
+        wall: Callable[[], float],
+    ) -> None:
+        self._keys = keys
+        self._local = local
+        self._ledger = ledger
+        self._columns = columns
+        self._fetcher = fetcher
+        self._fetch = fetch
+        self._in_use = in_use
+        self._tell = tell
+        self._commit = commit
+        self._survey = Survey(local.database)
+        self._mark = CheckMark(local.database, wall)
+        self._running = False
+
+    async def run(self, watch: Watch, *, deep: bool, repair: bool, anew: bool = False) -> Report:
+        """anew: even if one was interrupted. UsageError: a check is under way. StateError: the database failed."""
+        if self._running:
+            raise UsageError("a check of this disk is under way already")
+        self._running = True
+        try:
+            report = Report()
+            if deep and self._mark.begin(anew=anew):
+                report.continued = self._mark.begun, self._mark.looked
+            await self._run(report, watch, deep=deep, repair=repair)
+        finally:
+            self._running = False
+        return report
+
+    async def _run(self, report: Report, watch: Watch, *, deep: bool, repair: bool) -> None:
+        await self._commit()
+        database = DatabaseCheck(self._local, self._ledger, self._in_use, self._tell, self._commit)
+        if not await database.structure(report, watch):
+            return
+        log = LogCheck(self._keys, self._ledger.log, self._local.metadata, self._fetch, self._tell)
+        await log.run(report, watch, repair=repair)
+        await self._commit()
+        await database.invariants(report, watch, repair=repair)
+        await database.rows(report, watch)
+        await database.stage(report, watch, repair=repair)
+        blocks = BlockCheck(self._columns, self._ledger, self._local)
+        await blocks.inventories(report, watch, repair=repair)
+        if deep:
+            every = DeepCheck(self._columns, self._ledger, self._survey, self._fetcher, self._mark, blocks.bad)
+            await every.run(report, watch, repair=repair)
+        await blocks.lost(report, repair=repair)
+        await self._commit()

@@ -1,0 +1,1 @@
+"""Content and master state on their way back: blocks of any k columns become stripes, and bytes of files."""

@@ -1,0 +1,289 @@
+"""From a kit to a database: the newest state of a disk, from the partners alone (design R11, R14).
+
+1. ask all partners of the kit, and those named in every master block found, for master blocks; take the highest;
+2. open every store that it names, and read the inventories of those that answer;
+3. walk END stripes by descending version: T is the newest whose chain opens as far as its head, all of whose stripes
+   have k claims, and of whose doubtful stripes the young ones open, and some of the others;
+4. the chain is fetched newest first and replayed on the way into a database;
+5. if something newer than T may have been held, say so and ask.
+
+All this goes over all layouts that the master block names: a stripe lies in the stores of one, and is judged by them.
+"""
+
+import heapq
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import trio
+
+from coopfs.core import meta, records
+from coopfs.core.geometry import shard_capacity
+from coopfs.core.header import Header
+from coopfs.core.inventory import Inventory
+from coopfs.core.keys import DiskKeys
+from coopfs.core.master import PRIMARY, Floor, LayoutPlaces
+from coopfs.core.meta import MetaHead, extend_chain
+from coopfs.core.newest import AllAnswers, Voids
+from coopfs.core.replay import Replay
+from coopfs.errors import ContentUnavailable, NotAuthentic, NotRestorable, PeerError, first_of
+from coopfs.limits import READ_AHEAD_STRIPES, RESTORE_PATIENCE, RESTORE_SPOT, RESTORE_YOUNG
+from coopfs.local.disk import DATABASE, STAGE
+from coopfs.local.rebuild import Named, Rebuild
+from coopfs.tasks.reading.fetcher import Fetched, Fetcher
+from coopfs.tasks.reading.reader import Reader, answers_of
+from coopfs.types import BlockStore, Kind, Layout, Place
+
+logger = logging.getLogger(__name__)
+
+Watch = Callable[[str, int, int], None]  # step, done, total (0: not known)
+NS = 1_000_000_000
+OLD_KIT = "the disk was given a new key after this kit was made, and what was written since then needs a newer kit"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state found whole. time: ns since 1970; chain: of tags, after its END; directory: of the rebuilt database;
+    doubt: why a newer one may have been held, in words, or None."""
+
+    end: Place
+    group: int
+    time: int
+    chain: bytes
+    directory: Path
+    doubt: str | None
+
+
+def _number(reader: Reader) -> int:
+    """As in Answers.places."""
+    return reader.column if reader.place.role == PRIMARY else reader.column + reader.layout.n
+
+
+class Recovery:
+    """The search for T on the columns that answer now. layouts: all in force, the oldest first; readers: of all their
+    stores (`readers_of`); directory: for the databases."""
+
+    def __init__(
+        self,
+        keys: DiskKeys,
+        layouts: Sequence[LayoutPlaces],
+        readers: Sequence[Reader],
+        fetcher: Fetcher,
+        directory: Path,
+        watch: Watch,
+    ) -> None:
+        self._keys = keys
+        self._layouts = {places.layout.id: places.layout for places in layouts}
+        self._readers = {(reader.layout.id, _number(reader)): reader for reader in readers}
+        self._fetcher = fetcher
+        self._directory = directory
+        self._watch = watch
+        self._sessions: dict[Reader, BlockStore | None] = {}  # when it was asked for its inventory
+        self._silent: set[tuple[Reader, Place]] = set()  # who was asked for what it claims, and did not answer
+        self._voids = Voids()
+
+    async def gather(self) -> None:
+        """Wait until every column is open or was tried in vain, RESTORE_PATIENCE at the most."""
+
+        async def wait(reader: Reader) -> None:
+            await reader.opened()
+            up = sum(each.session is not None for each in self._readers.values())
+            self._watch("reaching partners", up, len(self._readers))
+
+        with trio.move_on_after(RESTORE_PATIENCE):
+            async with trio.open_nursery() as nursery:
+                for reader in self._readers.values():
+                    nursery.start_soon(wait, reader)
+
+    async def find(self, floor: Floor) -> State:
+        """T, rebuilt. floor: an END known held, below which no state is without doubt. NotRestorable."""
+        date = datetime.fromtimestamp(floor.date, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        below_floor = f"the state of {date} is known to have been held, and is not whole at those who answer"
+        answers = await self._ask_all()
+        doubts = [doubt for layout in self._layouts.values() if (doubt := self._unseen(layout, answers)) is not None]
+        if self._keys.lacking():
+            doubts.insert(0, OLD_KIT)
+        for layout, place, claimed in answers.places():
+            its, holders = answers.layouts[layout], [self._readers[layout, number] for number in claimed]
+            header = await self._header(place, holders)
+            if header is None and self._went_away(place, holders) and its.may_have_been_held(place):
+                doubts.append(f"a newer state may have been held, but who claims row {place.row} went away")
+            if header is None or header.kind != Kind.END:
+                continue
+            if place.version < floor.version and below_floor not in doubts:
+                doubts.append(below_floor)
+            if self._voids.cover(place.version):
+                continue
+            try:
+                return await self._rebuild(layout, place, answers, "; ".join(doubts) or None)
+            except (ContentUnavailable, NotAuthentic) as broken:
+                logger.info("the state that ends at version %d is not whole: %s", place.version, broken)
+                if its.may_have_been_held(place):
+                    doubts.append(f"a newer state may have been held, but {broken}")
+        raise NotRestorable(f"no whole state was found: {'; '.join(doubts) or self._missing(self._layouts.values())}")
+
+    def _unseen(self, layout: Layout, answers: AllAnswers) -> str | None:
+        """Why something of which nothing was seen may have been held in a layout, or None."""
+        its = answers.layouts[layout.id]
+        if its.are_too_few():
+            return (
+                f"only {len(its.slots)} of {layout.n} partners{self._of(layout)} answer, "
+                f"{its.quorum.answers_needed} are needed to exclude a newer state: {self._missing([layout])}"
+            )
+        if its.may_have_been_held(None):
+            return "blocks that partners found torn or rotten may have been of a newer state"
+        return None
+
+    def _of(self, layout: Layout) -> str:
+        """What tells the user which layout is meant, where there are several."""
+        return f" of layout {layout.id} ({layout.k}+{layout.m})" if len(self._layouts) > 1 else ""
+
+    async def _ask_all(self) -> AllAnswers:
+        found: dict[Reader, Inventory] = {}
+        primaries = sum(layout.n for layout in self._layouts.values())
+
+        async def ask(reader: Reader) -> None:
+            self._sessions[reader] = reader.session
+            inventory = await reader.inventory()
+            if inventory is not None:
+                found[reader] = inventory
+            self._watch("reading inventories", sum(each.place.role == PRIMARY for each in found), primaries)
+
+        async with trio.open_nursery() as nursery:
+            for reader in self._readers.values():
+                nursery.start_soon(ask, reader)
+        return answers_of(self._layouts.values(), found)
+
+    def _missing(self, layouts: Iterable[Layout]) -> str:
+        primaries = (self._readers[layout.id, column] for layout in layouts for column in range(layout.n))
+        missing = [f"{r.place.name} ({r.trouble or 'not reached'})" for r in primaries if r.session is None]
+        return "missing are " + ", ".join(dict.fromkeys(missing)) if missing else "all partners answer"
+
+    async def _header(self, place: Place, holders: Iterable[Reader]) -> Header | None:
+        """The header of a stripe, from the first authentic block."""
+        for reader in holders:
+            try:
+                block = await self._fetcher.ask(reader, place)
+            except PeerError:
+                self._silent.add((reader, place))
+                continue
+            if block is not None:
+                return block[0]
+        return None
+
+    def _went_away(self, place: Place, holders: Iterable[Reader]) -> bool:
+        """Whether one of them has left since it told its inventory: it may hold what could not be had."""
+        return any(
+            (reader, place) in self._silent or reader.session is not self._sessions[reader] for reader in holders
+        )
+
+    async def _rebuild(self, layout: int, end: Place, answers: AllAnswers, doubt: str | None) -> State:
+        """layout: of the END, which new stripes get from whoever goes on from it. ContentUnavailable, NotAuthentic:
+        this state is not whole."""
+        directory = self._directory / str(end.version)
+        (directory / STAGE).mkdir(parents=True)
+        rebuild = Rebuild(directory / DATABASE)
+        try:
+            newest, chain = await self._replay(layout, end, answers, rebuild)
+            lacking = answers.lacks((stripe.layout, stripe.place) for stripe in rebuild.stripes())
+            if lacking is not None:
+                raise ContentUnavailable(f"row {lacking.row} does not have the blocks needed of its version")
+            doubtful = (s for s in rebuild.stripes() if answers.layouts[s.layout].is_doubtful(s.place))
+            await self._open(_worth_opening(doubtful, newest.held))
+            facts = {
+                "next_ino": newest.next_ino,
+                "next_stripe": newest.next_stripe + rebuild.metas,
+                "barrier": newest.group,
+                "layout": layout,
+                "k": self._layouts[layout].k,
+                "shard_length": shard_capacity(self._layouts[layout].block_size),
+            }
+            rebuild.finish(newest.group, newest.time // NS, facts)
+        finally:
+            rebuild.close()
+        return State(end, newest.group, newest.time, chain, directory, doubt)
+
+    async def _open(self, chosen: Sequence[Named]) -> None:
+        """ContentUnavailable: a stripe does not open."""
+        for first in range(0, len(chosen), READ_AHEAD_STRIPES):
+            self._watch("opening stripes that few partners claim", first, len(chosen))
+            await self._fetch_all([([s.layout], s.place, s.tag) for s in chosen[first : first + READ_AHEAD_STRIPES]])
+
+    async def _replay(self, layout: int, end: Place, answers: AllAnswers, rebuild: Rebuild) -> tuple[MetaHead, bytes]:
+        """Fetch the chain newest first, check it, replay it group by group. Returns the END's map, and the chain of
+        tags after it. A map names places and no layouts: these follow from who claims them."""
+        replay = Replay()
+        newest: MetaHead | None = None
+        newer: MetaHead | None = None
+        chain = b""
+        batch: list[records.Record] = []  # of the group being read, which may have several stripes
+        wanted, total = [end], 0
+        while wanted:
+            stripes = await self._fetch_all([(answers.layouts_of(p) or [layout], p, None) for p in wanted])
+            for place, stripe in zip(wanted, stripes, strict=True):
+                head, found = self._read(place, stripe)
+                if newer is None:
+                    self._voids.learn(head)
+                    chain = extend_chain(head.chain, stripe.header.tag)
+                else:
+                    if newer.chain != extend_chain(head.chain, stripe.header.tag):
+                        raise NotAuthentic("the chain of meta stripes does not have the tags that were signed")
+                    if newer.group != head.group:
+                        rebuild.insert(newer.group, replay.group(batch))
+                        batch = []
+                batch += found
+                newest, newer = newest or head, head
+                rebuild.add_meta(newest.next_stripe, head, stripe.header, found)
+                total += 1
+                self._watch("reading metadata", total, 0)
+            assert newer is not None
+            assert newest is not None
+            first = newest.head or newest.place
+            wanted = [place for place in newer.previous if first.version <= place.version < newer.place.version]
+        assert newer is not None
+        assert newest is not None
+        rebuild.insert(newer.group, replay.group(batch))
+        return newest, chain
+
+    async def _fetch_all(self, wanted: Sequence[tuple[Sequence[int], Place, bytes | None]]) -> list[Fetched]:
+        """Stripes of one of these layouts, at these places, of these tags where they are known. ContentUnavailable."""
+        fetched: dict[Place, Fetched] = {}
+
+        async def fetch(layouts: Sequence[int], place: Place, tag: bytes | None) -> None:
+            for layout in layouts[:-1]:
+                with suppress(ContentUnavailable):
+                    fetched[place] = await self._fetcher.fetch(layout, place, tag)
+                    return
+            fetched[place] = await self._fetcher.fetch(layouts[-1], place, tag)
+
+        try:
+            async with trio.open_nursery() as nursery:
+                for layouts, place, tag in wanted:
+                    nursery.start_soon(fetch, layouts, place, tag)
+        except BaseExceptionGroup as group:
+            raise first_of(group) from None
+        return [fetched[place] for _, place, _ in wanted]
+
+    def _read(self, place: Place, stripe: Fetched) -> tuple[MetaHead, list[records.Record]]:
+        head, encoded = meta.decode(self._keys, stripe.header.kind, place, b"".join(stripe.data))
+        return head, list(records.decode_all(encoded))
+
+
+def _worth_opening(doubtful: Iterable[Named], held: int) -> list[Named]:
+    """Claims are no proof. What was held when the END was sealed has blocks to spare, and the floor below it; what is
+    younger may hang on one false claim, so it is opened. Of the others those with the least tags are: tags are known
+    to nobody who could prepare for that. doubtful: newest first; held: group."""
+    young: list[Named] = []
+
+    def others() -> Iterator[Named]:
+        for stripe in doubtful:
+            if stripe.born > held and len(young) < RESTORE_YOUNG:
+                young.append(stripe)
+            else:
+                yield stripe
+
+    least = heapq.nsmallest(RESTORE_SPOT, others(), key=lambda stripe: stripe.tag)
+    return young + least

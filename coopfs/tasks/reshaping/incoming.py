@@ -1,0 +1,117 @@
+"""The store that is being filled for a column, as its Column sees it (seat.Seat): what it acks is noted, and counts
+for nothing until it takes the column's place (design R7, R14).
+
+Which stripes it lacks is found by walking the table: the least redundant first, which stand in memory, then from the
+newest to the oldest. A walk that finds nothing and a look at what is held say that it has caught up.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from coopfs.core.inventory import Inventory
+from coopfs.core.rows import Rows
+from coopfs.limits import CLEANER_BATCH, WALK_REST
+from coopfs.local.acks import INCOMING
+from coopfs.local.incoming import IncomingAcks
+from coopfs.local.log import ALL_STRIPES, Log
+from coopfs.tasks.writing.comparing import Compared, reconcile
+from coopfs.tasks.writing.ledger import Ledger
+
+
+class Incoming:
+    """column: the seat of the column whose place it will take; now: seconds of a steady clock, for the rate."""
+
+    def __init__(self, column: int, ledger: Ledger, acks: IncomingAcks, now: float) -> None:
+        self.column = column
+        self.log: Log = ledger.log
+        self._layout = ledger.seats.at(column).layout.id
+        self.slots = ledger.slots
+        self.has = acks.count()  # stripes
+        self._began = self.has, now
+        self._ledger = ledger
+        self._acks = acks
+        self._below = ALL_STRIPES
+        self._rest = 0  # looks before the table is walked again
+
+    def rows_at(self, column: int) -> Rows:
+        return self._ledger.rows_of(self._layout)
+
+    def places_at(self, column: int, after: int, limit: int) -> list[tuple[int, int, int, int]]:
+        return self.log.acks.of_layout(self._layout, after, limit)
+
+    # --- seat.Seat ------------------------------------------------------------------------------------------------
+
+    def ack(self, ids: Sequence[int], column: int) -> None:
+        """It has these stripes on stable storage."""
+        new = [id_ for id_ in ids if not self._acks.has(id_, self._layout)]
+        self._ledger.slots.put(new, INCOMING)
+        self._acks.add(new)
+        self.has += len(new)
+        self._ledger.changed.notify()
+
+    def digest(self, column: int) -> bytes:
+        return self._ledger.slots.digest(INCOMING)
+
+    async def reconcile(self, found: Inventory, column: int, store: Compared) -> int:
+        """Its inventory: as Ledger.reconcile."""
+        count = await reconcile(self, found, INCOMING, store)
+        self._ledger.changed.notify()
+        return count
+
+    def retract(self, ids: Sequence[int], column: int) -> None:
+        """It lacks stripes that it acked."""
+        self._acks.remove(ids)
+        self.has -= len(ids)
+
+    def believe(self, ids: Sequence[int], column: int) -> None:
+        """It has stripes that it did not ack, as it says."""
+        self._acks.add(ids)
+        self.has += len(ids)
+
+    def disprove(self, ids: Sequence[int], column: int) -> None:
+        """It has not got these stripes, whatever it claims."""
+        self._ledger.slots.disprove(ids, INCOMING)
+        self.has -= sum(self._acks.has(id_, self._layout) for id_ in ids)
+        self._acks.remove(ids)
+
+    def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
+        """A walk: stripes below target first, the least redundant ones before all, then the newest."""
+        if self._rest:
+            self._rest -= 1
+            return []
+        if self._below == ALL_STRIPES:
+            pending = (stripe.id for stripe in self._ledger.progress.all_pending())
+            wanted = (id_ for id_ in pending if not under_way(id_) and not self._acks.has(id_, self._layout))
+            if worst := list(islice(wanted, CLEANER_BATCH)):
+                return worst
+        found = self._acks.lacking(self._layout, self._below, CLEANER_BATCH)
+        if not found:
+            self._below, self._rest, self.has = ALL_STRIPES, WALK_REST, self._acks.count()
+            return []
+        self._below = found[-1]
+        return [id_ for id_ in found if not under_way(id_)]
+
+    # --- the replacement ------------------------------------------------------------------------------------------
+
+    def has_caught_up(self) -> bool:
+        """It has every stripe that the held state names, or the one that a takeover is holding again. Looks at every
+        stripe when it has: not too often."""
+        return not self._acks.lacks_held(self._layout, max(self._ledger.progress.barrier, self.log.rehold))
+
+    @property
+    def total(self) -> int:
+        """Stripes that it will have."""
+        rows = self._ledger.rows_of(self._layout)
+        return rows.total - rows.free
+
+    def seconds_left(self, now: float) -> int | None:
+        """At the rate since this process began; None: too little is known."""
+        count, began = self._began
+        done = self.has - count
+        return int((self.total - self.has) * (now - began) / done) if done > 0 else None
+
+    def take_place(self) -> None:
+        """It is the column's store from now on. The column must be in A, or about to be put there."""
+        gained, lost = self._acks.differing(self.column)
+        self._acks.become(self.column)
+        self._ledger.another_store(gained, lost, self.column)

@@ -1,0 +1,233 @@
+"""A column is given to another partner, one at a time (design R7, R12, R14).
+
+1. the master block names a new store beside the old one: it is filled, and gets all that is written; the old one counts
+   as long as it answers;
+2. when it has all that is held, everybody who counts is up, and the kit would still be good, the master block names it
+   as the column's store, in one transaction with its acks. The column is in A from here;
+3. when f+1 partners of the kit, all that count, and the old partner if it was up, have that block, the column counts.
+   All who accepted it have accepted this writer's epoch since the new store was made: an older writer could not;
+4. the master block forgets the old store, which is given back (tasks/reshaping/returner), and so is one whose filling was given
+   up: else it would take room of the agreement until that ends.
+
+A partner that answers and has its store no more (it lost its disk, or took over its own machine) gets a new store in
+the same way, by itself.
+
+Where it stands is what the master block and the states of the columns say, so a crash anywhere is nothing. A restore
+asks who is named as primary, which is always one store, and may read from the others.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+
+import trio
+
+from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
+from coopfs.core.master import INCOMING, VAULT, LayoutPlaces, StorePlace
+from coopfs.errors import UsageError
+from coopfs.limits import AWAY_AFTER, AWAY_CHECK
+from coopfs.local.incoming import IncomingAcks
+from coopfs.local.kitrecord import MUST_EXPORT, KitRecord
+from coopfs.local.returning import Returning
+from coopfs.tasks.reshaping.incoming import Incoming
+from coopfs.tasks.signal import changes
+from coopfs.tasks.writing.column import Column
+from coopfs.tasks.writing.columns import Columns
+from coopfs.tasks.writing.keeper import MasterKeeper
+from coopfs.tasks.writing.ledger import Ledger
+from coopfs.types import StoreId
+
+
+class Replacing:
+    """kits: which names the partners that whoever restores can ask; returning: stores that the disk needs no more;
+    draw: random bytes."""
+
+    def __init__(
+        self,
+        keeper: MasterKeeper,
+        columns: Columns,
+        ledger: Ledger,
+        acks: IncomingAcks,
+        kits: KitRecord,
+        returning: Returning,
+        draw: Callable[[int], bytes],
+    ) -> None:
+        self._keeper = keeper
+        self._columns = columns
+        self._ledger = ledger
+        self._acks = acks
+        self._kits = kits
+        self._returning = returning
+        self._draw = draw
+        self._named_at = 0.0  # when the old store was put aside, in this process
+
+    async def begin(self, number: int, store: StorePlace) -> None:
+        """Fill a new store for the column of this seat, at the node of this one. UsageError: another column is being
+        given away just now, or this one is none any more. StateError."""
+        store = replace(store, store=StoreId(self._draw(16)))
+
+        def name() -> LayoutPlaces:
+            if all(column.number != number for column in self._columns.columns):
+                raise UsageError("the disk has just got another layout, without this column: see `coopfs status`")
+            busy = self._keeper.spare(INCOMING)
+            if busy is None and self._keeper.is_changing:
+                raise UsageError("a column has just been given to another partner, and few partners know: wait a while")
+            if busy is not None and self._seat(busy[0], busy[1]) != number:
+                raise UsageError(
+                    f"the column of {busy[0].primaries[busy[1]].name} is being given to {busy[2].name}: wait until "
+                    "that is done, as `coopfs status` tells"
+                )
+            return self._with_incoming(number, store)
+
+        await self._keeper.change(name)
+        self._columns.seat(self._keeper.block.layouts)
+
+    def _seat(self, places: LayoutPlaces, column: int) -> int:
+        return self._ledger.seats.of(places.layout.id).seats[column]
+
+    def _with_incoming(self, number: int, store: StorePlace) -> LayoutPlaces:
+        self._drop_incoming()
+        span = self._ledger.seats.at(number)
+        return self._keeper.of(span.layout.id).with_incoming(span.column(number), store)
+
+    async def give_up(self) -> None:
+        """The store that is being filled will not come to anything. StateError."""
+
+        def forget() -> LayoutPlaces | None:
+            found = self._keeper.spare(INCOMING)
+            self._drop_incoming()
+            return None if found is None else found[0].settled(found[1])
+
+        await self._keeper.change(forget)
+        self._columns.seat(self._keeper.block.layouts)
+
+    def _drop_incoming(self) -> None:
+        if self._columns.incoming is not None:
+            self._columns.incoming.gone = True
+            self._give_back(self._columns.incoming.place)
+        self._acks.forget()
+
+    async def run(self) -> None:
+        """Bring whatever was begun to its end, for ever. StateError."""
+        self._named_at = trio.current_time()
+        while True:
+            with changes(self._ledger.changed, self._keeper.changed, self._columns.changed) as changed:
+                if self._columns.incoming is not None and self.hindrance() is None:
+                    await self._promote()
+                for column in self._columns.columns:
+                    if column.state is ColumnState.REBUILT and self._is_known(column):
+                        self._columns.happen(column, Event.KNOWN)
+                await self._settle()
+                await self._fill_again()
+                await trio.sleep(AWAY_CHECK)  # blocks are acked all the time
+                with trio.move_on_after(self._patience()):
+                    await changed.wait()
+
+    def _patience(self) -> float:
+        """Seconds until time alone brings something about: who held a column until now need not be told any more."""
+        if self._keeper.spare(VAULT) is None:
+            return inf
+        return max(0.0, self._named_at + AWAY_AFTER - trio.current_time())
+
+    def hindrance(self) -> str | None:
+        """What is waited for besides blocks, in words, before the new store can take its place. None: nothing."""
+        incoming = self._columns.incoming
+        assert incoming is not None
+        if incoming.session is None:
+            return f"{incoming.place.name} is not reached"
+        others = self._others(incoming)
+        old = self._columns.at(incoming.number)
+        absent = [c.place.name for c in (*others, old) if c.session is None and not c.away]
+        if absent:
+            return f"{', '.join(absent)} must be told and cannot be reached"
+        made = self._kits.newest()
+        remaining = {c.place.node for c in (*others, incoming) if c.session is not None} | {
+            c.place.node for c in others if c.state is ColumnState.EMPTIED and c.place.node in self._keeper.holders()
+        }
+        remaining |= {t.node for t in self._keeper.block.trustees} & self._keeper.holders()
+        if made is not None and len(remaining.intersection(made.partners)) <= self._ledger.seats.f:
+            return f"{MUST_EXPORT} that names {incoming.place.name}"
+        return None
+
+    async def _promote(self) -> None:
+        incoming = self._columns.incoming
+        assert incoming is not None
+        assert isinstance(incoming.seat, Incoming)
+        seat, old = incoming.seat, self._columns.at(incoming.number)
+
+        def name() -> LayoutPlaces | None:
+            if incoming.gone or not seat.has_caught_up():
+                return None
+            keep = old.session is not None and old.place.node != incoming.place.node
+            if not keep:
+                self._give_back(old.place)
+            old.gone = incoming.gone = True
+            self._columns.happen(old, Event.REPLACED)
+            seat.take_place()
+            return self._keeper.of(incoming.layout.id).promoted(incoming.column, keep)
+
+        if await self._keeper.change(name):
+            self._named_at = trio.current_time()
+            self._columns.seat(self._keeper.block.layouts)
+
+    def _is_known(self, column: Column) -> bool:
+        """Whether so many have the master block that the column's new store may count (R14)."""
+        holders, quorum = self._keeper.holders(), self._ledger.seats.at(column.number).quorum
+        others = self._others(column)
+        if column.place.node not in holders or any(c.place.node not in holders for c in others if not c.away):
+            return False
+        former = self._keeper.spare(VAULT)
+        others = [c for c in others if c.layout.id == column.layout.id]
+        asked = {c.place.node for c in others} | ({former[2].node} if former is not None else set())
+        left = len(asked) - sum(c.state in GONE_FOR_GOOD for c in others)  # what went for good took its claims with it
+        if len(holders & asked) < min(quorum.n - quorum.claims_needed + 1, left):
+            return False
+        made = self._kits.newest()
+        return (made is None or len(holders.intersection(made.partners)) > quorum.f) and self._former_knows()
+
+    def _former_knows(self) -> bool:
+        """Whether who held the column until now will not answer for it any more."""
+        former = self._keeper.spare(VAULT)
+        return former is None or former[2].node in self._keeper.holders()
+
+    async def _settle(self) -> None:
+        """Forget who held a column until now, when the new store counts, or it has long been away."""
+        former = self._keeper.spare(VAULT)
+        if former is None:
+            return
+        places, number, store = former
+        waited = trio.current_time() - self._named_at
+        is_away = store.node not in self._keeper.holders() and waited >= AWAY_AFTER
+        if is_away or self._columns.at(self._seat(places, number)).state is not ColumnState.REBUILT:
+            await self._keeper.change(self._without_former)
+            self._columns.seat(self._keeper.block.layouts)
+
+    def _without_former(self) -> LayoutPlaces | None:
+        former = self._keeper.spare(VAULT)  # its layout may have gone meanwhile
+        if former is None:
+            return None
+        places, column, store = former
+        self._give_back(store)
+        return places.settled(column)
+
+    def _give_back(self, store: StorePlace) -> None:
+        """In the transaction of the master block that does not name it any more."""
+        self._returning.add([(store.store, store.node)])
+
+    async def _fill_again(self) -> None:
+        """A partner that has lost a store gets a new one: who asks an emptied one would take it for an answer (R16)."""
+        for column in list(self._columns.columns):
+            store = replace(column.place, store=StoreId(self._draw(16)))
+
+            def name(column: Column = column, store: StorePlace = store) -> LayoutPlaces | None:
+                if self._keeper.is_changing or column.gone or column.state is not ColumnState.EMPTIED:
+                    return None  # its owner may have begun something else meanwhile
+                return self._with_incoming(column.number, store)
+
+            if column.state is not ColumnState.EMPTIED or self._keeper.is_changing:
+                continue
+            if await self._keeper.change(name):
+                self._columns.seat(self._keeper.block.layouts)
+
+    def _others(self, column: Column) -> list[Column]:
+        return [other for other in self._columns.columns if other.number != column.number]
