@@ -4,7 +4,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,22 @@ ALLOWED = {
     "demo": APP | {"app", "cli"},
     "__main__": {"cli"},
 }
+
+# What a group of modules may import of the other groups in its room; "": the modules beside the groups, which in tasks
+# are below them all, and in app above, but for these.
+GROUPS: dict[str, dict[str, set[str]]] = {
+    "tasks": {
+        "": set(),
+        "reading": {""},
+        "writing": {"", "reading"},
+        "checking": {"", "reading", "writing"},
+        "cleaning": {"", "reading", "writing", "checking"},
+        "reshaping": {"", "writing", "cleaning"},
+        "recovery": {"", "reading", "writing"},
+    },
+    "app": {"": {"disk", "partners", "recovery"}, "disk": set(), "partners": {"disk"}, "recovery": set()},
+}
+BELOW_APP = {"coopfs.app.rates", "coopfs.app.requests"}
 
 NOT_IN_CORE = {"asyncio", "logging", "os", "pathlib", "random", "secrets", "shutil", "socket", "sqlite3", "ssl"}
 NOT_IN_CORE |= {"subprocess", "tempfile", "threading", "time", "trio"}
@@ -90,6 +106,24 @@ def test_imports_run_one_way(module: Path, tree: ast.Module) -> None:
     assert room in ALLOWED, f"{room} has no place in the layers"
     ours = {room_of(name) for name in imports_of(tree) if name.split(".")[0] == "coopfs"}
     assert ours - {room} <= ALLOWED[room]
+
+
+@pytest.mark.parametrize("room", GROUPS)
+def test_groups_import_one_way(room: str) -> None:
+    allowed, found = GROUPS[room], set()
+    for path in sorted((ROOT / room).rglob("*.py")):
+        group = _group_of(room, path.relative_to(ROOT.parent).with_suffix("").parts)
+        found.add(group)
+        for name in imports_of(ast.parse(path.read_text(encoding="utf-8"))):
+            if room_of(name) == room and name not in BELOW_APP:
+                other = _group_of(room, (*name.split("."), ""))
+                assert other == group or other in allowed[group], f"{name_of(path)} imports {name}"
+    assert found == set(allowed)
+
+
+def _group_of(room: str, parts: Sequence[str]) -> str:
+    """Of a module's name in parts: the folder below its room, "" if it lies beside the folders."""
+    return parts[2] if len(parts) > 3 and (ROOT / room / parts[2]).is_dir() else ""
 
 
 def test_core_is_pure(module: Path, tree: ast.Module) -> None:

@@ -20,6 +20,7 @@ from coopfs.app.disk.kitwatch import KitWatch
 from coopfs.app.disk.mount_settings import MountSettings
 from coopfs.app.disk.outlook import describe_outlook
 from coopfs.app.disk.own_disk import OwnDisk
+from coopfs.app.disk.status import describe_disk
 from coopfs.app.disk_calls import DiskCalls
 from coopfs.app.owner import tell_owner
 from coopfs.app.partner_calls import PartnerCalls
@@ -293,7 +294,7 @@ class Node:
         }
 
     def _describe(self, own: OwnDisk) -> dict[str, Any]:
-        told = status.describe_disk(own, self.hosting.parted())
+        told = describe_disk(own, self.hosting.parted())
         seen = None if told["held_at"] is None else describe_outlook(own, self.expected, int(time.time()))
         return {**told, "outlook": seen}
 

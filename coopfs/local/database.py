@@ -1,7 +1,7 @@
 """One SQLite file, opened for one owner, and what makes a commit durable without stopping the event loop.
 
 `synchronous=FULL` would wait for the disk inside COMMIT, on the loop. So the file runs in WAL mode with
-`synchronous=NORMAL` and no automatic checkpoint, and a durable commit is three steps, ordered by tasks/writing/committer:
+`synchronous=NORMAL` and no automatic checkpoint, and a durable commit is three steps (tasks/writing/committer):
 
 1. fdatasync of the stage files whose bytes the transaction names (a thread);
 2. COMMIT: writes the WAL, waits for nothing (the loop);

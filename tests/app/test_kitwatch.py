@@ -7,7 +7,7 @@ import trio
 
 from coopfs.app.disk import changing
 from coopfs.app.disk.kitwatch import KitWatch, standing, wanted
-from coopfs.app.status import describe_disk
+from coopfs.app.disk.status import describe_disk
 from coopfs.limits import KIT_AGAIN, KIT_CHECK
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry

@@ -6,7 +6,7 @@ import pytest
 
 from coopfs.app.disk import changing
 from coopfs.app.disk.shaping import reshape
-from coopfs.app.status import describe_disk
+from coopfs.app.disk.status import describe_disk
 from coopfs.cli import words
 from coopfs.core.storeformat import store_size
 from coopfs.errors import UsageError

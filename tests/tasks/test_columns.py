@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from coopfs.app.disk.changing import lose
-from coopfs.app.status import describe_disk
+from coopfs.app.disk.status import describe_disk
 from coopfs.core.columnstate import ColumnState, Event
 from coopfs.core.master import INCOMING
 from coopfs.errors import UsageError

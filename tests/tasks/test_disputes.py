@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from coopfs.app.disk.checking import check
-from coopfs.app.status import describe_disk
+from coopfs.app.disk.status import describe_disk
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.master import INCOMING, PRIMARY
 from coopfs.errors import BlockRefused

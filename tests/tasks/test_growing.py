@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from coopfs.app.disk import changing
-from coopfs.app.status import describe_disk
+from coopfs.app.disk.status import describe_disk
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.master import Wishes
 from coopfs.core.space import content_rows, stripe_payload

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from coopfs.app.disk import changing
-from coopfs.app.status import describe_disk
+from coopfs.app.disk.status import describe_disk
 from coopfs.core.master import Floor
 from coopfs.errors import UsageError
 from coopfs.limits import FLOOR_CHECK, FLOOR_INTERVAL, FOLLOW_INTERVAL

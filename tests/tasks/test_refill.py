@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app.status import describe_disk
+from coopfs.app.disk.status import describe_disk
 from coopfs.limits import REFILL_SHARE
 from coopfs.types import Kind
 from tests.sim.owner import Owner

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from coopfs.app.disk import changing
-from coopfs.app.status import describe_disk
+from coopfs.app.disk.status import describe_disk
 from coopfs.core.claims import CLAIMER
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.keys import DiskKeys, KeyAge

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from coopfs.app.disk import changing
-from coopfs.app.status import describe_disk
+from coopfs.app.disk.status import describe_disk
 from coopfs.core.columnstate import ColumnState, Event
 from coopfs.core.master import INCOMING, PRIMARY, VAULT, open_master
 from coopfs.errors import UsageError

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 import trio
 
-from coopfs.app.status import describe_disk
+from coopfs.app.disk.status import describe_disk
 from coopfs.core.stripe import Fragment
 from coopfs.core.units import FASTEST, PLAIN, ZSTD, compress
 from coopfs.fs.callers import ROOT

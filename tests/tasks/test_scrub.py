@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app.status import describe_disk
+from coopfs.app.disk.status import describe_disk
 from coopfs.core.columnstate import ColumnState
 from coopfs.limits import SCRUB_ROUNDS
 from coopfs.types import StoredBlock

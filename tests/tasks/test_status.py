@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from coopfs.app.disk.outlook import describe_outlook
-from coopfs.app.status import describe_disk
+from coopfs.app.disk.status import describe_disk
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.reliability import restore_failure
 from coopfs.core.space import reserve_rows, stripe_payload

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from coopfs.app.disk.own_disk import OwnDisk, Watch
-from coopfs.app.status import date
+from coopfs.app.disk.status import date
 from coopfs.tasks.checking.report import Report
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import trio
 
 from coopfs.app.disk.own_disk import OwnDisk, Watch
-from coopfs.app.status import date
+from coopfs.app.disk.status import date
 from coopfs.limits import LISTING_PAGE, LOG_EXTENTS
 from coopfs.local.nodes import Node
 from coopfs.tasks.writing.file_state import STATES, StateOfFile

@@ -12,8 +12,8 @@ from typing import Any
 import trio
 
 from coopfs.app.disk.own_disk import OwnDisk
+from coopfs.app.disk.status import date
 from coopfs.app.requests import FOREVER
-from coopfs.app.status import date
 from coopfs.core.identity import SEED_SIZE, Identity
 from coopfs.core.kit import Kit, KitDisk, KitPartner
 from coopfs.core.master import VAULT

@@ -1,5 +1,6 @@
 """The column of the own disk at a partner that is to go, for a step between (core/stepping): whether it can be given to
-a newcomer now, whether it has been, and the giving of it, which is a replacement like any other (tasks/reshaping/replacing)."""
+a newcomer now, whether it has been, and the giving of it, which is a replacement like any other
+(tasks/reshaping/replacing)."""
 
 from collections.abc import Callable, Sequence
 

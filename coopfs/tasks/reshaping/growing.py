@@ -153,7 +153,7 @@ class Growing:
         return column.session is not None and column.session.opened.rows > self._rows_for(column)
 
     def _rows_for(self, column: Column) -> int:
-        """That its store is to have at the most. In other layouts: what the master block names (tasks/reshaping/slicing)."""
+        """That its store is to have at the most. In other layouts: what the master block names (slicing)."""
         named = {places.layout.id: places.rows for places in self._keeper.block.layouts}
         return self.rows if self._is_ours(column) else named.get(column.layout.id, MAX_ROWS)
 

@@ -6,7 +6,7 @@
    as the column's store, in one transaction with its acks. The column is in A from here;
 3. when f+1 partners of the kit, all that count, and the old partner if it was up, have that block, the column counts.
    All who accepted it have accepted this writer's epoch since the new store was made: an older writer could not;
-4. the master block forgets the old store, which is given back (tasks/reshaping/returner), and so is one whose filling was given
+4. the master block forgets the old store, which is given back (returner), and so is one whose filling was given
    up: else it would take room of the agreement until that ends.
 
 A partner that answers and has its store no more (it lost its disk, or took over its own machine) gets a new store in
