@@ -12,7 +12,7 @@ __all__ = ["directory"]  # a fixture
 
 GEOMETRIES = [Geometry(*km) for km in [(1, 1), (1, 2), (2, 1), (2, 2), (1, 3)]]
 FAST = 2  # of each geometry: 10 x 0.6 s of one core
-SLOW = 16
+SLOW = 20
 
 
 def fixed(seeds: range) -> list[tuple[int, Geometry]]:

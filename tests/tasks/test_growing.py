@@ -324,3 +324,27 @@ def test_a_takeover_goes_on_with_what_was_wanted(tmp_path: Path, rows: int) -> N
             assert heir.own.keeper.block.wishes == Wishes()
 
     play(tmp_path, Geometry(1, 2), main)
+
+
+def test_a_takeover_holds_all_again_before_any_store_grows(tmp_path: Path) -> None:
+    """Nobody counts then, so the master block would name rows for which partners have no room, and let nobody in."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        for site in world.sites:
+            site.host.given[world.node] = store_size(ROWS, owner.own.ledger.layout.block_size)
+        owner.own.growing.want(2 * ROWS)
+        await trio.sleep(SETTLED)
+        assert owner.own.keeper.block.wishes.rows == 2 * ROWS
+        heir = await heir_of(owner, tmp_path / "taken")
+        async with running(heir):
+            with trio.fail_after(1000):
+                await heir.own.ready.wait()
+            await trio.sleep(SETTLED)
+            assert (heir.own.places.rows, heir.own.growing.rows) == (ROWS, 2 * ROWS)
+            assert "p0" in (heir.own.growing.hindrance() or "")
+            await heir.burn()
+
+    play(tmp_path, Geometry(1, 2), main)

@@ -328,6 +328,30 @@ def test_no_second_copy_is_needed(tmp_path: Path, shape: tuple[int, int], after:
     play(tmp_path, Geometry(*shape), main)
 
 
+def test_stores_are_not_given_back_while_a_takeover_could_do_without_all_who_know(tmp_path: Path) -> None:
+    """However few count."""
+
+    async def main(owner: Owner) -> None:
+        world, keeper = owner.world, owner.own.keeper
+        await group_of(owner, b"a", CONTENT)
+        await begin(owner, 1, 3, [*world.sites, world.join(3)])
+        await until(lambda: owner.own.ledger.layout.id == 2)
+        await keeper.changed.wait_until(lambda: len(keeper.block.layouts) == 1)
+        for site in world.sites[1:]:
+            site.go(up=False)
+        await trio.sleep(SETTLED)
+        sleep_through(owner, AWAY_AFTER)
+        await trio.sleep(10 * SETTLED)
+        assert [column.away for column in owner.own.columns.columns] == [False, True, True, True]
+        assert keeper.holders() == {world.sites[0].host.key}
+        assert [len(site.host.stores) for site in world.sites] == [2, 2, 2, 1]
+        for site in world.sites[1:]:
+            site.go(up=True)
+        await until(lambda: [len(site.host.stores) for site in world.sites] == [1] * 4)
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
 def test_it_is_told_how_long_it_will_take(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
         _, _, end = await crowd(owner, 2, 1)
@@ -409,6 +433,30 @@ def test_whoever_takes_the_disk_over_in_the_middle_of_it_goes_on(tmp_path: Path)
         assert found.group == group
 
     play(tmp_path, Geometry(3, 1), main)
+
+
+def test_the_block_that_names_stores_no_more_says_that_they_are_to_be_given_back(tmp_path: Path) -> None:
+    """Or whoever took the disk over with just that block never would, and their partners had no room for more."""
+
+    async def main(owner: Owner) -> None:
+        keeper, blocks = owner.own.keeper, []
+
+        async def note() -> None:
+            while True:
+                blocks.append(keeper.block)
+                await keeper.changed.wait()
+
+        await group_of(owner, b"a", CONTENT)
+        old = {store.store for store in keeper.of(1).primaries}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(note)
+            await begin(owner, 1, 3, [*owner.world.sites, owner.world.join(3)])
+            await until(lambda: is_done(owner))
+            nursery.cancel_scope.cancel()
+        first = next(block for block in blocks if [places.layout.id for places in block.layouts] == [2])
+        assert {store for store, _ in first.wishes.returns} == old
+
+    play(tmp_path, Geometry(1, 2), main)
 
 
 def test_whoever_takes_the_disk_over_gives_back_what_is_still_owed(tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ class OwnDisk:
         returning = self.reshaping.returning
         self.replacing = Replacing(self.keeper, self.columns, self.ledger, acks, self.kits, returning, draw)
         self._returner = Returner(returning, self.keeper, self.columns, network, claim)
+        self._wishing = Wishing(self.keeper, self.growing, self.rekeying, self._returner)
         self._recaller = Recaller(self.ledger, self.local.cache, content)
         self.refill = Refill(RefillMark(self.local.database), self.ledger, self.local.cache, content)
         set_cache_size(self.local.stage, self.ledger.layout, settings.cache)
@@ -293,9 +294,9 @@ class OwnDisk:
             nursery.start_soon(self.columns.each, self.cleaner.run)
             nursery.start_soon(self.keeper.run, self.columns, self._network)
             nursery.start_soon(self.replacing.run)
-            nursery.start_soon(self.growing.run)
+            nursery.start_soon(self._returner.run)  # a partner may have no room for what is to be held again until then
             nursery.start_soon(self.rekeying.run)
-            nursery.start_soon(Wishing(self.keeper, self.growing, self.rekeying, self._returner).run)
+            nursery.start_soon(self._wishing.run)
             rehold = Rehold(self.local, self.ledger, self.committer)
             await rehold.hold_again()
             nursery.start_soon(self._writer.run)
@@ -308,7 +309,8 @@ class OwnDisk:
             nursery.start_soon(self._compactor.run)
             nursery.start_soon(self.columns.each, self.scrubber.run)
             lowering = Lowering(self.ledger, self.space, self._compactor, self._retirer, self.local.database)
-            for each in (self._mover, self._rewriter, lowering, self.reshaping, self._returner):
+            # until now all may be in A, and for whoever is there no store has to grow
+            for each in (self._mover, self._rewriter, lowering, self.reshaping, self.growing):
                 nursery.start_soon(each.run)
 
     async def wait_until_ready(self, watch: Watch) -> None:

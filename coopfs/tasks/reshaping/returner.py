@@ -1,7 +1,8 @@
 """The returner: gives stores back that the disk needs no more, as their partners are reached (paper section 2.6).
 
-Not before all that count have the master block that does not name them: a restore that only found the one before would
-look for stores that nobody has (R14). For the same reason not while a column waits to count in a new store (R7).
+Not before all that count have the master block that does not name them, and, should many not count, so many that no
+takeover can do without: a restore that only found the one before would look for stores that nobody has (R14). For the
+same reason not while a column waits to count in a new store (R7).
 """
 
 import logging
@@ -9,6 +10,7 @@ import logging
 import trio
 
 from coopfs.core.columnstate import ColumnState
+from coopfs.core.quorum import Quorum
 from coopfs.errors import Fenced, NoAgreement, PeerError, StoreGone
 from coopfs.limits import AWAY_CHECK, RECONNECT_MAX, RESTORE_PATIENCE
 from coopfs.local.returning import Returning
@@ -56,7 +58,13 @@ class Returner:
         holders = self._keeper.holders()
         if any(column.state is ColumnState.REBUILT for column in self._columns.columns):
             return False
-        return all(column.place.node in holders for column in self._columns.columns if not column.away)
+        if any(column.place.node not in holders for column in self._columns.columns if not column.away):
+            return False
+        for places in self._keeper.block.layouts:
+            quorum = Quorum(places.layout.k, places.layout.m)
+            if sum(store.node in holders for store in places.primaries) <= quorum.n - quorum.claims_needed:
+                return False
+        return True
 
     async def _try(self, store: StoreId, node: NodeKey) -> None:
         try:

@@ -22,13 +22,14 @@ class Wishing:
         self._growing = growing
         self._rekeying = rekeying
         self._returner = returner
+        keeper.wishes = self._wishes
 
     async def run(self) -> None:
         """Keep the master block up to date for ever. StateError: the database failed."""
         happens = self._growing.asked, self._rekeying.changed, self._returner.changed, self._keeper.changed
         while True:
             with changes(*happens) as changed:
-                await self._keeper.wish(self._wishes)
+                await self._keeper.wish()
                 await changed.wait()
 
     def _wishes(self) -> Wishes:

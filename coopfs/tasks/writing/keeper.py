@@ -51,6 +51,7 @@ class MasterKeeper:
         self._log = log
         self._save = save
         self._commit = commit
+        self.wishes: Callable[[], Wishes] = lambda: self.block.wishes  # what the owner wishes for (reshaping/wishing)
         self.changed = Signal()  # there is a newer block, or somebody has it
         self._moving = trio.Lock()
 
@@ -135,12 +136,11 @@ class MasterKeeper:
             if keys is not None:
                 await self._replace(replace(self.block, counter=self.block.counter + 1, keys=keys))
 
-    async def wish(self, make: Callable[[], Wishes]) -> None:
+    async def wish(self) -> None:
         """What the owner wishes for changes, if it does, as `change` has it. StateError."""
         async with self._moving:
-            wishes = make()
-            if wishes != self.block.wishes:
-                await self._replace(replace(self.block, counter=self.block.counter + 1, wishes=wishes))
+            if self.wishes() != self.block.wishes:
+                await self._replace(replace(self.block, counter=self.block.counter + 1))
 
     async def entrust(self, trustee: Trustee) -> None:
         """A further partner is to hold the master block, or one that does is called or found otherwise. StateError."""
@@ -172,6 +172,9 @@ class MasterKeeper:
             await self.rename(name)
 
     async def _replace(self, block: MasterBlock) -> None:
+        """With it the wishes of the same moment: whoever takes over with a block that names a store no more, and does
+        not know that it is to be given back, never would."""
+        block = replace(block, wishes=self.wishes())
         self._save(block)
         await self._commit()
         self.block = block
