@@ -73,6 +73,7 @@ class PartnerCalls:
     async def call_partner_lose(self, arguments: Arguments, watch: Watch) -> Any:
         entry = changing.find(partners.all_partners(self._node.database), arguments["partner"])
         await changing.lose(self._node.disk(), entry)
+        return {"finds": self._node.matchmaking.is_wanted}
 
     async def call_partner_end(self, arguments: Arguments, watch: Watch) -> Any:
         name = arguments["partner"]

@@ -107,8 +107,9 @@ def lose(home: Path, name: str) -> None:
 
     Only for one that cannot be reached; after two weeks it happens by itself.
     """
-    client.call(home, "partner_lose", {"partner": name})
-    click.echo(f"{name} is lost; its column needs a new partner: coopfs partner replace {name} CODE")
+    finds = client.call(home, "partner_lose", {"partner": name})["finds"]
+    then = "this node looks for another, or" if finds else "its column needs a new partner:"
+    click.echo(f"{name} is lost; {then} coopfs partner replace {name} CODE")
 
 
 @partner.command()

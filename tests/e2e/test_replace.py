@@ -41,7 +41,7 @@ def test_a_new_partner_takes_the_place_of_one_that_was_lost(world: World) -> Non
 
     world.kill("p1")
     until(lambda: owner.columns()["p1"]["state"] == "unreachable")
-    well(coopfs("partner", "lose", "p1", home=owner.home))
+    assert "its column needs a new partner:" in well(coopfs("partner", "lose", "p1", home=owner.home)).out
     status = well(coopfs("status", home=owner.home)).out
     assert "would survive the loss of any 1 more partner" in status
     assert "coopfs partner replace p1 CODE" in status

@@ -38,6 +38,7 @@ def test_a_new_machine_goes_on_where_the_lost_one_stopped(world: World) -> None:
     said = well(coopfs("takeover", LOOPBACK, owner.kit, home=owner.home))
     assert "the newest whole state is of " in said.err
     assert "in epoch 2" in said.err
+    assert "coopfs.toml is new: what the old machine's said, matching servers too, is in no kit" in said.err
     mnt = owner.mount()
     assert (mnt / "big").read_bytes() == big
     assert (mnt / "big").stat().st_ino == inode

@@ -85,7 +85,7 @@ def test_who_is_lost_is_followed_by_somebody_else(tmp_path: Path) -> None:
         client.call(homes[2], "stop")
         until(lambda: not client.answers(homes[2]))
         stack.enter_context(daemon(tmp_path / "heir", server, 2))
-        well(coopfs("partner", "lose", "node-2", home=owner))
+        assert "this node looks for another, or" in well(coopfs("partner", "lose", "node-2", home=owner)).out
 
         def holders() -> dict[str, str]:
             columns = client.call(owner, "status")["disk"]["columns"]

@@ -22,7 +22,7 @@ from coopfs.app.recovery.callers import wait_for_calls
 from coopfs.app.recovery.dialogue import Dialogue
 from coopfs.app.recovery.lostdisk import keep_aside, why_lost
 from coopfs.app.recovery.restoring import agree, know, standing
-from coopfs.config import Config
+from coopfs.config import FILE_NAME, Config
 from coopfs.core.claims import CLAIMER
 from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, KitDisk, KitPartner
@@ -59,7 +59,8 @@ async def take_over(path: Path, taken: Kit, chosen: Config, talk: Dialogue) -> N
     if taken.read_only:
         raise UsageError("this kit can only read: a takeover needs one that was exported without --read-only")
     home = Home(path)
-    _make_home(home, taken, chosen)
+    if _make_home(home, taken, chosen):
+        talk.say(f"{home.path / FILE_NAME} is new: what the old machine's said, matching servers too, is in no kit")
     with home.locked():
         own = home.disk(taken.disks[0].keys.disk)
         if own.exists():
@@ -85,12 +86,15 @@ def _refuse_or_finish(home: Home, taken: Kit, talk: Dialogue) -> None:
     talk.say(f"this machine has become {taken.name} already: start its daemon")
 
 
-def _make_home(home: Home, taken: Kit, chosen: Config) -> None:
+def _make_home(home: Home, taken: Kit, chosen: Config) -> bool:
+    """Whether there was none."""
     if not home.identity_file.exists():
         configtext.write_default(home.path, chosen)
         home.create(taken.identity)
-    elif home.read_seed() != taken.identity:
+        return True
+    if home.read_seed() != taken.identity:
         raise UsageError(f"{home.path} is the home of another node than the kit's: choose another --home")
+    return False
 
 
 async def _become(home: Home, taken: Kit, wanted: KitDisk, talk: Dialogue) -> None:
