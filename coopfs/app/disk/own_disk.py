@@ -148,9 +148,7 @@ class OwnDisk:
         self.refill = Refill(RefillMark(self.local.database), self.ledger, self.local.cache, content)
         set_cache_size(self.local.stage, self.ledger.layout, settings.cache)
         self.held_sync = HeldSync(self.local.metadata, self.committer, self.ledger)
-        self.disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
-        self.disk.compressor.level = settings.compress.level
-        self.disk.bury_orphans()
+        self.disk = self._make_disk(content, settings)
         self._mender = Mender(self.columns, self.ledger, self._fetcher)
         self._fetcher.on_lack = self._mender.note
         self._challenger = Challenger(self.columns, self.ledger, self._fetcher, draw)
@@ -167,6 +165,12 @@ class OwnDisk:
         self.mountpoint: Path | None = None
         self._mount: Mount | None = None
         self._settings, self._network, self._nursery = settings, network, nursery
+
+    def _make_disk(self, content: RemoteContent, settings: MountSettings) -> Disk:
+        disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))
+        disk.compressor.level = settings.compress.level
+        disk.bury_orphans()
+        return disk
 
     def _make_coder(self) -> Coder:
         stripes = self.local.metadata.stripes
