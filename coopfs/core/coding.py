@@ -1,6 +1,6 @@
 """From content to boxes and back: the whole way of one stripe (design section 3).
 
-1. `draft`: n blocks of zeros, and views of where the content of a data stripe goes in them;
+1. `draft`, `redraft`: n blocks of zeros, and views of where the content of a data stripe goes in them;
 2. `code_data` / `code_meta`: what lies around the content, then m redundancy shards and the tag;
 3. `box`: header and seal of one block, for one column's store at (row, version), in its place;
 4. `unbox`: a stored block -> header and shard, authenticated;
@@ -61,6 +61,13 @@ def draft(layout: Layout, fragments: Sequence[Fragment]) -> Draft:
     """A data stripe whose content are the fragments' bytes, one after the other."""
     how = stripe.plan(fragments, layout.k, layout.block_size)
     return Draft(how, _blank(layout, how.shard_length))
+
+
+def redraft(layout: Layout, fragments: Sequence[Fragment]) -> Draft | None:
+    """The draft of a stripe that was sealed before; None: its fragments do not fit, as files have longer names by now
+    than those it was sealed with, which nobody here knows."""
+    how = stripe.plan_if_fits(fragments, layout.k, layout.block_size)
+    return None if how is None else Draft(how, _blank(layout, how.shard_length))
 
 
 def code_data(layout: Layout, tag_key: bytes, filled: Draft) -> Coded:

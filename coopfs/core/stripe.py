@@ -145,10 +145,18 @@ class Plan:
 
 
 def plan(fragments: Sequence[Fragment], k: int, block_size: int) -> Plan:
-    """The shortest shards that hold these fragments, among those that waste nothing in the block rounding.
+    """The shortest shards that hold these fragments, which a Packer of full length took."""
+    found = plan_if_fits(fragments, k, block_size)
+    assert found is not None, "the fragments were not admitted by a Packer of this geometry"
+    return found
+
+
+def plan_if_fits(fragments: Sequence[Fragment], k: int, block_size: int) -> Plan | None:
+    """The shortest shards that hold these fragments, among those that waste nothing in the block rounding; None: no
+    length does.
 
     A binary search, as whatever fits into a length fits into a longer one; but from below, where the content alone
-    would fit: directories are small, and each look costs 13 us for each file. What a Packer of full length took, fits.
+    would fit: directories are small, and each look costs 13 us for each file.
     """
     lengths = shard_lengths(block_size)
     least = -(-sum(fragment.stored for fragment in fragments) // k)
@@ -161,7 +169,6 @@ def plan(fragments: Sequence[Fragment], k: int, block_size: int) -> Plan:
             low, step = at + 1, 2 * step + 1
         else:
             best, high = packed, at - 1
-    assert best is not None, "the fragments were not admitted by a Packer of this geometry"
     return best
 
 

@@ -134,6 +134,12 @@ def test_no_shorter_shards_would_do(pieces: list[Fragment], k: int) -> None:
 
 
 @given(fragments, st.integers(1, 5))
+def test_what_does_not_fit_is_told(pieces: list[Fragment], k: int) -> None:
+    taken = admitted(pieces, k, 4096)
+    assert (stripe.plan_if_fits(pieces, k, 4096) is None) == (len(taken) < len(pieces))
+
+
+@given(fragments, st.integers(1, 5))
 def test_what_there_is_room_for_fits_exactly(pieces: list[Fragment], k: int) -> None:
     packer = Packer(k, 3968)
     for f in admitted(pieces, k, 4096):

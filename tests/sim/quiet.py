@@ -39,6 +39,8 @@ class Quiet:
                 closed = metadata.group
                 await trio.sleep(15)  # AWAY_CHECK, CLEANER_INTERVAL, reconnects
                 await ledger.changed.wait_until(self._is_complete)
+                await self.owner.own.committer.commit()
+                await trio.sleep(0)  # after a commit the content of what has just died goes
             while self.is_moving() or not have_masters(self.owner):
                 await trio.sleep(15)
 

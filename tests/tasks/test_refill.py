@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from coopfs.app.disk.status import describe_disk
-from coopfs.limits import REFILL_SHARE
+from coopfs.limits import NAME_MAX, REFILL_SHARE
 from coopfs.types import Kind
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
@@ -86,5 +86,27 @@ def test_what_is_back_is_not_fetched_again_to_be_repaired(tmp_path: Path) -> Non
             data = heir.own.local.database.read("SELECT acks FROM stripes WHERE kind = ?", (Kind.DATA,))
             assert data
             assert all(acks & 1 for (acks,) in data)
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_a_file_that_was_given_a_longer_name_is_repaired_like_any_other(tmp_path: Path) -> None:
+    """Its first stripe was full with the name that it had. Who takes over knows the new one, which does not fit."""
+
+    async def main(owner: Owner) -> None:
+        late = owner.world.sites[0]
+        late.go(up=False)
+        await group_of(owner, b"a", 2 * SIZE)
+        await owner.apply(("rename", ((b"a",), (b"a" * NAME_MAX,), 0)))
+        await owner.close_group()
+        await trio.sleep(SETTLED)
+        heir = await heir_of(owner, tmp_path / "takeover")
+        async with running(heir):
+            await heir.own.ready.wait()
+            await trio.sleep(SETTLED)
+            assert heir.own.refill.figures() is None
+            late.go(up=True)
+            await trio.sleep(SETTLED)
+            assert heir.own.ledger.progress.pending == 0
 
     play(tmp_path, Geometry(1, 2), main)

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 import trio
 
 from coopfs.core import coding
-from coopfs.core.coding import Coded
+from coopfs.core.coding import Coded, Draft
 from coopfs.core.header import Header
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import PRIMARY, StorePlace
@@ -93,20 +93,22 @@ class Coder:
         fragments = self._stripes.fragments(stripe.id)
         if sum(fragment.stored for fragment in fragments) != stripe.length:
             return None  # after a takeover only what lives is known, not all that the stripe carries
-        layout, version = self._layout_of(stripe.layout), stripe.place.version
-        return await self._run(self._read_and_code, layout, stripe.id, version, fragments)
+        layout = self._layout_of(stripe.layout)
+        draft = await self._run(coding.redraft, layout, fragments)
+        if draft is None:
+            return None
+        return await self._run(self._fill_and_code, layout, stripe.id, stripe.place.version, draft)
 
     def _code_run(self, layout: Layout, run: Sequence[tuple[int, int, list[Fragment]]]) -> list[Coded]:
         result = []
         for id_, version, fragments in run:
-            coded = self._read_and_code(layout, id_, version, fragments)
+            coded = self._fill_and_code(layout, id_, version, coding.draft(layout, fragments))
             if coded is None:
                 raise StateError(f"content that was not sent yet is gone from the stage (stripe {id_}): {REMEDY}")
             result.append(coded)
         return result
 
-    def _read_and_code(self, layout: Layout, id_: int, version: int, fragments: list[Fragment]) -> Coded | None:
-        draft = coding.draft(layout, fragments)
+    def _fill_and_code(self, layout: Layout, id_: int, version: int, draft: Draft) -> Coded | None:
         if not self._stage.read_whole(id_, draft.content):
             return None
         return coding.code_data(layout, self._keys.tag_key(version), draft)
