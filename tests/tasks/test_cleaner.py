@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
+from coopfs.limits import CLEANER_INTERVAL
 from coopfs.local.disk import STAGE
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
@@ -119,6 +121,36 @@ def test_what_too_few_partners_have_is_left_alone_until_they_return(tmp_path: Pa
         assert owner.own.ledger.progress.pending == len(whole)
         sites[0].go(up=True)
         await trio.sleep(SETTLED)
+        assert blocks(owner, 3) == whole
+
+    play(tmp_path, Geometry(2, 2), main)
+
+
+@pytest.mark.parametrize("after", [0.8, 0.85, 0.9, 0.95, 1.0])
+def test_whoever_is_reached_anew_may_bring_it_to_any_column(tmp_path: Path, after: float) -> None:
+    """Even if that column has looked just before, and nothing else happens afterwards. The moment that matters lies
+    about 0.9 s after the stripes were put aside."""
+
+    async def main(owner: Owner) -> None:
+        sites = owner.world.sites
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        for file in (owner.platter.directory / STAGE).iterdir():
+            file.unlink()
+        whole = blocks(owner, 0)
+        (store,) = sites[3].host.stores.values()
+        store.blocks.clear()
+        for number in (0, 1):
+            sites[number].go(up=False)
+        sites[3].cut()
+        while not owner.own.cleaner._aside:
+            await trio.sleep(0.01)
+        column, back = owner.own.columns.columns[0], trio.current_time() + after
+        while column.session is None:
+            owner.own.ledger.changed.notify()
+            await trio.sleep(0.01)
+            sites[0].go(up=trio.current_time() > back)
+        await trio.sleep(5 * CLEANER_INTERVAL)
         assert blocks(owner, 3) == whole
 
     play(tmp_path, Geometry(2, 2), main)

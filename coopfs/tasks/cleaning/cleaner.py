@@ -16,7 +16,7 @@ from coopfs.core.pacing import Rate, seconds_left
 from coopfs.errors import ContentUnavailable, KeyMissing
 from coopfs.limits import CLEANER_AGAIN, CLEANER_ASIDE, CLEANER_BATCH, CLEANER_INTERVAL, PUT_RUN
 from coopfs.local.log import Sealed
-from coopfs.tasks.signal import changes
+from coopfs.tasks.signal import Signal, changes
 from coopfs.tasks.writing.coder import Coder
 from coopfs.tasks.writing.column import Column
 from coopfs.tasks.writing.ledger import Ledger
@@ -38,16 +38,18 @@ class Cleaner:
         self._on_unreadable = on_unreadable
         self._given_up: set[int] = set()  # stripes that could not be repaired when last tried, which was said
         self._aside: dict[int, float] = {}  # stripes that could not be had -> trio time when they are tried again
+        self._taken_up = Signal()  # none of them is any more
         self._rates: defaultdict[int, Rate] = defaultdict(Rate)  # column that counts -> blocks brought to it
 
     async def run(self, column: Column) -> None:
         """Keep one store clean for ever. Where there was nothing to do, the next look waits for something to happen."""
         session = None
         while True:
-            with changes(self._ledger.changed, column.changed) as changed:
+            with changes(self._ledger.changed, column.changed, self._taken_up) as changed:
                 if column.session is not session:
                     session = column.session
-                    self._aside.clear()  # whoever is reached anew may bring what could not be had
+                    self._aside.clear()  # whoever is reached anew may bring what could not be had, for any column
+                    self._taken_up.notify()
                 worst = self._worst(column)
                 await self._clean(column, worst)
                 await trio.sleep(CLEANER_INTERVAL)
