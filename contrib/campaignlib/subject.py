@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.sim.life import Ending, live
+from tests.sim.life import Ending, drawn, live
 from tests.sim.restores import Restores
 from tests.sim.world import Geometry
 
@@ -75,7 +75,9 @@ def run(subject: Subject, without: Set[int] = frozenset()) -> Line:
     logging.disable()  # who loses partners all day is told so all day
     warnings.simplefilter("error")
     k, _, m = subject.geometry.partition("+")
+    geometry = Geometry(int(k), int(m))
+    changes = drawn(subject.seed, geometry)
     with TemporaryDirectory(prefix="coopfs-campaign-", dir=MEMORY if MEMORY.is_dir() else None) as directory:
-        verdict = live(subject.seed, Geometry(int(k), int(m)), Path(directory), ENDINGS[subject.ending], without)
+        verdict = live(subject.seed, geometry, Path(directory), ENDINGS[subject.ending], without, changes)
     broken = "" if verdict.broken is None else str(verdict)
     return Line(subject, verdict.steps, verdict.trace, dict(verdict.counts), broken)

@@ -68,11 +68,11 @@ class Days:
         actions[self._replace] = 3
         actions[self._export_kit] = 2
         actions[self._empty] = 1
-        if self.world.resizes:
+        if self.world.changes.resizes:
             actions[self._resize] = 4
-        if self.world.rekeys:
+        if self.world.changes.rekeys:
             actions[self._rekey] = 4
-        if self.world.moves:
+        if self.world.changes.moves:
             actions[self._move] = 10
         if self.world.files is None:
             actions[self._image] = 0.5
@@ -83,7 +83,7 @@ class Days:
         self._steps.begin()
         for _ in range(self.random.randint(20, 140)):
             if self._steps.begin():
-                if self.world.moves:
+                if self.world.changes.moves:
                     self.owner.seat()  # the master block may have changed, and the ledger not
                 (action,) = self.random.choices(list(actions), list(actions.values()))
                 await action()

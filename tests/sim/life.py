@@ -37,7 +37,7 @@ from tests.sim.steps import Steps
 from tests.sim.takeover import take_over
 from tests.sim.trace import Violation
 from tests.sim.work import Work
-from tests.sim.world import Geometry, World
+from tests.sim.world import Changes, Geometry, World
 
 LOG_SLACK = 3  # rows: so short a log that small lives retire heads and empty stripes
 FLOOR_INTERVAL = 60  # seconds: lives last for minutes, and some for several half days
@@ -45,6 +45,9 @@ CACHES = (None, 4, 4, 5)  # stripes: a write may need three; all files together 
 COMPRESSES = 0.4  # of all lives
 SCRUBS = 0.25  # of all lives
 SCRUB = 120.0  # seconds of a pass: one or two while programs run
+CHANGES = 0.125  # of all lives, in which the disk is resized; and so many that get new keys, and that move
+NONE = Changes()
+FEW = 60  # rows that a disk begins with which gets more, so that those are used
 Ending = Callable[[Restores, Owner], Awaitable[None]]
 
 
@@ -62,18 +65,22 @@ class Verdict:
         return "fine" if self.broken is None else f"{type(self.broken).__name__}: {self.broken}"
 
 
+def drawn(seed: int, geometry: Geometry) -> Changes:
+    """What a campaign has become of the disk of this life."""
+    random = Random(f"changes {seed} {geometry}")
+    resizes, rekeys, moves = (random.random() < CHANGES for _ in range(3))
+    return Changes(resizes, rekeys, moves and geometry.m > 0)
+
+
 def live(
     seed: int,
     geometry: Geometry,
     directory: Path,
     ending: Ending,
     without: Set[int] = frozenset(),
-    resizes: bool = False,
-    rekeys: bool = False,
-    moves: bool = False,
+    changes: Changes = NONE,
 ) -> Verdict:
-    """A whole life. directory: empty, for the files of all machines; without: steps that are left out; resizes,
-    rekeys, moves: whether the disk gets more rows or less, new keys, or other layouts, now and then."""
+    """A whole life. directory: empty, for the files of all machines; without: steps that are left out."""
     name = f"{seed} {geometry}"
     random = Random(name)
     lives: list[Life] = []
@@ -83,9 +90,10 @@ def live(
             world = World(geometry, random, directory, late)
             world.cache = Random(f"cache {name}").choice(CACHES) if geometry.m else None
             world.compresses = Random(f"compress {name}").random() < COMPRESSES
-            world.resizes, world.rekeys = resizes, rekeys
-            world.moves = moves and geometry.m > 0
-            world.least_k = max(1, geometry.k - world.moves)
+            world.changes = changes
+            if changes.resizes:
+                world.rows = FEW
+            world.least_k = max(1, geometry.k - changes.moves)
             world.scrub = SCRUB if Random(f"scrub {name}").random() < SCRUBS else 0.0
             life = Life(world, Steps(random, name, without), ending)
             lives.append(life)

@@ -80,7 +80,7 @@ class Moving:
                     with suppress(UsageError):
                         await self._own.reshaping.give_up()
                 await trio.sleep(15)
-        if self._world.moves:
+        if self._world.changes.moves:
             self._owner.seat()
 
     def _is_hopeless(self) -> bool:

@@ -5,14 +5,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from unittest.mock import patch
 
 import pytest
 
-from tests.sim import world
 from tests.sim.life import Verdict, live
 from tests.sim.restores import Restores
-from tests.sim.world import Geometry
+from tests.sim.world import Changes, Geometry
 
 GEOMETRIES = [Geometry(*km) for km in [(1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (1, 3)]]
 FAST = 4  # lives of each geometry in the fast suite: 24 x 0.5 s of one core
@@ -20,7 +18,6 @@ SLOW = 20  # and in the whole one
 RESIZED = 2  # of each geometry whose disk is resized
 REKEYING = 1  # of each geometry whose disk gets new keys
 MOVING = 1  # of each geometry whose disk moves to other layouts
-FEW = 60  # rows that these begin with, so that those they get are used
 MEMORY = Path("/dev/shm")  # a file system in memory: a life is thousands of small writes
 
 
@@ -73,19 +70,17 @@ def test_a_life_that_loses_more_than_was_promised(seed: int, geometry: Geometry,
 
 @pytest.mark.parametrize(("seed", "geometry"), fixed(range(2000, 2000 + RESIZED)), ids=str)
 def test_a_life_of_a_disk_that_is_resized(seed: int, geometry: Geometry, directory: Path) -> None:
-    with patch.object(world, "ROWS", FEW):
-        verdict = live(seed, geometry, directory, Restores.check_promise, resizes=True)
-    check(seed, geometry, verdict)
+    check(seed, geometry, live(seed, geometry, directory, Restores.check_promise, changes=Changes(resizes=True)))
 
 
 @pytest.mark.parametrize(("seed", "geometry"), fixed(range(3000, 3000 + REKEYING)), ids=str)
 def test_a_life_of_a_disk_that_gets_new_keys(seed: int, geometry: Geometry, directory: Path) -> None:
-    check(seed, geometry, live(seed, geometry, directory, Restores.check_promise, rekeys=True))
+    check(seed, geometry, live(seed, geometry, directory, Restores.check_promise, changes=Changes(rekeys=True)))
 
 
 @pytest.mark.parametrize(("seed", "geometry"), fixed(range(5000, 5000 + MOVING)), ids=str)
 def test_a_life_of_a_disk_that_moves(seed: int, geometry: Geometry, directory: Path) -> None:
-    check(seed, geometry, live(seed, geometry, directory, Restores.check_promise, moves=True))
+    check(seed, geometry, live(seed, geometry, directory, Restores.check_promise, changes=Changes(moves=True)))
 
 
 @pytest.mark.parametrize("geometry", [Geometry(1, 2), Geometry(3, 2)], ids=str)

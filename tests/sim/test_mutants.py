@@ -22,7 +22,7 @@ from tests.sim.size_mutants import SIZE_MUTANTS
 from tests.sim.strays import begin, go_on, hold_meanwhile, set_back
 from tests.sim.test_life import MEMORY
 from tests.sim.trace import Violation
-from tests.sim.world import Geometry
+from tests.sim.world import Changes, Geometry
 
 GEOMETRIES = [Geometry(2, 1), Geometry(1, 1), Geometry(1, 2), Geometry(2, 2), Geometry(1, 3)]
 ENDINGS = (Restores.check_promise, Restores.check_salvage)
@@ -102,7 +102,7 @@ def replaced_unseen(seed: int, geometry: Geometry, directory: Path) -> BaseExcep
 
 def rekeyed(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
     """No other lives have new keys."""
-    return live(seed, geometry, directory, Restores.check_promise, rekeys=True).broken
+    return live(seed, geometry, directory, Restores.check_promise, changes=Changes(rekeys=True)).broken
 
 
 def resized(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:

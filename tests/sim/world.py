@@ -64,6 +64,16 @@ class Geometry:
         return layout
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What becomes of the disk itself, now and then. resizes: it gets more rows, or less; rekeys: new keys; moves:
+    other layouts."""
+
+    resizes: bool = False
+    rekeys: bool = False
+    moves: bool = False
+
+
 class World:
     """Everything but the owner's machine."""
 
@@ -77,9 +87,8 @@ class World:
         self.least_k = geometry.k  # that any layout of the disk is going to have
         self.cache: int | None = None  # stripes that the owner's cache has room for; None: for all
         self.scrub = 0.0  # seconds in which the owner looks at every block once; 0: never
-        self.resizes = False  # the disk gets more rows, or less, again and again
-        self.rekeys = False  # it gets new keys
-        self.moves = False  # it gets other layouts
+        self.changes = Changes()
+        self.rows = ROWS  # that the disk begins with
         self.compresses = False  # some of its owner's processes, and what they write shrinks
         self.image: dict[StoreId, dict[int, StoredBlock]] = {}  # of all stores, as they were at some time
         self.skipped = 0.0  # seconds that went by while nothing happened
@@ -182,7 +191,7 @@ class World:
             (StorePlace(store, site.host.key, site.host.key, f"p{site.number}", ()),)
             for store, site in zip(stores, self.sites, strict=True)
         )
-        self.places = places = LayoutPlaces(layout, ROWS, columns)
+        self.places = places = LayoutPlaces(layout, self.rows, columns)
         self.layouts = (places,)
         claimer = self.random.randbytes(CLAIMER)
         self.kit = places.nodes
