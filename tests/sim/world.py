@@ -118,8 +118,8 @@ class World:
         """Who holds the columns now. in_use: id of the layout that new stripes get."""
         if (layouts, in_use) == (self.layouts, self.places.layout.id):
             return
-        is_other = [each.layout for each in layouts] != [each.layout for each in self.layouts]
-        damaged = {self.sites[number] for number in self.damaged} if is_other else set()
+        before = [each.layout for each in (self.places, *self.layouts)]
+        damaged = {self.sites[number] for number in self.damaged}
         self.layouts = layouts
         self.places = next(each for each in layouts if each.layout.id == in_use)
         self.geometry = Geometry(self.places.layout.k, self.places.layout.m)
@@ -127,7 +127,7 @@ class World:
         self.sites[:] = [self.known[node] for node in dict.fromkeys(nodes)]
         for number, site in enumerate(self.sites):
             site.number = number
-        if is_other:
+        if before != [each.layout for each in (self.places, *self.layouts)]:  # others are counted otherwise
             self.damaged = {site.number for site in damaged.intersection(self.sites)}
 
     @property
