@@ -153,11 +153,12 @@ class SimNetwork:
 
     async def call(self, site: Site, link: Link, request: Callable[[], Awaitable[T]], lasting: bool) -> T:
         """There and back. PartnerAway: the link broke. lasting: a request that may arrive late."""
+        started = site.starts
         try:
             await self._travel(site, link)
         except (PartnerAway, trio.Cancelled):
             if lasting and self._random.random() < self.weather.late:
-                self._late.start_soon(self._arrive_late, site, request)
+                self._late.start_soon(self._arrive_late, site, started, request)
             raise
         answer = await request()
         await self._travel(site, link)
@@ -170,8 +171,8 @@ class SimNetwork:
             site.cut()
             raise PartnerAway("the connection broke")
 
-    async def _arrive_late(self, site: Site, request: Callable[[], Awaitable[object]]) -> None:
-        started = site.starts
+    async def _arrive_late(self, site: Site, started: int, request: Callable[[], Awaitable[object]]) -> None:
+        """started: how often the site had been when it left."""
         await trio.sleep(self._random.uniform(0, 3))
         if site.up and site.starts == started:  # else it would reach the files as they were before
             self.trace.counts["late"] += 1
