@@ -14,6 +14,12 @@ logger = logging.getLogger(__name__)
 DESKTOP = "notify-send"  # of libnotify: the desktop's notification service, org.freedesktop.Notifications
 
 
+def check_command(command: Sequence[str]) -> None:
+    """Say now, while somebody looks at the log, what would be found out when there is something to tell."""
+    if command and shutil.which(command[0]) is None:
+        logger.warning("notify: there is no program %s that could be run: its owner is told nothing", command[0])
+
+
 async def tell_owner(command: Sequence[str], title: str, text: str) -> None:
     """Through the owner's command, which gets the text on standard input, and the desktop, where there is one. What
     fails is logged."""

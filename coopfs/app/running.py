@@ -19,6 +19,7 @@ from coopfs.app.control import serve_control
 from coopfs.app.logs import log_to_stderr
 from coopfs.app.node import Node
 from coopfs.app.notify import READY, STOPPING, notify
+from coopfs.app.owner import check_command
 from coopfs.app.partners import leaving
 from coopfs.errors import MountError
 from coopfs.fs.mounting import clear_dead
@@ -38,6 +39,7 @@ async def run_node(path: Path) -> None:
     with home.locked():
         settings = config.load(path)
         log_to_stderr()
+        check_command(settings.notify)
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of each question
         database = NodeDatabase(home.node_database)
         listeners = await listen_tcp(settings.listen)

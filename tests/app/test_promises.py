@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from coopfs.app.owner import tell_owner
+from coopfs.app.owner import check_command, tell_owner
 from coopfs.app.partners.promises import Promises
 from coopfs.core.uptime import DAY, HOUR
 from coopfs.errors import UsageError
@@ -103,6 +103,17 @@ async def test_a_command_that_fails_is_logged(
     await tell_owner(command, "title", "text")
     assert "the owner could not be told" in caplog.text
     assert why in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("command", "said"), [([], 0), ([sys.executable, "-c", ""], 0), (["/nonexistent/mail"], 1), (["no-such-mail"], 1)]
+)
+def test_a_command_that_cannot_be_run_is_told_at_the_start(
+    command: list[str], said: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    check_command(command)
+    assert len(caplog.records) == said
+    assert all(command[0] in record.getMessage() for record in caplog.records)
 
 
 def test_a_zone_must_be_known_here() -> None:
