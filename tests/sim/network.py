@@ -102,6 +102,11 @@ class Site:
             self.stores.append(store)
         return self.life + 1000 * self.stores.index(store)
 
+    def check_room(self) -> None:
+        """PartnerAway, as net/serve answers when the disk below fails."""
+        if self.full:
+            raise PartnerAway("its disk is full")
+
     def cut(self) -> None:
         """The connection breaks; a new one can be made at once, if the site is up."""
         self.link.end()
@@ -203,7 +208,11 @@ class SimPartner:
         return await self._call(lambda: self._partner.masters(disk))
 
     async def put_master(self, claim: Claim, master: Master) -> None:
-        await self._call(lambda: self._partner.put_master(claim, master))
+        async def store() -> None:
+            self._site.check_room()
+            await self._partner.put_master(claim, master)
+
+        await self._call(store)
 
     async def grant(self, grant: Grant) -> None:
         await self._call(lambda: self._partner.grant(grant))
@@ -241,14 +250,9 @@ class SimStore:
     async def _call(self, request: Callable[[], Awaitable[T]], lasting: bool = False) -> T:
         return await self._network.call(self._site, self._link, request, lasting)
 
-    def _check_room(self) -> None:
-        """As net/serve answers when the disk below fails."""
-        if self._site.full:
-            raise PartnerAway("its disk is full")
-
     async def put(self, row: int, version: int, data: bytes) -> None:
         async def store() -> None:
-            self._check_room()
+            self._site.check_room()
             await self._store.put(row, version, data)
             self._network.trace.put(trio.current_time(), self._name, row, StoredBlock(version, bytes(data)))
 
@@ -256,7 +260,7 @@ class SimStore:
 
     async def put_many(self, writes: Sequence[Write]) -> Sequence[PeerError | None]:
         async def store() -> Sequence[PeerError | None]:
-            self._check_room()
+            self._site.check_room()
             outcomes = await self._store.put_many(writes)
             for write, refusal in zip(writes, outcomes, strict=True):
                 if refusal is None:

@@ -10,7 +10,7 @@ from coopfs.app.disk import changing
 from coopfs.app.disk.status import describe_disk
 from coopfs.core.master import Floor
 from coopfs.errors import UsageError
-from coopfs.limits import FLOOR_CHECK, FLOOR_INTERVAL, FOLLOW_INTERVAL
+from coopfs.limits import FLOOR_CHECK, FLOOR_INTERVAL, FOLLOW_INTERVAL, RECONNECT_MAX
 from coopfs.local.partners import PartnerEntry
 from coopfs.tasks.recovery.masters import MasterSearch
 from coopfs.types import NodeKey
@@ -61,6 +61,25 @@ def test_a_partner_that_was_away_gets_the_newest_block(tmp_path: Path) -> None:
             away.go(up=True)
             await trio.sleep(SETTLED)
             assert owner.world.masters(2)[0] == owner.own.keeper.block == owner.world.masters(0)[0]
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_who_could_not_save_the_newest_block_is_given_it_again(tmp_path: Path) -> None:
+    """While nothing else is put there, so that the connection stays."""
+
+    async def main(owner: Owner) -> None:
+        site = owner.world.sites[2]
+        group = await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        site.full = True
+        await trio.sleep(LONG)
+        session = owner.own.columns.columns[2].session
+        assert (floors(owner, 0)[0], floors(owner, 2)) == (end(owner, group), [0])
+        site.full = False
+        await trio.sleep(2 * RECONNECT_MAX)
+        assert floors(owner, 2)[0] == end(owner, group)
+        assert owner.own.columns.columns[2].session is session
 
     play(tmp_path, Geometry(1, 2), main)
 

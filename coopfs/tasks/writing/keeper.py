@@ -18,7 +18,7 @@ from coopfs.core.columnstate import ColumnState
 from coopfs.core.keys import DiskKeys, KeyAge
 from coopfs.core.master import VAULT, Floor, LayoutPlaces, MasterBlock, StorePlace, Trustee, Wishes, seal_master
 from coopfs.errors import PeerError
-from coopfs.limits import AWAY_CHECK, FLOOR_CHECK, FLOOR_INTERVAL, FOLLOW_INTERVAL, RESTORE_PATIENCE
+from coopfs.limits import AWAY_CHECK, FLOOR_CHECK, FLOOR_INTERVAL, FOLLOW_INTERVAL, RECONNECT_MAX, RESTORE_PATIENCE
 from coopfs.local.log import Log
 from coopfs.local.mastercopy import MasterHolders
 from coopfs.tasks.network import Network
@@ -232,11 +232,11 @@ class MasterKeeper:
             given = column.session, self.block.counter
             try:
                 await self._put(column.place.node, await network.reach(column.place.node))
-            except PeerError as trouble:  # its column's next session begins with the newest one
+            except PeerError as trouble:
                 logger.info("partner %s does not take the master block: %s", column.place.name, trouble)
-                if column.session is None:
-                    await trio.sleep(AWAY_CHECK)
-                    given = None, 0
+                with trio.move_on_after(AWAY_CHECK if column.session is None else RECONNECT_MAX):
+                    await self._until(is_due, column)
+                given = None, 0
 
     async def _until(self, condition: Callable[[], bool], column: Column) -> None:
         """Until a look after some change of the column, or of the block, finds the condition true."""
