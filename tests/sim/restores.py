@@ -167,6 +167,7 @@ class Restores:
             site.slowness = 1.0
             site.go(up=site.number in left)
         self._count += 1
+        newest = owner.history.newest_held  # its owner may be alive, and go on meanwhile
         directory = self.world.directory / f"restore {self._count}"
         with not_stuck("a restore"):
             found = await restore(self.world, self.world.way(weather), directory)
@@ -182,7 +183,6 @@ class Restores:
             raise Violation(f"R14: the floor is {floor:#x}, the newest that is held {held:#x}")
         if found.state.end.version < floor and found.doubt is None:
             raise Violation(f"R14: group {found.group} is older than the floor that {sorted(left)} know")
-        newest = owner.history.newest_held
         if found.group < newest and found.doubt is None and not self.world.damaged:
             raise Violation(f"R11: group {newest} was held, {sorted(left)} silently give {found.group}")
         return found
