@@ -53,9 +53,14 @@ class History:
         return max(self.held, default=0)
 
     @property
+    def newest_versions(self) -> frozenset[int]:
+        """All that it needs."""
+        return frozenset(stripe.place.version for stripe in self.named.get(self.newest_held, ()))
+
+    @property
     def newest_named(self) -> int:
         """The highest version that it needs."""
-        return max((stripe.place.version for stripe in self.named.get(self.newest_held, ())), default=0)
+        return max(self.newest_versions, default=0)
 
     def end_of(self, group: int) -> Picture:
         """The tree at the end of a group."""

@@ -218,7 +218,9 @@ class Life:
         self._note_kit(taken.directory)
         there = owner.content()
         content = {id_: there[id_] for id_ in _stripes(taken.directory)}
-        self._owner = Owner(self.world, Platter(taken.directory), owner.history.up_to(taken.state.group), content)
+        history = owner.history.up_to(taken.state.group)
+        self.world.trace.protected = history.newest_versions  # what became held meanwhile may have been given up
+        self._owner = Owner(self.world, Platter(taken.directory), history, content)
         return True
 
     def _note_kit(self, directory: Path) -> None:

@@ -148,7 +148,7 @@ class Owner:
             self.history.named[progress.barrier] = [
                 Stripe(Place(version, row), self.own.ledger.seats.of(layout).layout.k) for row, version, layout in named
             ]
-            self.world.trace.protected = frozenset(version for _, version, _ in named)
+            self.world.trace.protected = self.history.newest_versions
             self._check_held(progress.barrier, progress.away, named)
 
     def seat(self) -> None:
