@@ -50,6 +50,12 @@ class Quorum:
         half, so that of two machines with one kit only one can (R13)."""
         return max(self.answers_needed, self.n // 2 + 1)
 
+    @property
+    def told_needed(self) -> int:
+        """Primary stores that must know of a change before it is relied on, so that every set that is enough for a
+        claim has one that knows."""
+        return self.n - self.claims_needed + 1
+
     def to_be_written(self, away: int) -> int:
         """Acks outside A that make a stripe written."""
         return max(self.k, self.f + 1 - away.bit_count())

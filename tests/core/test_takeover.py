@@ -17,6 +17,7 @@ def test_two_machines_with_one_kit_cannot_both_have_enough(k: int, m: int, neede
     quorum = Quorum(k, m)
     assert quorum.claims_needed == needed
     assert 2 * quorum.claims_needed > quorum.n
+    assert quorum.told_needed + quorum.claims_needed == quorum.n + 1
     assert quorum.claims_needed >= quorum.answers_needed
 
 

@@ -14,6 +14,7 @@ from coopfs.core.space import content_rows, stripe_payload
 from coopfs.core.storeformat import store_size
 from coopfs.errors import UsageError
 from coopfs.limits import AWAY_AFTER, MIB
+from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
@@ -42,6 +43,34 @@ async def fill(owner: Owner) -> int:
 
 def rows_at(owner: Owner, number: int) -> int:
     return owner.world.sites[number].host.only_store.rows
+
+
+def test_new_rows_are_not_used_while_few_know_of_them_and_the_others_do_not_count(tmp_path: Path) -> None:
+    """Whoever took the disk over with those that were away would not hear of the rows, though the kit names two that
+    know: who counts, and one without a column."""
+
+    async def main(owner: Owner) -> None:
+        world, own = owner.world, owner.own
+        site = world.join(len(world.sites))
+        await changing.entrust(own, PartnerEntry("tess", site.host.key, (), 0, 0))
+        own.hand_out(MadeKit(0, (*own.places.nodes, site.host.key)))
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        for number in (1, 2):
+            world.sites[number].go(up=False)
+        await trio.sleep(SETTLED)
+        sleep_through(owner, AWAY_AFTER + 1)
+        await want(owner)
+        await trio.sleep(SETTLED)
+        assert [column.away for column in own.columns.columns] == [False, True, True]
+        assert {world.sites[0].host.key, site.host.key} == own.keeper.holders()
+        assert own.growing.hindrance() == "1 more partners must be told and cannot be reached"
+        assert own.ledger.rows.total == ROWS
+        world.sites[1].go(up=True)
+        await trio.sleep(SETTLED)
+        assert own.ledger.rows.total == MORE
+
+    play(tmp_path, Geometry(1, 2), main)
 
 
 def test_a_restore_finds_what_lies_in_new_rows(tmp_path: Path) -> None:

@@ -395,8 +395,9 @@ def test_no_row_of_the_old_layout_goes_before_a_state_is_held_in_the_new_one(tmp
         await group_of(owner, b"a", CONTENT)
         await trio.sleep(SETTLED)
         new = [world.join(number) for number in range(3)]
-        new[2].full = True
         await begin(owner, 2, 1, new)
+        await until(lambda: new[2].host.key in owner.own.keeper.holders())
+        new[2].full = True
         await until(lambda: owner.own.ledger.layout.id == 2)
         await group_of(owner, b"b", CONTENT)
         await trio.sleep(SETTLED)

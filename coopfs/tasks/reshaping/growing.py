@@ -4,16 +4,16 @@ More:
 1. what is wanted is saved here;
 2. every store grows, as its partner is reached; nothing else changes yet, so a partner that refuses does no harm;
 3. when all that count have grown, the master block names the new number of rows;
-4. when all that count have that block, and f+1 partners of the kit, stripes may take the new rows: a restore that knew
-   of the old number only would take no notice of what lies beyond it.
+4. when that block is known widely (spreading.py), stripes may take the new rows: a restore that knew of the old number
+   only would take no notice of what lies beyond it.
 
 Less:
 1. what is wanted is saved here; from now on writers have what fits into that;
 2. what lies in the rows that go is written anew before them (tasks/reshaping/lowering);
 3. when the death of all that lay there is held, the master block names the new number of rows, and stripes take no
    others;
-4. when all that count have that block, and f+1 partners of the kit, stores are cut: whoever took the disk over with the
-   old number would use the rows that it names.
+4. when that block is known widely, stores are cut: whoever took the disk over with the old number would use the rows
+   that it names.
 
 A column that is in A meanwhile follows when it is back, and grows before anything is put there. A crash anywhere: where
 it stands is what the stores, the master block and the saved numbers say; whoever takes the disk over goes on from what

@@ -3,11 +3,11 @@
 1. the key is drawn and saved here, and seals nothing yet;
 2. when a kit that has it was exported, the master block names it, with the first version that it will seal: KEY_LEAP
    beyond all that were given, so that what is sealed meanwhile is sealed with the key before;
-3. when all that count have that block, and f+1 partners of the kit, versions go on from there: whoever restores knows
-   by which key to open what he finds, and has it;
+3. when that block is known widely (spreading.py), versions go on from there: whoever restores knows by which key to
+   open what he finds, and has it;
 4. an older key is in use as long as a row is taken by a stripe that it sealed. When none is, and the floor has
-   followed, the master block names it no more; when all have that block, it is forgotten. Kits have it until then, or
-   one that was exported just now could open no master block but the newest.
+   followed, the master block names it no more; when that block is known widely, it is forgotten. Kits have it until
+   then, or one that was exported just now could open no master block but the newest.
 
 A crash anywhere: where it stands is what the file of keys, the master block and the versions say.
 """

@@ -2,9 +2,8 @@
 
 1. the master block names the new layout beside the one in use, with a new, empty store at each of its partners; these
    are made as they are reached;
-2. when all of them are there, and all that count, f+1 partners of the kit, and so many of the old layout that whoever
-   claims the disk meets one of them have that block, new stripes get the new layout. A restore that knew of the old one
-   only would overlook them;
+2. when all of them are there, and that block is known widely (spreading.py), new stripes get the new layout. A restore
+   that knew of the old one only would overlook them;
 3. what lives in stripes of the old layout is told again, the last rows first, as far as there is room for: content as
    the compactor does it, the log by retiring its heads. Meanwhile the old stores are cut, and the new ones grow
    (tasks/reshaping/slicing);
@@ -169,10 +168,6 @@ class Reshaping:
         new = self._columns.of(self.coming.layout.id)
         if missing := [c for c in new if c.session is None or c.away]:
             return "; ".join(f"{c.place.name}: {c.trouble or 'not reached'}" for c in missing)
-        quorum, holders = self._ledger.seats.of(self._ledger.layout.id).quorum, self._keeper.holders()
-        told = sum(column.place.node in holders for column in self._columns.of(self._ledger.layout.id))
-        if told <= quorum.n - quorum.claims_needed:
-            return f"{quorum.n - quorum.claims_needed + 1 - told} more partners must be told and cannot be reached"
         end = self.slicing.end(self.coming)
         if not self._space.would_fit(self.coming.layout, self.coming.rows, end):  # it did when this began
             return "what the disk holds by now does not fit: delete something, or stay as before with --cancel"

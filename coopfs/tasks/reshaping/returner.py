@@ -62,7 +62,7 @@ class Returner:
             return False
         for places in self._keeper.block.layouts:
             quorum = Quorum(places.layout.k, places.layout.m)
-            if sum(store.node in holders for store in places.primaries) <= quorum.n - quorum.claims_needed:
+            if sum(store.node in holders for store in places.primaries) < quorum.told_needed:
                 return False
         return True
 
