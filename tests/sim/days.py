@@ -20,7 +20,7 @@ from tests.sim.hosted import FileHost
 from tests.sim.moving import Moving
 from tests.sim.network import CALM, Site, Weather
 from tests.sim.owner import Owner
-from tests.sim.patience import not_stuck
+from tests.sim.patience import PATIENCE, not_stuck
 from tests.sim.quiet import Quiet
 from tests.sim.restores import Restores
 from tests.sim.steps import Steps
@@ -96,6 +96,10 @@ class Days:
             for site in self.world.known.values():
                 site.slowness = 1.0
                 site.go(up=True)
+            with trio.move_on_after(PATIENCE):
+                await self.owner.own.ready.wait()
+                return
+            await self._follow_the_lost()  # it takes two that know, and one of them may never come back
             with not_stuck("the wait until all that was found is held again"):
                 await self.owner.own.ready.wait()
 
@@ -359,6 +363,14 @@ class Days:
         if self._moving.is_under_way:
             await self._export_kit()
         await self._moving.finish()
+        await self._follow_the_lost()
+        if self.world.scrub:
+            self._rot()
+            await trio.sleep(2 * self.world.scrub)
+        await self._quiet.check()
+
+    async def _follow_the_lost(self) -> None:
+        """Whoever never comes back has somebody in its place, and its owner exports the kit that status asks for."""
         places = self.owner.own.places
         if (incoming := places.spare(INCOMING)) is not None and self.world.known[incoming[1].node].vanished:
             await self._give(incoming[0])
@@ -367,8 +379,4 @@ class Days:
             if not self.owner.own.places.spares:
                 await self._give(vanished[0].number)
         if places.spares or self._kit_is_spent():
-            await self._export_kit()  # as status asks for
-        if self.world.scrub:
-            self._rot()
-            await trio.sleep(2 * self.world.scrub)
-        await self._quiet.check()
+            await self._export_kit()

@@ -196,6 +196,35 @@ def test_it_does_not_count_before_who_held_it_knows(tmp_path: Path) -> None:
     play(tmp_path, Geometry(1, 2), main)
 
 
+def test_it_counts_alone_when_the_other_partner_is_lost_before_it_knows(tmp_path: Path) -> None:
+    """Two of the kit are to know of it, and there is one: the other column could not be given away either."""
+
+    async def main(owner: Owner) -> None:
+        world, own = owner.world, owner.own
+        other = world.sites[0]
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        site = await give(owner, 1)
+        new = own.columns.incoming
+        assert new is not None
+        while not new.gone:  # it is, when the next master block names it
+            await trio.sleep(0.001)
+        other.vanished = True
+        other.go(up=False)
+        own.hand_out(MadeKit(0, (other.host.key, site.host.key)))
+        await trio.sleep(LONG)
+        assert own.columns.columns[1].state is ColumnState.REBUILT
+        own.columns.happen(own.columns.columns[0], Event.LOST)
+        await trio.sleep(LONG)
+        assert own.columns.columns[1].state is ColumnState.COUNTED
+        assert roles(owner, 1) == [PRIMARY]
+        await give(owner, 0)
+        await trio.sleep(LONG)
+        assert own.ledger.progress.away == own.ledger.progress.pending == 0
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
 def test_one_column_at_a_time_and_only_to_who_has_room_and_none_yet(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
         world = owner.world

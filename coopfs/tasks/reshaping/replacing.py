@@ -4,7 +4,8 @@
    as long as it answers;
 2. when it has all that is held, everybody who counts is up, and the kit would still be good, the master block names it
    as the column's store, in one transaction with its acks. The column is in A from here;
-3. when f+1 partners of the kit, all that count, and the old partner if it was up, have that block, the column counts.
+3. when f+1 partners of the kit (less one for each that is lost for good), all that count, and the old partner if it
+   was up, have that block, the column counts.
    All who accepted it have accepted this writer's epoch since the new store was made: an older writer could not;
 4. the master block forgets the old store, which is given back (returner), and so is one whose filling was given
    up: else it would take room of the agreement until that ends.
@@ -179,11 +180,11 @@ class Replacing:
         former = self._keeper.spare(VAULT)
         others = [c for c in others if c.layout.id == column.layout.id]
         asked = {c.place.node for c in others} | ({former[2].node} if former is not None else set())
-        left = len(asked) - sum(c.state in GONE_FOR_GOOD for c in others)  # what went for good took its claims with it
-        if len(holders & asked) < min(quorum.n - quorum.claims_needed + 1, left):
+        gone = sum(c.state in GONE_FOR_GOOD for c in others)
+        if len(holders & asked) < min(quorum.told_needed, len(asked) - gone):  # what went took its claims with it
             return False
-        made = self._kits.newest()
-        return (made is None or len(holders.intersection(made.partners)) > quorum.f) and self._former_knows()
+        made, more = self._kits.newest(), max(0, quorum.f - gone)  # losses that are still to be survived
+        return (made is None or len(holders.intersection(made.partners)) > more) and self._former_knows()
 
     def _former_knows(self) -> bool:
         """Whether who held the column until now will not answer for it any more."""
