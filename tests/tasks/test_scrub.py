@@ -146,6 +146,30 @@ def test_nothing_is_asked_for_while_a_reader_waits(tmp_path: Path) -> None:
     play(tmp_path, Geometry(2, 1), main, scrub=PERIOD)
 
 
+def test_a_store_that_was_just_replaced_is_looked_at_no_more(tmp_path: Path) -> None:
+    """Nothing is noted of it any more: a pass over it would end again and again, without a pause."""
+
+    async def main(owner: Owner) -> None:
+        await some_stripes(owner)
+        await trio.sleep(PERIOD / 2)
+        column = owner.own.columns.columns[1]
+        over = trio.Event()
+
+        async def scrub() -> None:
+            await owner.own.scrubber.run(column)
+            over.set()
+
+        async with trio.open_nursery() as nursery:
+            column.gone = True
+            nursery.start_soon(scrub)
+            for _ in range(10):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        assert over.is_set()
+
+    play(tmp_path, Geometry(2, 1), main, scrub=PERIOD)
+
+
 def test_without_a_period_nothing_is_looked_at(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
         await some_stripes(owner)

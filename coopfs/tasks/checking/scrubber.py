@@ -87,11 +87,11 @@ class Scrubber:
         )
 
     async def run(self, column: Column) -> None:
-        """Scrub one store for ever. StateError: the database failed."""
+        """Scrub one store for as long as it counts. StateError: the database failed."""
         if not self.period or column is self._columns.incoming:  # what is being filled counts for nothing yet
             return
         counted = -inf
-        while True:
+        while not column.gone:  # nothing is noted of it any more, so that it would find the same again at once
             await column.changed.wait_until(lambda: column.session is not None)
             scrub = self._begun(column)
             if not scrub.now.is_under_way:
