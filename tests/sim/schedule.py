@@ -11,8 +11,11 @@ from unittest.mock import patch
 
 import trio
 
+from tests.sim.trace import Violation
+
 internals: Any = trio._core._run
 T = TypeVar("T")
+TURNS_AT_ONCE = 100_000  # of the loop at one moment: a whole life takes some 6,000
 THREAD_SECONDS = 0.02  # that work in a thread may take on either side of its effect
 
 
@@ -136,8 +139,31 @@ def _seeded(random: Random, clock: JumpingClock) -> Iterator[None]:
         yield
 
 
+class Watchman(trio.abc.Instrument):
+    """Cancels `scope` when time stands still for so many turns of the loop: somebody goes round and round, and nothing
+    else would ever happen."""
+
+    def __init__(self, clock: JumpingClock) -> None:
+        self.scope = trio.CancelScope()
+        self._clock = clock
+        self._seen = (-1.0, 0)  # time, turns since
+
+    def after_io_wait(self, timeout: float) -> None:
+        now, turns = self._clock.current_time(), self._seen[1]
+        self._seen = (now, turns + 1 if now == self._seen[0] else 0)
+        if turns > TURNS_AT_ONCE:
+            self.scope.cancel()
+
+
 def run(random: Random, main: Callable[[], Awaitable[T]]) -> T:
-    """Run `main` to its end, on a clock that jumps."""
+    """Run `main` to its end, on a clock that jumps. Violation: time stands still."""
     jumping = JumpingClock()
+    watchman = Watchman(jumping)
+
+    async def watched() -> T:
+        with watchman.scope:
+            return await main()
+        raise Violation(f"time stands still at {jumping.current_time():.2f} s")
+
     with _seeded(random, jumping):
-        return trio.run(main, clock=jumping)
+        return trio.run(watched, clock=jumping, instruments=[watchman])
