@@ -1,6 +1,7 @@
 """A node that finds nobody free steps between two daemons that back each other up, and their content stays."""
 
-from contextlib import ExitStack
+import sqlite3
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ def partners(home: Path) -> set[str]:
     return {entry["name"] for entry in client.call(home, "partner_list")["partners"]}
 
 
+def bonds(database: Path) -> int:
+    """How many the server knows, of both sides."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT count(*) FROM bonds").fetchone()[0])
+
+
 def test_a_newcomer_steps_between_two_that_back_each_other_up(tmp_path: Path) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(serving(str(tmp_path / "match.sqlite"), tmp_path, "--together"))
@@ -31,8 +38,10 @@ def test_a_newcomer_steps_between_two_that_back_each_other_up(tmp_path: Path) ->
             well(coopfs("mount", str(mounts[-1]), home=home))
             (mounts[-1] / "file").write_bytes(home.name.encode() * 100_000)
             well(coopfs("sync", "--complete", home=home))
+        # all come from one address, of which the server answers 60 questions at once, and then one a second: who asked
+        # for pairs again and again before all have told of their bonds would keep them from telling
+        until(lambda: bonds(tmp_path / "match.sqlite") == 2 * len(homes))
         newcomer = stack.enter_context(daemon(tmp_path / "newcomer", server, 2))
-        # the two tell the server of their bond within seconds, and may refuse while their own partner reconnects
         asking = "nobody is free: asking to step between node-"
         until(lambda: asking in well(coopfs("partner", "find", home=newcomer)).out)
         until(lambda: len(partners(newcomer)) == 2, patience=120)
