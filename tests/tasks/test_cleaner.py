@@ -103,21 +103,26 @@ def test_content_that_is_not_here_is_fetched_from_the_other_partners(tmp_path: P
     play(tmp_path, Geometry(2, 2), main)
 
 
+async def lose_too_much(owner: Owner) -> dict[int, int]:
+    """Here there is no content, the last partner has lost all, and of the others one is up. What it had."""
+    sites = owner.world.sites
+    await group_of(owner, b"a", 50_000)
+    await trio.sleep(SETTLED)
+    for file in (owner.platter.directory / STAGE).iterdir():
+        file.unlink()
+    whole = blocks(owner, 3)
+    sites[3].host.only_store.blocks.clear()
+    for number in (0, 1):
+        sites[number].go(up=False)
+    sites[3].cut()
+    return whole
+
+
 def test_what_too_few_partners_have_is_left_alone_until_they_return(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
-        sites = owner.world.sites
-        await group_of(owner, b"a", 50_000)
+        sites, whole = owner.world.sites, await lose_too_much(owner)
         await trio.sleep(SETTLED)
-        for file in (owner.platter.directory / STAGE).iterdir():
-            file.unlink()
-        whole = blocks(owner, 0)
-        (store,) = sites[3].host.stores.values()
-        store.blocks.clear()
-        for number in (0, 1):
-            sites[number].go(up=False)
-        sites[3].cut()
-        await trio.sleep(SETTLED)
-        assert not store.blocks
+        assert not blocks(owner, 3)
         assert owner.own.ledger.progress.pending == len(whole)
         sites[0].go(up=True)
         await trio.sleep(SETTLED)
@@ -132,17 +137,7 @@ def test_whoever_is_reached_anew_may_bring_it_to_any_column(tmp_path: Path, afte
     about 0.9 s after the stripes were put aside."""
 
     async def main(owner: Owner) -> None:
-        sites = owner.world.sites
-        await group_of(owner, b"a", 50_000)
-        await trio.sleep(SETTLED)
-        for file in (owner.platter.directory / STAGE).iterdir():
-            file.unlink()
-        whole = blocks(owner, 0)
-        (store,) = sites[3].host.stores.values()
-        store.blocks.clear()
-        for number in (0, 1):
-            sites[number].go(up=False)
-        sites[3].cut()
+        sites, whole = owner.world.sites, await lose_too_much(owner)
         while not owner.own.cleaner._aside:
             await trio.sleep(0.01)
         column, back = owner.own.columns.columns[0], trio.current_time() + after
