@@ -219,7 +219,9 @@ class Life:
         there = owner.content()
         content = {id_: there[id_] for id_ in _stripes(taken.directory)}
         history = owner.history.up_to(taken.state.group)
-        self.world.trace.protected = history.newest_versions  # what became held meanwhile may have been given up
+        # What became held after the state that was found may have been given up; and where that is newer than what was
+        # known to be held, the old machine may have learned since that it is, and given up what had died until then.
+        self.world.trace.protected = history.newest_versions & _alive(taken.directory)
         self._owner = Owner(self.world, Platter(taken.directory), history, content)
         return True
 
@@ -253,5 +255,14 @@ def _stripes(directory: Path) -> list[int]:
     database = Database(directory / DATABASE)
     try:
         return [id_ for (id_,) in database.read("SELECT id FROM stripes WHERE kind = ?", (Kind.DATA,))]
+    finally:
+        database.close()
+
+
+def _alive(directory: Path) -> frozenset[int]:
+    """The versions of all that a state needs."""
+    database = Database(directory / DATABASE)
+    try:
+        return frozenset(version for (version,) in database.read("SELECT version FROM stripes WHERE died IS NULL"))
     finally:
         database.close()
