@@ -2,6 +2,7 @@
 together."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from itertools import combinations
 from random import Random
 
@@ -210,6 +211,24 @@ def test_who_waits_is_told_after_the_documented_time_who_is_missing() -> None:
         with pytest.raises(ContentUnavailable, match="missing p1, p2, p3"):
             await fetcher_of(sources).wait_for(LAYOUT.id, PLACE, None)
         assert trio.current_time() == READ_TIMEOUT
+
+    play(main)
+
+
+def test_a_partner_with_two_stores_is_named_once_and_what_it_damaged_is_summed() -> None:
+    async def main(sources: list[Source]) -> None:
+        made = stripe(1)
+        await store_at(made, sources)
+        sources[1].place = replace(sources[1].place, name="p0")
+        for source in sources[:2]:
+            damage(source)
+        fetcher = fetcher_of(sources)
+        await fetcher.fetch(LAYOUT.id, PLACE, made.coded.tag)
+        assert fetcher.damage() == {"p0": 2}
+        for source in sources[:3]:
+            source.close()
+        with pytest.raises(ContentUnavailable, match=r"missing p0, p2$"):
+            await fetcher.fetch(LAYOUT.id, PLACE, made.coded.tag)
 
     play(main)
 

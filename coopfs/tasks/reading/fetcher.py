@@ -9,7 +9,7 @@
 Who waits for partners to come back asks with `wait_for`; who does not, with `fetch`.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -206,7 +206,7 @@ class Fetcher:
 
     def damage(self) -> dict[str, int]:
         """Partner -> blocks of it that were met rotten or not authentic. Others took their place."""
-        return {source.place.name: len(rows) for source in self._sources if (rows := self._damaged[source.place.store])}
+        return Counter(source.place.name for source in self._sources for _ in self._damaged[source.place.store])
 
     def _sessions(self) -> list[BlockStore | None]:
         return [source.session for source in self._sources]
@@ -219,7 +219,7 @@ class Fetcher:
 
     def _who_is_missing(self, layout: int) -> str:
         sources = (source for source in self._sources if source.layout.id == layout)
-        names = [source.place.name for source in sources if source.session is None]
+        names = dict.fromkeys(source.place.name for source in sources if source.session is None)  # some have two stores
         return "missing " + ", ".join(names) if names else "all partners answer, but lack it"
 
 
