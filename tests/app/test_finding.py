@@ -2,8 +2,11 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 
+import httpx
 import pytest
 import trio
 
@@ -11,11 +14,12 @@ from coopfs.core.announcement import sign
 from coopfs.core.terms import avoid
 from coopfs.errors import ClockApart, NotAuthentic, PeerError, Refused
 from coopfs.levels import Share, storage_size
-from coopfs.limits import FIND_AGAIN, FIND_REFUSED, OFFER_LIFETIME, OFFERS_A_MINUTE
+from coopfs.limits import ANNOUNCE_INTERVAL, FIND_AGAIN, FIND_MIN, FIND_REFUSED, OFFER_LIFETIME, OFFERS_A_MINUTE
 from coopfs.match.client import MatchClient
 from coopfs.match.serve import open_engine
 from tests.app.village import Village, Villager, village
 from tests.match.members import Server
+from tests.sim import schedule
 
 
 @pytest.fixture
@@ -183,3 +187,28 @@ async def test_several_servers_are_put_together(place: Village, tmp_path: Path) 
     assert sorted((await three.find())[0]) == ["node-1", "node-2"]
     assert list(three.membership.trouble) == [absent.address]
     engine.close()
+
+
+def test_a_server_that_did_not_listen_is_told_again_soon(tmp_path: Path) -> None:
+    """Even by a node that lacks nobody: others look for it. In between it says no more than every ten minutes."""
+    answers, told = [204, 429, 429, 204, 204], []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        told.append(trio.current_time())
+        body = b'{"error": "too-often", "message": "too many questions"}'
+        return httpx.Response(answers[len(told) - 1], stream=httpx.ByteStream(body))
+
+    async def main() -> None:
+        server = MatchClient("http://match.test", httpx.MockTransport(answer))
+        async with trio.open_nursery() as nursery:
+            with village(tmp_path, nursery, [server]) as made:
+                (one,) = made.settle(1, wanted=0)
+                nursery.start_soon(one.finding.run)
+                while len(told) < len(answers):
+                    await trio.sleep(1)
+                nursery.cancel_scope.cancel()
+
+    schedule.run(Random(1), main)
+    pauses = [later - before for before, later in pairwise(told)]
+    longest = [ANNOUNCE_INTERVAL, 2 * FIND_MIN, 4 * FIND_MIN, ANNOUNCE_INTERVAL]
+    assert all(0.9 * most <= pause <= most for pause, most in zip(pauses, longest, strict=True)), pauses

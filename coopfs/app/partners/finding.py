@@ -1,6 +1,7 @@
 """Finding partners by itself (paper, section 2.1): announce, ask, agree.
 
-1. tell the matching servers of this node, every ten minutes, and soon when something has changed;
+1. tell the matching servers of this node, every ten minutes, and soon when something has changed, or one did not
+   listen;
 2. while partners are lacking, ask them for candidates;
 3. show a candidate the own announcement (OFFER). It looks at it by its owner's terms, reserves the space, and welcomes:
    an invitation for this node only, which is accepted like any other;
@@ -80,8 +81,12 @@ class Finding:
                 self.hindrance = str(full)
                 logger.warning("no partners are looked for: %s", full)
             lacking = self.openings.lacking()
-            pause = min(2 * pause, ANNOUNCE_INTERVAL) if lacking == before else FIND_MIN
-            await self._rest(pause if lacking else ANNOUNCE_INTERVAL)
+            if lacking or self.membership.trouble:
+                pause = min(2 * pause, ANNOUNCE_INTERVAL) if lacking == before else FIND_MIN
+                await self._rest(pause)
+            else:
+                pause = FIND_MIN
+                await self._rest(ANNOUNCE_INTERVAL)
 
     async def _look(self, lacking: int) -> None:
         await self._expire()
