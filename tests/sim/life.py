@@ -200,9 +200,10 @@ class Life:
         burns, owner.may_be_fenced = self._random.random() < 0.5, True
         if burns:
             await owner.burn()
+        liars = [self.world.sites[number] for number in sorted(self._restores.begin_lies(lost))]
         for site in self.world.known.values():
             site.slowness = 1.0
-            site.go(up=site not in self.world.sites or site.number not in lost)
+            site.go(up=site in liars or site not in self.world.sites or site.number not in lost)
         self._takeovers += 1
         with not_stuck("a takeover"):
             found = await take_over(self.world, self.world.directory / f"takeover {self._takeovers}")
@@ -210,6 +211,7 @@ class Life:
             why = found.why if isinstance(found, Refused) else f"group {found.taken.state.group}"
             raise Violation(f"P2: group {newest} was held, without {sorted(lost)} a takeover finds {why}")
         taken = found.taken
+        self._restores.end_lies(liars)
         self.world.note(f"takeover group {taken.state.group}" + (f", in doubt: {found.doubt}" if found.doubt else ""))
         if not burns and found.doubt is None:
             self._leave_zombie(owner, taken.state.group)

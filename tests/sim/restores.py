@@ -9,13 +9,15 @@ from collections.abc import Collection, Iterable, Sequence
 from coopfs.types import StoredBlock
 from tests.sim.budget import Budget
 from tests.sim.hosted import FileHost
-from tests.sim.network import CALM, Weather
+from tests.sim.network import CALM, Site, Weather
 from tests.sim.owner import Owner
 from tests.sim.patience import not_stuck
 from tests.sim.picture import difference
 from tests.sim.restore import Refused, Restored, restore
 from tests.sim.trace import Violation
 from tests.sim.world import Stripe, World
+
+GONE = b"gone"  # what a liar has of a block that it claims
 
 
 class Restores:
@@ -44,7 +46,7 @@ class Restores:
         newest, everybody = owner.history.newest_held, set(range(len(self.world.sites)))
         lost = self.promised(owner)
         if newest and lost is not None:
-            found = await self.restore(owner, everybody - (lost - self._liars(lost)))
+            found = await self.restore(owner, everybody - (lost - self.begin_lies(lost)))
             if isinstance(found, Refused) or found.group < newest:
                 raise Violation(f"P2: group {newest} was held, without {sorted(lost)} there is {brief(found)}")
         if self.world.damaged:
@@ -84,7 +86,7 @@ class Restores:
             for store in self.world.sites[column].host.stores.values():
                 for row in sorted(store.blocks):
                     if store.blocks[row].version > held:
-                        store.blocks[row] = StoredBlock(store.blocks[row].version, b"gone")
+                        store.blocks[row] = StoredBlock(store.blocks[row].version, GONE)
                         self.world.note(f"lie {column} {row}")
 
     def _set_back(self, owner: Owner, left: Sequence[int]) -> None:
@@ -140,7 +142,7 @@ class Restores:
         masters = [self.world.masters(number) for number in left if self.world.sites[number].host.key in self.world.kit]
         return any([each.layout for each in known[0].layouts] == names for known in masters if known)
 
-    def _liars(self, lost: set[int]) -> set[int]:
+    def begin_lies(self, lost: set[int]) -> set[int]:
         """Who is lost may answer all the same, and claim blocks that it has let go: f at the most (R11), though of what
         is complete m may be lost."""
         there = [column for column in sorted(lost) if not self.world.sites[column].vanished]
@@ -148,11 +150,20 @@ class Restores:
         for column in liars:
             for store in self.world.sites[column].host.stores.values():
                 for row in self.random.sample(sorted(store.blocks), self.random.randint(0, len(store.blocks))):
-                    store.blocks[row] = StoredBlock(store.blocks[row].version, b"gone")
+                    store.blocks[row] = StoredBlock(store.blocks[row].version, GONE)
         self.world.damaged |= liars
         if liars:
             self.world.note(f"liars {sorted(liars)}")
         return liars
+
+    def end_lies(self, liars: Iterable[Site]) -> None:
+        """They tell what they do not have, to whoever asks anew."""
+        for site in liars:
+            for id_, store in site.host.stores.items():
+                for row in [row for row in sorted(store.blocks) if store.blocks[row].data == GONE]:
+                    del store.blocks[row]
+                    self.world.trace.lose(site.name(id_), row)
+            site.cut()
 
     async def restore(self, owner: Owner, left: Collection[int], weather: Weather = CALM) -> Restored | Refused:
         """With whoever holds no column perhaps."""

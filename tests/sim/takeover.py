@@ -27,7 +27,8 @@ class Found:
 
 
 async def take_over(world: World, directory: Path) -> Found | Refused:
-    """What a user gets who tries in bad weather, is interrupted, says no to what is in doubt, and tries again."""
+    """What a user gets who tries in bad weather, is interrupted, says no to what is in doubt, and tries again until the
+    same doubt is told twice."""
 
     def only_without_doubt(state: State) -> None:
         if state.doubt is not None:
@@ -39,9 +40,16 @@ async def take_over(world: World, directory: Path) -> Found | Refused:
             found = await _try(world, directory, only_without_doubt)
             if isinstance(found, Found):
                 return found
+    told: list[str] = []
+
+    def only_what_was_told_before(state: State) -> None:
+        if state.doubt is not None and state.doubt not in told and len(told) < TRIES - 1:
+            told.append(state.doubt)
+            raise NotRestorable(state.doubt)
+
     world.network = world.way(Weather())
     for _ in range(TRIES):
-        found = await _try(world, directory, lambda state: None)
+        found = await _try(world, directory, only_what_was_told_before)
         if isinstance(found, Found):
             break
     return found
