@@ -1,6 +1,7 @@
 """Which columns count: who is away, who is lost, and what a restart remembers of it."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,27 @@ def test_an_answer_that_failed_once_is_no_reason(tmp_path: Path) -> None:
         assert not column.gives_nothing
         await trio.sleep(AWAY_AFTER)
         assert states(owner) == [S.COUNTED, S.COUNTED]
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
+def test_a_connection_that_ended_under_a_question_is_no_reason(tmp_path: Path) -> None:
+    """Nor is the question that is asked before the end is noticed: after a takeover nothing can be written while too
+    few are believed."""
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        site, column = owner.world.sites[0], owner.own.columns.columns[0]
+        site.slowness = 100.0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(owner.own.checker.run, lambda *step: None, deep=True, repair=False))
+            await trio.sleep(0.5)
+            site.cut()
+        assert column.gives_nothing
+        site.slowness = 1.0
+        await trio.sleep(SETTLED)
+        assert not column.gives_nothing
 
     play(tmp_path, Geometry(1, 1), main)
 

@@ -1,7 +1,8 @@
 """Who is reached and gives no block back is asked again until it does (paper, section 2.5; design R7).
 
 1. a fetch or the scrub meets a partner that is reached, and answers with an error or hangs up;
-2. it is asked for a block that it acked, chosen by lot, at once and then every CHALLENGE_AGAIN seconds;
+2. it is asked for a block that it acked, chosen by lot: at once, soon again, since a connection may just have ended,
+   and then less and less often, up to every CHALLENGE_AGAIN seconds;
 3. an answer ends that. Whether the block is the right one is the mender's business, and the scrub's.
 
 Meanwhile it is as good as unreachable (columns.py). After a restart whoever was unreachable is asked too: it may have
@@ -14,7 +15,7 @@ from math import inf
 import trio
 
 from coopfs.errors import PeerError
-from coopfs.limits import CHALLENGE_AGAIN, CHECK_SLICE
+from coopfs.limits import CHALLENGE_AGAIN, CHECK_SLICE, RECONNECT_MIN
 from coopfs.local.log import Sealed
 from coopfs.tasks.reading.fetcher import Fetcher
 from coopfs.tasks.reading.hunt import Source
@@ -41,13 +42,16 @@ class Challenger:
 
     async def run(self, column: Column) -> None:
         """Challenge one store for ever, when there is a reason."""
+        pause = RECONNECT_MIN
         while True:
             await column.changed.wait_until(lambda: column.gives_nothing and column.session is not None)
             if await self._answers(column):
+                pause = RECONNECT_MIN
                 column.gives_nothing = False
                 column.changed.notify()
             else:
-                await trio.sleep(CHALLENGE_AGAIN)
+                await trio.sleep(pause)
+                pause = min(2 * pause, CHALLENGE_AGAIN)
 
     async def _answers(self, column: Column) -> bool:
         """Whether it has an answer, or nothing that it could be asked for."""
