@@ -73,10 +73,10 @@ class Metadata:
         return self.images.count > 0
 
     def times(self) -> tuple[int, int]:
-        """Now, for mtime and atime as the clock has it, and for ctime: that one never goes back."""
+        """Now, for mtime and atime as the clock has it, and for ctime: that one always grows, if only by 1 ns while a
+        clock that was set back catches up. Backup programs tell by it what has changed."""
         now = self._clock()
-        if now > self._latest:
-            self._latest = now
+        self._latest = max(now, self._latest + 1)
         return now, self._latest
 
     def new_ino(self) -> int:

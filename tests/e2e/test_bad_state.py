@@ -238,8 +238,7 @@ def test_a_clock_set_back_by_a_day(world: World, tmp_path: Path, who: str) -> No
         owner.mount()
     (mnt / "a").chmod(0o600)
     (mnt / "b").write_text("b")
-    assert (mnt / "a").stat().st_ctime_ns > ctime or who == "owner"
-    assert (mnt / "a").stat().st_ctime_ns >= ctime, "ctime never goes back"
+    assert (mnt / "a").stat().st_ctime_ns > ctime, "whatever the clock says"
     owner.sync(complete=True)
     assert {column["state"] for column in owner.columns().values()} == {"caught up"}
     owner.lose()
