@@ -1,6 +1,6 @@
 """A host in memory, with the semantics of coopfs.local.hosted.hosting: for simulated networks and as a yardstick."""
 
-from collections.abc import Awaitable, MutableMapping, Sequence
+from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import trio
@@ -90,6 +90,22 @@ class _Invitation:
     used_by: NodeKey | None = None
     text: bytes = b""
     signature: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HostImage:
+    """All that a host stores for others, and who claimed it, at some moment."""
+
+    stores: Mapping[StoreId, StoreContent]
+    disks: Mapping[tuple[NodeKey, DiskId], _Disk]
+
+    @classmethod
+    def of(cls, stores: Mapping[StoreId, StoreContent], disks: Mapping[tuple[NodeKey, DiskId], _Disk]) -> "HostImage":
+        """A copy, which goes its own way."""
+        content = {
+            id_: replace(store, blocks=dict(store.blocks), spoiled=set(store.spoiled)) for id_, store in stores.items()
+        }
+        return cls(content, {key: replace(disk, masters=list(disk.masters)) for key, disk in disks.items()})
 
 
 class MemoryHost:
@@ -209,6 +225,16 @@ class MemoryHost:
         """All that is stored here is lost, and who claimed it; agreements are not."""
         self.stores.clear()
         self._disks.clear()
+        self.grants.clear()
+
+    def image(self) -> HostImage:
+        """What somebody keeps who copies its disk."""
+        return HostImage.of(self.stores, self._disks)
+
+    def set_back(self, image: HostImage) -> None:
+        """Its disk is what it was then; agreements are not."""
+        again = HostImage.of(image.stores, image.disks)
+        self.stores, self._disks = dict(again.stores), dict(again.disks)
         self.grants.clear()
 
     def create(self, peer: NodeKey, opening: Opening) -> StoreContent:

@@ -16,20 +16,20 @@ from coopfs.core.space import fits
 from coopfs.errors import UsageError
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
-from tests.sim.hosted import FileHost
+from tests.sim.mishaps import Mishaps
 from tests.sim.moving import Moving
-from tests.sim.network import CALM, Site, Weather
+from tests.sim.network import CALM, Weather
 from tests.sim.owner import Owner
 from tests.sim.patience import PATIENCE, not_stuck
 from tests.sim.quiet import Quiet
 from tests.sim.restores import Restores
 from tests.sim.steps import Steps
-from tests.sim.trace import Violation
 from tests.sim.work import Work
 from tests.sim.world import World
 
 MAX_ROWS = 200  # that the disk of a life has at the most: half of them are used
 LONG_AWAY = 13 * 3600.0  # seconds: more than limits.AWAY_AFTER
+CLOCK_OFF = 6 * 3600.0  # seconds that a clock is set forward or back at the most
 STORMS = (CALM, Weather(delay=0.4, loss=0.01, late=0.5), Weather(delay=0.05, loss=0.05, late=0.5), Weather(delay=3.0))
 
 
@@ -42,6 +42,7 @@ class Days:
         self.random = world.random
         self._quiet = Quiet(world, owner, restores)
         self._moving = Moving(world, owner, self._quiet.is_moving)
+        self._mishaps = Mishaps(world, owner, lambda: self._moving.is_under_way)
         self._machine = machine
         self._steps = steps
         self._work = Work(world.random)
@@ -61,13 +62,15 @@ class Days:
             self._slow: 1.5,
             self._change_weather: 2,
             self._long_away: 1.5,
-            self._damage: 1.5,
+            self._mishaps.damage: 1.5,
+            self._mishaps.stall: 1,
+            self._set_clock: 0.5,
             self._crash: 1.5,
             self.quiet: 1,
         }
         actions[self._replace] = 3
         actions[self._export_kit] = 2
-        actions[self._empty] = 1
+        actions[self._mishaps.empty] = 1
         if self.world.changes.resizes:
             actions[self._resize] = 4
         if self.world.changes.rekeys:
@@ -75,9 +78,10 @@ class Days:
         if self.world.changes.moves:
             actions[self._move] = 10
         if self.world.files is None:
-            actions[self._image] = 0.5
+            actions[self._mishaps.image] = 2
+            actions[self._mishaps.set_back] = 2
         else:
-            actions[self._power_of_a_partner] = 3
+            actions[self._mishaps.power] = 3
         await self._machine.start(self.owner.run)
         await self._hold_again()
         self._steps.begin()
@@ -94,7 +98,7 @@ class Days:
             await self.random.choice([self._pause, self._outage, self._return, self._cut, self._slow, self._crash])()
         if not self.owner.own.ready.is_set():
             for site in self.world.known.values():
-                site.slowness = 1.0
+                site.recover()
                 site.go(up=True)
             with trio.move_on_after(PATIENCE):
                 await self.owner.own.ready.wait()
@@ -171,45 +175,6 @@ class Days:
         self.world.skipped += LONG_AWAY
         self.owner.own.ledger.changed.notify()  # this machine slept, and looks around
         await trio.sleep(self.random.uniform(0, 15))
-
-    async def _damage(self) -> None:
-        """A partner loses blocks that it acknowledged, and may only be found out when it is reached again."""
-        if (site := self._rot()) is not None and self.random.random() < 0.7:
-            site.cut()
-
-    def _rot(self) -> Site | None:
-        """A partner loses blocks that it acknowledged, in silence. One at a time, and only if one may be lost; None:
-        not now."""
-        if self.world.damaged or self.world.vanished() or not self.world.geometry.quorum.f:
-            return None
-        if self.owner.took_over and not (self.owner.own.ready.is_set() and self.owner.own.ledger.progress.margin()):
-            return None  # a machine that took over has no content of its own to repair from
-        site = self.random.choice(self.world.sites)
-        if len(site.host.stores) != 1:  # it is getting another one just now
-            return None
-        ((id_, store),) = site.host.stores.items()
-        if not store.blocks:
-            return None
-        for row in self.random.sample(sorted(store.blocks), self.random.randint(1, len(store.blocks))):
-            del store.blocks[row]
-            self.world.trace.lose(site.name(id_), row)
-        self.world.damaged.add(site.number)
-        self.world.note(f"damage {site.number}")
-        return site
-
-    async def _empty(self) -> None:
-        """A partner loses all that it stores for others, claims and master blocks too, with its disk or machine. One at
-        a time, and only if one may be lost."""
-        progress = self.owner.own.ledger.progress
-        if self.world.damaged or self.world.vanished() or not self.owner.own.ready.is_set() or not progress.barrier:
-            return
-        if progress.margin() < 1 or self.owner.own.places.spares or self._moving.is_under_way:
-            return
-        site = self.random.choice(self.world.sites)
-        site.host.forget()
-        self.world.damaged.add(site.number)
-        self.world.note(f"empty {site.number}")
-        site.cut()
 
     async def _replace(self) -> None:
         """A partner is lost for good, or is to go; another one gets its column. Or nothing comes of who was to get it,
@@ -309,28 +274,10 @@ class Days:
         own.rekeying.carry(self.world.kit_secrets[-1].id)
         await own.committer.commit()
 
-    async def _power_of_a_partner(self) -> None:
-        """It keeps what it acknowledged."""
-        site = self.random.choice(self.world.sites)
-        self.world.note(f"power {site.number}")
-        site.cut()
-        assert isinstance(site.host, FileHost)
-        site.host.lose_power(self.random)
-        site.starts += 1
-        if site.number in self.world.damaged:
-            return
-        for column in self.owner.own.columns.columns:
-            if column.gone or column.place.node != site.host.key:
-                continue  # another store may be taking the column's place
-            for id_, row, version, acks in self.owner.own.ledger.places_at(column.number, 0, -1):
-                if acks >> column.number & 1 and not self.world.holds(column.place, row, version):
-                    raise Violation(f"R15: partner {site.number} had acked stripe {id_}, and lost it with its power")
-
-    async def _image(self) -> None:
-        """Somebody copies the stores of all partners: what a swindler, or a hasty restore, may put in their place."""
-        self.world.note("image")
-        stores = [site.host.stores for site in self.world.sites]
-        self.world.image = {id_: dict(store.blocks) for some in stores for id_, store in some.items()}
+    async def _set_clock(self) -> None:
+        """The clock was wrong, or is from now on."""
+        self.world.skipped += self.random.uniform(-CLOCK_OFF, CLOCK_OFF)
+        self.world.note(f"clock {self.world.skipped:.0f}")
 
     async def _crash(self) -> None:
         power = self.random.random() < 0.5
@@ -356,7 +303,7 @@ class Days:
         """Everybody comes back, and all invariants hold."""
         self.world.network.weather = CALM
         for site in self.world.known.values():
-            site.slowness = 1.0
+            site.recover()
             site.go(up=True)
             if site.number in self.world.damaged and not self.world.scrub:
                 site.cut()  # only a new session tells what is lost, or looking at all of it
@@ -365,9 +312,18 @@ class Days:
         await self._moving.finish()
         await self._follow_the_lost()
         if self.world.scrub:
-            self._rot()
-            await trio.sleep(2 * self.world.scrub)
+            self._mishaps.rot()
+            await trio.sleep(3 * self.world.scrub)  # a pass that was under way when the clock was set begins anew
+        elif self.world.damaged:
+            await self._look_closely()
         await self._quiet.check()
+
+    async def _look_closely(self) -> None:
+        """What was altered is found by who looks at it only."""
+        with not_stuck("a deep check"):
+            while self.owner.own.columns.reached < len(self.owner.own.columns.columns):
+                await trio.sleep(15)
+            await self.owner.own.checker.run(lambda step, done, total: None, deep=True, repair=True)
 
     async def _follow_the_lost(self) -> None:
         """Whoever never comes back has somebody in its place, and its owner exports the kit that status asks for."""

@@ -202,7 +202,7 @@ class Life:
             await owner.burn()
         liars = [self.world.sites[number] for number in sorted(self._restores.begin_lies(lost))]
         for site in self.world.known.values():
-            site.slowness = 1.0
+            site.recover()
             site.go(up=site in liars or site not in self.world.sites or site.number not in lost)
         self._takeovers += 1
         with not_stuck("a takeover"):

@@ -107,6 +107,11 @@ class Site:
         if self.full:
             raise PartnerAway("its disk is full")
 
+    def recover(self) -> None:
+        """It is as fast and as well as can be."""
+        self.slowness = 1.0
+        self.full = self.mute = False
+
     def cut(self) -> None:
         """The connection breaks; a new one can be made at once, if the site is up."""
         self.link.end()

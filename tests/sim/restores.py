@@ -91,11 +91,12 @@ class Restores:
 
     def _set_back(self, owner: Owner, left: Sequence[int]) -> None:
         """All are images of before, as if nothing had happened since: only the floor can tell."""
-        if not self.world.image:
+        if not self.world.images:
             return
-        for column in left:
-            for id_, store in self.world.sites[column].host.stores.items():
-                store.blocks = dict(self.world.image.get(id_, {}))
+        for host in (self.world.sites[column].host for column in left):
+            before = self.world.images[host.key].stores if host.key in self.world.images else {}
+            for id_, store in host.stores.items():
+                store.blocks = dict(before[id_].blocks) if id_ in before else {}
         self.world.damaged.update(left)
         self.world.note("swindle")
 
@@ -168,14 +169,14 @@ class Restores:
     async def restore(self, owner: Owner, left: Collection[int], weather: Weather = CALM) -> Restored | Refused:
         """With whoever holds no column perhaps."""
         for site in self.world.others:
-            site.slowness = 1.0
+            site.recover()
             site.go(up=self.random.random() < 0.5)
         return await self.look(owner, left, weather)
 
     async def look(self, owner: Owner, left: Collection[int], weather: Weather = CALM) -> Restored | Refused:
         """P1 and R11 hold for every restore, whoever is left."""
         for site in self.world.sites:
-            site.slowness = 1.0
+            site.recover()
             site.go(up=site.number in left)
         self._count += 1
         newest = owner.history.newest_held  # its owner may be alive, and go on meanwhile

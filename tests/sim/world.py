@@ -16,8 +16,8 @@ from coopfs.core.seal import key_id_of
 from coopfs.limits import BLOCK_ROUNDING, MIN_BLOCK_SIZE
 from coopfs.local import keyfile
 from coopfs.local.disk import create_disk
-from coopfs.types import Layout, NodeKey, Opening, Place, StoredBlock, StoreId, StoreSpec, make_version
-from tests.memory import MemoryHost
+from coopfs.types import Layout, NodeKey, Opening, Place, StoreId, StoreSpec, make_version
+from tests.memory import HostImage, MemoryHost
 from tests.sim.hosted import FileHost, Writes
 from tests.sim.network import SimNetwork, Site, Weather
 from tests.sim.trace import Trace
@@ -90,7 +90,7 @@ class World:
         self.changes = Changes()
         self.rows = ROWS  # that the disk begins with
         self.compresses = False  # some of its owner's processes, and what they write shrinks
-        self.image: dict[StoreId, dict[int, StoredBlock]] = {}  # of all stores, as they were at some time
+        self.images: dict[NodeKey, HostImage] = {}  # of all partners, as they were at some time
         self.skipped = 0.0  # seconds that went by while nothing happened
         self._looks = 0
         self.node = Identity.from_seed(random.randbytes(32)).key
