@@ -36,11 +36,12 @@ class WaitsForRoom(Exception):
 class Filler:
     """Makes files until there is no space left.
 
-    operations: how many were done, deletes too; written: bytes of content.
+    pause: seconds after each operation; operations: how many were done, deletes too; written: bytes of content.
     """
 
     owner: Owner
     random: Random
+    pause: float = 1 / PER_SECOND
     operations: int = 0
     written: int = 0
     _names: int = 0
@@ -137,7 +138,7 @@ class Filler:
     async def _done(self) -> None:
         self.operations += 1
         self.owner.own.committer.hurry()
-        await trio.sleep(1 / PER_SECOND)
+        await trio.sleep(self.pause)
 
     async def shorten(self) -> None:
         """Truncate everything that has content, on the full disk."""

@@ -9,7 +9,7 @@ from random import Random
 import trio
 
 from coopfs.errors import OutOfSpace
-from tests.sim.filler import Filler, Stuck, WaitsForRoom
+from tests.sim.filler import PER_SECOND, Filler, Stuck, WaitsForRoom
 from tests.sim.owner import Owner
 
 PATIENCE = 3600.0  # seconds in which everything that was deleted must have come back
@@ -18,7 +18,9 @@ READS = 5  # files read after each wait
 
 
 class Rounds:
-    """One disk, filled and emptied again and again. Partners come and go."""
+    """One disk, filled and emptied again and again. Partners come and go. pause: seconds between two operations."""
+
+    pause = 1 / PER_SECOND
 
     def __init__(self, owner: Owner, random: Random) -> None:
         self.owner = owner
@@ -34,7 +36,7 @@ class Rounds:
         if empty < 0.9 * self.size():
             raise Stuck(f"an empty disk of {self.size()} bytes has {empty} free")
         for _ in range(count):
-            filler = Filler(self.owner, Random(self.random.random()))
+            filler = Filler(self.owner, Random(self.random.random()), self.pause)
             await self.round(filler, way)
             self.done += 1
             self.operations += filler.operations

@@ -9,10 +9,13 @@ from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
+import trio
+
 from coopfs.core.cache import charge_of
+from coopfs.core.columnstate import GONE_FOR_GOOD
 from coopfs.limits import DATABASE_GROWTH, LOCAL_HEADROOM, MIB, WAL_ROOM
 from tests.sim import world
-from tests.sim.filler import WAYS
+from tests.sim.filler import WAYS, Stuck
 from tests.sim.fulldisk import Rounds
 from tests.sim.life import cause_of
 from tests.sim.owner import Owner
@@ -21,6 +24,8 @@ from tests.tasks.homes import play
 
 ROWS = 100
 REDUNDANT, BARE = Geometry(2, 1), Geometry(2, 0)
+DAY = 86_400.0  # seconds
+HALF_DAYS = 30  # a little more than limits.GRACE_PERIOD
 CACHE = 12  # stripes: less than half of what the smallest disk takes
 LOCAL_DISK = WAL_ROOM + DATABASE_GROWTH + LOCAL_HEADROOM + 64 * MIB  # bytes: all rows and their metadata fit twice
 
@@ -33,6 +38,28 @@ class EverybodyAway(Rounds):
 
     async def rest(self) -> None:
         self.go(up=False)
+
+
+class AwayForWeeks(EverybodyAway):
+    """Meanwhile more than two weeks go by, as on a machine that lost its network: nobody is given up for it."""
+
+    pause = 20.0
+
+    def hinder(self) -> None:
+        super().hinder()
+        self.owner.in_background(self._let_time_pass)
+
+    async def _let_time_pass(self) -> None:
+        for _ in range(HALF_DAYS):
+            await trio.sleep(2 * self.pause)
+            self.owner.world.skipped += DAY / 2
+            self.own.ledger.changed.notify()
+
+    async def settle(self) -> None:
+        lost = [column.place.name for column in self.own.columns.columns if column.state in GONE_FOR_GOOD]
+        if lost:
+            raise Stuck(f"{', '.join(lost)} cannot help it, and {'are' if len(lost) > 1 else 'is'} given up")
+        await super().settle()
 
 
 class FullPartner(Rounds):
@@ -138,6 +165,7 @@ class Road:
 ROADS = {way: Road(way) for way in WAYS} | {
     "away": Road("data", EverybodyAway),
     "away, mixed": Road("mixed", EverybodyAway),
+    "away for weeks": Road("mixed", AwayForWeeks),
     "partner": Road("mixed", FullPartner),
     "cache": Road("mixed", SmallCache),
     "cap": Road("mixed", CappedWithoutRedundancy, BARE),
