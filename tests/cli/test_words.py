@@ -185,6 +185,10 @@ def test_a_kit_that_does_not_name_everybody_says_so() -> None:
             ["bob lost 1 block that", "dora returned 2 blocks damaged"],
         ),
         (with_columns(bob={"disputed": 3}), ["bob keeps 3 blocks damaged, and takes no others"]),
+        (
+            with_columns(bob={"disputed": 3}) | {"cache": {**DISK["cache"], "writers_waiting": 1}},
+            ["bob keeps 3 blocks damaged", "no room for that while the cache is full of what is not safe"],
+        ),
         (DISK | {"bytes_free": 1 << 20}, ["nearly full"]),
         (
             DISK | {"found": {"date": HELD, "counted": 2, "needed": 3}},
