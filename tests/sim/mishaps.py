@@ -48,7 +48,8 @@ class Mishaps:
         ((id_, store),) = site.host.stores.items()
         if not store.blocks:
             return None
-        altered = self._random.random() < ALTERED
+        # With m = 1 and a full cache, what a partner holds in the place of its blocks must wait for another partner.
+        altered = self._random.random() < ALTERED and (world.cache is None or world.geometry.m > 1)
         for row in self._random.sample(sorted(store.blocks), self._random.randint(1, len(store.blocks))):
             if altered:
                 store.blocks[row] = _altered(store.blocks[row])

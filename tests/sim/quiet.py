@@ -38,7 +38,11 @@ class Quiet:
                 await self.owner.close_group()
                 closed = metadata.group
                 await trio.sleep(15)  # AWAY_CHECK, CLEANER_INTERVAL, reconnects
-                await ledger.changed.wait_until(self._is_complete)
+                while not self._is_complete():
+                    with trio.move_on_after(60):
+                        await ledger.changed.wait_until(self._is_complete)
+                    if self.owner.own.columns.disputed():
+                        await self.owner.close_group()  # what they are moved to waits in it
                 await self.owner.own.committer.commit()
                 await trio.sleep(0)  # after a commit the content of what has just died goes
             while self.is_moving() or not have_masters(self.owner):
