@@ -29,6 +29,11 @@ class Pass:
     def is_under_way(self) -> bool:
         return self.begun > 0 and not self.ended
 
+    @property
+    def latest(self) -> float:
+        """Wall seconds of the newest of what it has done."""
+        return max(self.begun, self.at)
+
     def has_time(self, period: float, now: float) -> bool:
         """Whether what came after it began can still be looked at in it."""
         return now < self.begun + period
@@ -68,6 +73,8 @@ class Scrub:
         """Nothing is left to look at."""
         return replace(self, now=replace(self.now, ended=now))
 
-    def not_before(self, now: int) -> "Scrub":
-        """The same, if it should have begun later than now: somebody set the clock back."""
-        return self if self.now.begun <= now else replace(self, now=replace(self.now, begun=now))
+    def not_before(self, now: float) -> "Scrub":
+        """The same, if it should have begun, or made its newest step, later than now: somebody set the clock back."""
+        if self.now.latest <= now:
+            return self
+        return replace(self, now=replace(self.now, begun=min(self.now.begun, int(now)), at=min(self.now.at, now)))

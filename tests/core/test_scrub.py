@@ -39,3 +39,6 @@ def test_passes_follow_each_other() -> None:
 def test_a_clock_that_was_set_back_holds_nothing_up() -> None:
     assert Scrub().begin(7, now=5000).not_before(100).now.begun == 100
     assert Scrub().begin(7, now=50).not_before(100).now.begun == 50
+    under_way = Scrub(Pass(begun=50, at=900.0, until=7, done=3))
+    assert under_way.not_before(100.0).now.pause(7, PERIOD, 100.0) <= 350.0, "not until it is as late as it was"
+    assert under_way.not_before(901.0) == under_way

@@ -105,8 +105,8 @@ class Scrubber:
 
     def _begun(self, column: Column) -> Scrub:
         """Begin a pass if it is time, and there is something to look at."""
-        now, store = int(self._wall()), column.place.store
-        scrub = self._scrubs.get(store, Scrub()).not_before(now)
+        wall, store = self._wall(), column.place.store
+        now, scrub = int(wall), self._scrubs.get(store, Scrub()).not_before(wall)
         if scrub.is_due(self.period, now) and (until := self._survey.newest()):
             scrub = scrub.begin(until, now)
             self._put(column, scrub)
@@ -141,7 +141,7 @@ class Scrubber:
 
     async def _until_due(self, one: Pass, left: int) -> None:
         """In short naps: this machine may sleep meanwhile, or have its clock set."""
-        while one.begun <= (now := self._wall()) and (wait := one.pause(left, self.period, now)) > 0:
+        while one.latest <= (now := self._wall()) and (wait := one.pause(left, self.period, now)) > 0:
             await trio.sleep(min(wait, self._rest))
 
     async def _look(self, column: Column, id_: int, one: Pass) -> Pass:
