@@ -287,6 +287,10 @@ class Days:
             self.world.skipped += LONG_AWAY
         await self._machine.start(self.owner.run)
 
+    async def lose_too_many(self) -> None:
+        """What must not happen, while this machine still runs."""
+        await self._mishaps.lose_too_many()
+
     async def last_words(self) -> None:
         """What is written at the very end reaches some partners only."""
         if self.random.random() < 0.5:

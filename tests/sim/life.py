@@ -174,6 +174,8 @@ class Life:
                         await self._restores.check_complete(self._owner)
                     else:
                         await self._days(machine).last_words()
+                        if self._ending is Restores.check_salvage and self._random.random() < 0.5:
+                            await self._days(machine).lose_too_many()
                         await self._owner.burn()
                     await self._ending(self._restores, self._owner)
 

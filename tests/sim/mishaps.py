@@ -7,6 +7,9 @@ time, and only while one more may be lost.
 from collections.abc import Callable
 from random import Random
 
+import trio
+
+from coopfs.core.columnstate import Event
 from coopfs.types import StoredBlock
 from tests.sim.hosted import FileHost
 from tests.sim.network import Site
@@ -15,6 +18,7 @@ from tests.sim.trace import Violation
 from tests.sim.world import World
 
 ALTERED = 0.3  # of all rot: it is not noticed where it is
+SETTLED = 30.0  # seconds in which all that can be sent is
 MUTE = 0.5  # of all troubles of a disk: it gives nothing back; else it takes nothing
 
 
@@ -88,6 +92,25 @@ class Mishaps:
         if world.damaged or world.vanished() or not own.ready.is_set() or not own.ledger.progress.barrier:
             return False
         return own.ledger.progress.margin() > 0 and not own.places.spares and not self._is_moving()
+
+    async def lose_too_many(self) -> None:
+        """More partners than are promised to be survived are lost for good, and their owner says so. What status says
+        then is not more than what there is."""
+        own, world = self._owner.own, self._world
+        newest = self._owner.history.newest_held
+        if not own.ready.is_set() or not newest or world.damaged or own.places.spares or self._is_moving():
+            return
+        for site in self._random.sample(world.sites, self._random.randint(1, len(world.sites))):
+            world.note(f"vanish {site.number}")
+            site.vanished = True
+            site.go(up=False)
+            own.columns.happen(own.columns.columns[site.number], Event.LOST)
+        await trio.sleep(SETTLED)
+        newest, margin = self._owner.history.newest_held, own.ledger.progress.margin()
+        left = [world.blocks_at(world.sites, stripe.place) - stripe.k for stripe in self._owner.history.named[newest]]
+        world.note(f"margin {margin} {min(left, default=0)}")
+        if left and margin > min(left):
+            raise Violation(f"status says that group {newest} has a margin of {margin}, and it is {min(left)}")
 
     async def image(self) -> None:
         """Somebody copies the disks of all partners: what a swindler, or a hasty restore, may put in their place."""

@@ -59,8 +59,10 @@ class Restores:
     async def check_salvage(self, owner: Owner) -> None:
         """More is lost than was promised: any partners, and blocks of the others. The newest state that became held and
         is still whole comes back; if it is not the newest, that is said."""
-        count = len(self.world.sites)
-        left = sorted(self.random.sample(range(count), self.random.randint(1, count)))
+        there = [number for number, site in enumerate(self.world.sites) if not site.vanished]
+        if not there:
+            return
+        left = sorted(self.random.sample(there, self.random.randint(1, len(there))))
         self.world.note(f"salvage {left}")
         self.random.choice([self._spoil, self._deceive, self._set_back])(owner, left)
         whole = [group for group, named in owner.history.named.items() if self._is_whole(named, left)]
@@ -101,13 +103,8 @@ class Restores:
         self.world.note("swindle")
 
     def _is_whole(self, named: Iterable[Stripe], left: Collection[int]) -> bool:
-        there = [self.world.sites[column] for column in left if not self.world.sites[column].vanished]
-        stores = [store for site in there for store in site.host.stores.values()]
-        for stripe in named:
-            blocks = [store.blocks.get(stripe.place.row) for store in stores]
-            if sum(block is not None and block.version == stripe.place.version for block in blocks) < stripe.k:
-                return False
-        return True
+        sites = [self.world.sites[column] for column in left]
+        return all(self.world.blocks_at(sites, stripe.place) >= stripe.k for stripe in named)
 
     def promised(self, owner: Owner) -> set[int] | None:
         """Partners whose loss the newest held group must survive: those in A when it became held, or now, and some

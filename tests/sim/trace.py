@@ -47,6 +47,12 @@ class Trace:
             if before in self.protected:
                 raise Violation(f"row {row} was overwritten while the held state names {before:#x}")
 
+    def is_whole(self, column: int, row: int, block: StoredBlock | None, version: int) -> bool:
+        """Whether this is what a partner stored as that version, in that row."""
+        if block is None or block.version != version:
+            return False
+        return self._sealed.get((column, version)) == (row, blake3(block.data).digest(16))
+
     def lose(self, column: int, row: int) -> None:
         """A partner lost what it had stored there."""
         self._last.pop((column, row), None)

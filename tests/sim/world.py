@@ -1,5 +1,6 @@
 """A disk on k+m partners that keep what they acknowledged, whatever happens to them; and the time of day."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -171,6 +172,15 @@ class World:
         content = site.host.stores.get(store.store)
         stored = None if content is None else content.blocks.get(row)
         return stored is not None and stored.version == version
+
+    def blocks_at(self, sites: Iterable[Site], place: Place) -> int:
+        """How many whole blocks of a stripe are left at those of these that may come back."""
+        return sum(
+            self.trace.is_whole(site.name(id_), place.row, store.blocks.get(place.row), place.version)
+            for site in sites
+            if not site.vanished
+            for id_, store in site.host.stores.items()
+        )
 
     def masters(self, column: int) -> list[MasterBlock]:
         """What a partner keeps, the newest first; but for what the newest kit has no key of, be it older or newer."""
