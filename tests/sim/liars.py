@@ -1,9 +1,10 @@
-"""Partners that claim what they have let go, and others that never had it (R11)."""
+"""Partners that claim what they have let go, others that never had it, and one that lost all (R11, R16)."""
 
 from pathlib import Path
 
 import trio
 
+from coopfs.limits import AWAY_AFTER
 from coopfs.types import Kind, StoredBlock
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
@@ -11,7 +12,7 @@ from tests.sim.restore import Refused, restore
 from tests.sim.restores import brief
 from tests.sim.trace import Violation
 from tests.sim.world import Geometry, World
-from tests.tasks.homes import SETTLED, group_of, play
+from tests.tasks.homes import SETTLED, group_of, play, sleep_through
 
 
 def claim(geometry: Geometry, directory: Path) -> Violation | None:
@@ -23,6 +24,35 @@ def claim(geometry: Geometry, directory: Path) -> Violation | None:
 def lack(geometry: Geometry, directory: Path) -> Violation | None:
     """Too few have the content of the newest group, and nobody claims more. The promise that was broken."""
     return _newest(geometry, directory, 0)
+
+
+def forget(geometry: Geometry, directory: Path) -> Violation | None:
+    """Of two that hold the newest group one is lost, and the other one's disk: a restore may not believe that there was
+    nothing. The promise that was broken. geometry: 1+2."""
+    broken: list[Violation] = []
+
+    async def main(owner: Owner) -> None:
+        sites = owner.world.sites
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        sites[2].go(up=False)
+        sleep_through(owner, AWAY_AFTER)
+        await trio.sleep(SETTLED)
+        sleep_through(owner, AWAY_AFTER)
+        await trio.sleep(SETTLED)
+        group = await group_of(owner, b"b")
+        await trio.sleep(SETTLED)
+        assert owner.history.newest_held == group
+        await owner.burn()
+        sites[0].go(up=False)
+        sites[1].host.forget()
+        sites[2].go(up=True)
+        found = await restore(owner.world, owner.world.way(Weather()), directory / "view")
+        if not isinstance(found, Refused) and found.doubt is None:
+            broken.append(Violation(f"R11: group {group} was held, and a restore silently gives group {found.group}"))
+
+    play(directory, geometry, main)
+    return broken[0] if broken else None
 
 
 def _newest(geometry: Geometry, directory: Path, liars: int) -> Violation | None:

@@ -13,7 +13,9 @@ import trio
 from coopfs.core import seal, space
 from coopfs.core.coding import Coded
 from coopfs.core.header import Header
+from coopfs.core.inventory import Inventory
 from coopfs.core.master import Floor, LayoutPlaces
+from coopfs.core.meta import MetaHead
 from coopfs.core.newest import AllAnswers, Answers
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Quorum, Reach
@@ -26,8 +28,10 @@ from coopfs.local.database import Database
 from coopfs.local.hosted import hosteddisk
 from coopfs.local.hosted.storefile import StoreFile
 from coopfs.local.log import Log, Sealed
+from coopfs.local.rebuild import Rebuild
 from coopfs.local.rekeymark import RekeyMark
 from coopfs.tasks.network import Network
+from coopfs.tasks.reading.fetcher import Fetched
 from coopfs.tasks.reading.reader import Reader, readers_of
 from coopfs.tasks.recovery import takeover
 from coopfs.tasks.recovery.claiming import Claiming
@@ -82,6 +86,25 @@ def truncates_act_on_their_own_group_too() -> Any:
         return group(self, told)
 
     return patch.object(Replay, "group", mutant)
+
+
+@contextlib.contextmanager
+def the_rest_of_the_group_at_the_head_is_dropped() -> Iterator[None]:
+    """R4: a chain may begin in the midst of a group, and what is left of that is told all the same."""
+    oldest: list[MetaHead] = []
+    read, insert = Recovery._read, Rebuild.insert
+
+    def see(self: Recovery, place: Place, stripe: Fetched) -> tuple[MetaHead, list[Record]]:
+        head, found = read(self, place, stripe)
+        oldest[:] = [head]
+        return head, found
+
+    def mutant(self: Rebuild, group: int, images: Iterable[Image]) -> None:
+        is_rest = oldest[0].group == group and oldest[0].index > 0
+        insert(self, group, () if is_rest else images)
+
+    with patch.object(Recovery, "_read", see), patch.object(Rebuild, "insert", mutant):
+        yield
 
 
 def a_home_believes_that_it_knows_the_newest_version() -> Any:
@@ -189,6 +212,18 @@ def only_the_chain_of_metadata_makes_a_state_valid() -> Iterator[None]:
     """R11."""
     with patch.object(AllAnswers, "lacks", lambda *_: None), patch.object(Answers, "is_doubtful", lambda *_: False):
         yield
+
+
+def a_store_that_is_gone_is_an_answer() -> Any:
+    """R11, R16: that nothing is there, of a partner that lost its disk."""
+    ask = Reader.inventory
+
+    async def mutant(self: Reader) -> Inventory | None:
+        found = await ask(self)
+        is_gone = found is None and "does not exist" in (self.trouble or "")
+        return Inventory(self._rows) if is_gone else found
+
+    return patch.object(Reader, "inventory", mutant)
 
 
 def what_partners_claim_is_believed() -> Any:
@@ -327,6 +362,7 @@ MUTANTS: list[Mutant] = [
     nonces_are_drawn,
     repair_writes_a_header_of_its_own,
     truncates_act_on_their_own_group_too,
+    the_rest_of_the_group_at_the_head_is_dropped,
     a_home_believes_that_it_knows_the_newest_version,
     writers_get_what_is_kept_for_who_frees,
     partners_fence_nobody,
@@ -342,6 +378,7 @@ MUTANTS: list[Mutant] = [
     a_partner_that_returns_is_believed_without_a_look,
     dead_content_of_a_closed_group_is_not_sent,
     only_the_chain_of_metadata_makes_a_state_valid,
+    a_store_that_is_gone_is_an_answer,
     partners_ack_before_they_sync,
     a_master_block_is_sent_before_it_is_saved,
     blocks_are_sent_before_their_version_is_durable,

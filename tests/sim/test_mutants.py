@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.sim.filler import Stuck
+from tests.sim.heads import begin_within
 from tests.sim.layout_mutants import LAYOUT_MUTANTS
-from tests.sim.liars import claim, lack
+from tests.sim.liars import claim, forget, lack
 from tests.sim.life import live
 from tests.sim.moves import move
 from tests.sim.mutants import MUTANTS, Mutant
@@ -90,6 +91,16 @@ def newest_lacking(seed: int, geometry: Geometry, directory: Path) -> BaseExcept
     return lack(geometry, directory)
 
 
+def emptied(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
+    """Few lives lose a machine right after a partner's disk, and those that know better."""
+    return forget(geometry, directory) if geometry == Geometry(1, 2) else None
+
+
+def begun_within(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
+    """Groups of lives are short: they have one meta stripe."""
+    return begin_within(geometry, directory)
+
+
 def begun_early(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
     """Few lives reuse a row of what is not held again, and lose it then."""
     return begin(geometry, directory) if geometry.m > 1 else None
@@ -122,10 +133,12 @@ COURSES: dict[str, Course] = {
     "an_old_key_is_dropped_while_rows_need_it": rekeyed,
     "writers_get_what_is_kept_for_who_frees": full_disk,
     "a_home_believes_that_it_knows_the_newest_version": set_back_home,
+    "the_rest_of_the_group_at_the_head_is_dropped": begun_within,
     "partners_fence_nobody": taken_over,
     "a_new_store_counts_before_anybody_knows_of_it": replaced_unseen,
     "a_takeover_writes_before_all_is_held_again": begun_early,
     "a_takeover_looks_before_it_claims": taken_over_meanwhile,
+    "a_store_that_is_gone_is_an_answer": emptied,
     "what_partners_claim_is_believed": newest_claimed,
     "only_the_chain_of_metadata_makes_a_state_valid": newest_lacking,
 }
@@ -145,6 +158,8 @@ def test_every_rule_has_a_mutant() -> None:
         taken_over_meanwhile,
         newest_claimed,
         newest_lacking,
+        emptied,
+        begun_within,
         begun_early,
         replaced_unseen,
         resized,
