@@ -1,5 +1,6 @@
 """Partners that claim what they have let go, others that never had it, and one that lost all (R11, R16)."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import trio
@@ -26,9 +27,26 @@ def lack(geometry: Geometry, directory: Path) -> Violation | None:
     return _newest(geometry, directory, 0)
 
 
+def garble(geometry: Geometry, directory: Path) -> Violation | None:
+    """Of two that hold the newest group one cannot be reached, and the other one claims it and has garbage: a restore
+    may not believe that there was nothing. The promise that was broken. geometry: 1+2."""
+
+    def damage(world: World) -> None:
+        blocks = world.sites[1].host.only_store.blocks
+        for row, block in list(blocks.items()):
+            blocks[row] = StoredBlock(block.version, b"gone")
+
+    return _without_the_newest(geometry, directory, damage)
+
+
 def forget(geometry: Geometry, directory: Path) -> Violation | None:
     """Of two that hold the newest group one is lost, and the other one's disk: a restore may not believe that there was
     nothing. The promise that was broken. geometry: 1+2."""
+    return _without_the_newest(geometry, directory, lambda world: world.sites[1].host.forget())
+
+
+def _without_the_newest(geometry: Geometry, directory: Path, damage: Callable[[World], None]) -> Violation | None:
+    """The newest group is on the first two; the first is away, the second damaged, and the third knows of nothing."""
     broken: list[Violation] = []
 
     async def main(owner: Owner) -> None:
@@ -36,16 +54,15 @@ def forget(geometry: Geometry, directory: Path) -> Violation | None:
         await group_of(owner, b"a")
         await trio.sleep(SETTLED)
         sites[2].go(up=False)
-        sleep_through(owner, AWAY_AFTER)
         await trio.sleep(SETTLED)
-        sleep_through(owner, AWAY_AFTER)
+        sleep_through(owner, AWAY_AFTER)  # less than FLOOR_INTERVAL: the floor tells nothing of it
         await trio.sleep(SETTLED)
         group = await group_of(owner, b"b")
         await trio.sleep(SETTLED)
         assert owner.history.newest_held == group
         await owner.burn()
         sites[0].go(up=False)
-        sites[1].host.forget()
+        damage(owner.world)
         sites[2].go(up=True)
         found = await restore(owner.world, owner.world.way(Weather()), directory / "view")
         if not isinstance(found, Refused) and found.doubt is None:

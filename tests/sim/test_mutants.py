@@ -11,7 +11,7 @@ import pytest
 from tests.sim.filler import Stuck
 from tests.sim.heads import begin_within
 from tests.sim.layout_mutants import LAYOUT_MUTANTS
-from tests.sim.liars import claim, forget, lack
+from tests.sim.liars import claim, forget, garble, lack
 from tests.sim.life import live
 from tests.sim.moves import move
 from tests.sim.mutants import MUTANTS, Mutant
@@ -96,6 +96,11 @@ def emptied(seed: int, geometry: Geometry, directory: Path) -> BaseException | N
     return forget(geometry, directory) if geometry == Geometry(1, 2) else None
 
 
+def garbled(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
+    """As few lose one of two, and meet a liar in the other."""
+    return garble(geometry, directory) if geometry == Geometry(1, 2) else None
+
+
 def begun_within(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
     """Groups of lives are short: they have one meta stripe."""
     return begin_within(geometry, directory)
@@ -159,6 +164,7 @@ def test_every_rule_has_a_mutant() -> None:
         newest_claimed,
         newest_lacking,
         emptied,
+        garbled,
         begun_within,
         begun_early,
         replaced_unseen,

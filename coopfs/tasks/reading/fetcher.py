@@ -208,6 +208,10 @@ class Fetcher:
         """Partner -> blocks of it that were met rotten or not authentic. Others took their place."""
         return Counter(source.place.name for source in self._sources for _ in self._damaged[source.place.store])
 
+    def met_damage(self, source: Source, row: int) -> bool:
+        """Whether a block of this row was met rotten or not authentic there."""
+        return row in self._damaged[source.place.store]
+
     def _sessions(self) -> list[BlockStore | None]:
         return [source.session for source in self._sources]
 

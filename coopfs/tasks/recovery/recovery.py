@@ -106,11 +106,12 @@ class Recovery:
         doubts = [doubt for layout in self._layouts.values() if (doubt := self._unseen(layout, answers)) is not None]
         if self._keys.lacking():
             doubts.insert(0, OLD_KIT)
+        newer: list[str] = []  # why states may have been held that are not found whole, the newest first
         for layout, place, claimed in answers.places():
             its, holders = answers.layouts[layout], [self._readers[layout, number] for number in claimed]
             header = await self._header(place, holders)
-            if header is None and self._went_away(place, holders) and its.may_have_been_held(place):
-                doubts.append(f"a newer state may have been held, but who claims row {place.row} went away")
+            if header is None and its.may_have_been_held(place) and (why := self._why_not(place, holders)) is not None:
+                newer.append(why)
             if header is None or header.kind != Kind.END:
                 continue
             if place.version < floor.version and below_floor not in doubts:
@@ -118,12 +119,14 @@ class Recovery:
             if self._voids.cover(place.version):
                 continue
             try:
-                return await self._rebuild(layout, place, answers, "; ".join(doubts) or None)
+                return await self._rebuild(layout, place, answers, _join(doubts, newer))
             except (ContentUnavailable, NotAuthentic) as broken:
                 logger.info("the state that ends at version %d is not whole: %s", place.version, broken)
                 if its.may_have_been_held(place):
-                    doubts.append(f"a newer state may have been held, but {broken}")
-        raise NotRestorable(f"no whole state was found: {'; '.join(doubts) or self._missing(self._layouts.values())}")
+                    newer.append(str(broken))
+        raise NotRestorable(
+            f"no whole state was found: {_join(doubts, newer) or self._missing(self._layouts.values())}"
+        )
 
     def _unseen(self, layout: Layout, answers: AllAnswers) -> str | None:
         """Why something of which nothing was seen may have been held in a layout, or None."""
@@ -174,11 +177,17 @@ class Recovery:
                 return block[0]
         return None
 
-    def _went_away(self, place: Place, holders: Iterable[Reader]) -> bool:
-        """Whether one of them has left since it told its inventory: it may hold what could not be had."""
-        return any(
-            (reader, place) in self._silent or reader.session is not self._sessions[reader] for reader in holders
-        )
+    def _why_not(self, place: Place, holders: Sequence[Reader]) -> str | None:
+        """Why what these claim to have there could not be had; None: it has been overwritten since.
+
+        Who has left since it told its inventory may hold it. Whose block is damaged, or was never there, does not deny
+        either that others hold it who do not answer.
+        """
+        if any((reader, place) in self._silent or reader.session is not self._sessions[reader] for reader in holders):
+            return f"who claims row {place.row} went away"
+        if any(self._fetcher.met_damage(reader, place.row) for reader in holders):
+            return f"who claims row {place.row} has no intact block of it"
+        return None
 
     async def _rebuild(self, layout: int, end: Place, answers: AllAnswers, doubt: str | None) -> State:
         """layout: of the END, which new stripes get from whoever goes on from it. ContentUnavailable, NotAuthentic:
@@ -270,6 +279,12 @@ class Recovery:
     def _read(self, place: Place, stripe: Fetched) -> tuple[MetaHead, list[records.Record]]:
         head, encoded = meta.decode(self._keys, stripe.header.kind, place, b"".join(stripe.data))
         return head, list(records.decode_all(encoded))
+
+
+def _join(doubts: Sequence[str], newer: Sequence[str]) -> str | None:
+    """What is told of them: of newer states the newest, as one for each would fill the screen."""
+    told = [*doubts, *(f"a newer state may have been held, but {why}" for why in newer[:1])]
+    return "; ".join(told) or None
 
 
 def _worth_opening(doubtful: Iterable[Named], held: int) -> list[Named]:
