@@ -226,6 +226,15 @@ def _record(f: Any) -> Record:
             return Stripe(id_, Place(version, row), *values)
 
 
+def is_readable(image: Image) -> bool:
+    """Whether who restores could read this image: it is one of this format, and its values do not contradict each
+    other."""
+    try:
+        return list(decode_all(encode(image))) == [image]
+    except (NotAuthentic, OverflowError, TypeError):
+        return False
+
+
 def join(encoded: Iterable[bytes]) -> bytes:
     """Records as they stand in a meta stripe: one after the other."""
     return b"".join(encoded)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgpack
 
-from coopfs.core.records import Extent, Image, Inode, Name, Stripe, Xattr, key_of
+from coopfs.core.records import Extent, Image, Inode, Name, Stripe, Type, Xattr, key_of
 from coopfs.local.extents import DELETE, PUT
 from coopfs.local.images import extent_record, inode_record
 from coopfs.local.metadata import Metadata
@@ -22,6 +22,7 @@ class Match(Enum):
 
     SAME = auto()  # or the row is newer than the image
     OTHER = auto()
+    OLDER = auto()  # the same, but the row names an older group as that of its newest image
     MISSING = auto()  # there is no such row: somebody killed it since, or it was lost
 
 
@@ -32,41 +33,45 @@ class Comparison:
         self._metadata = metadata
         self._db = metadata.database
 
-    def is_touched(self, image: Image) -> bool:
+    def is_touched(self, type_: Type, a: int, b: int | bytes) -> bool:
         """Whether somebody has just changed it, or what it belongs to."""
-        type_, a, *b = key_of(image)
-        return self._metadata.images.touches(type_, a, b[0] if b else 0)
+        return self._metadata.images.touches(type_, a, b)
 
     def match(self, image: Image, group: int) -> Match:
         """group: that told this image."""
-        if self.is_touched(image):
+        key = row_key(image)
+        if self.is_touched(*key):
             return Match.SAME
-        changed, row = self._row(image)
+        changed, row = self.row(*key)
         if changed is None:
             return Match.MISSING
-        return Match.SAME if changed > group or row == image else Match.OTHER
+        if changed > group:
+            return Match.SAME
+        if row != image:
+            return Match.OTHER
+        return Match.SAME if changed == group else Match.OLDER
 
-    def _row(self, image: Image) -> tuple[int | None, Image | None]:
+    def row(self, type_: Type, a: int, b: int | bytes) -> tuple[int | None, Image | None]:
         """The group of the row's newest image, and what it tells now; None: there is no such row."""
-        match image:
-            case Inode(ino):
-                node = self._metadata.nodes.find(ino)
+        match type_:
+            case Type.INODE:
+                node = self._metadata.nodes.find(a)
                 return (None, None) if node is None else (node.changed, inode_record(self._db, node))
-            case Extent(ino, offset):
+            case Type.EXTENT if isinstance(b, int):
                 query = "SELECT changed FROM extents WHERE ino = ? AND offset = ?"
-                found = self._db.read(query, (ino, offset)).fetchone()
-                return (None, None) if found is None else (found[0], extent_record(self._db, ino, offset))
-            case Name(parent, name):
+                found = self._db.read(query, (a, b)).fetchone()
+                return (None, None) if found is None else (found[0], extent_record(self._db, a, b))
+            case Type.NAME if isinstance(b, bytes):
                 query = "SELECT changed, ino FROM names WHERE parent = ? AND name = ?"
-                found = self._db.read(query, (parent, name)).fetchone()
-                return (None, None) if found is None else (found[0], Name(parent, name, found[1]))
-            case Xattr(ino, name):
+                found = self._db.read(query, (a, b)).fetchone()
+                return (None, None) if found is None else (found[0], Name(a, b, found[1]))
+            case Type.XATTR if isinstance(b, bytes):
                 query = "SELECT changed, value FROM xattrs WHERE ino = ? AND name = ?"
-                found = self._db.read(query, (ino, name)).fetchone()
-                return (None, None) if found is None else (found[0], Xattr(ino, name, found[1]))
-            case Stripe(id_):
-                return self._stripe(id_)
-        raise AssertionError(image)
+                found = self._db.read(query, (a, b)).fetchone()
+                return (None, None) if found is None else (found[0], Xattr(a, b, found[1]))
+            case Type.STRIPE:
+                return self._stripe(a)
+        raise AssertionError(type_, a, b)
 
     def _stripe(self, id_: int) -> tuple[int | None, Stripe | None]:
         query = "SELECT changed, died, row, version, layout, length, slices, tag, born FROM stripes WHERE id = ?"
@@ -110,3 +115,9 @@ class Comparison:
 
 def _attributes(i: Inode) -> tuple[Any, ...]:
     return i.ino, i.mode, i.uid, i.gid, i.nlink, i.rdev, i.size, i.atime, i.mtime, i.ctime, i.parent, i.name, i.target
+
+
+def row_key(image: Image) -> tuple[Type, int, int | bytes]:
+    """As in open_images."""
+    type_, a, *b = key_of(image)
+    return type_, a, b[0] if b else 0

@@ -1,6 +1,7 @@
 """What a check reads of the log's side of the database, in pieces between which operations run."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from coopfs.local.database import Database
 from coopfs.types import Kind
@@ -46,3 +47,12 @@ class Survey:
     def killers(self) -> Iterator[bytes]:
         """The encoded tombstones and truncates of all groups that are not sealed."""
         return (image for (image,) in self._db.read("SELECT image FROM open_images WHERE stands = 0"))
+
+    def unsealed_images(self, after: tuple[int, int, int, int | bytes] | None, limit: int) -> list[tuple[Any, ...]]:
+        """(group, type, a, b, encoded image) of those of groups that are not sealed, by key, that follow; None: from
+        the first on."""
+        select = "SELECT grp, type, a, b, image FROM open_images WHERE stands"
+        order = " ORDER BY grp, type, a, b LIMIT ?"
+        if after is None:
+            return self._db.read(select + order, (limit,)).fetchall()
+        return self._db.read(f"{select} AND (grp, type, a, b) > (?, ?, ?, ?){order}", (*after, limit)).fetchall()

@@ -1,7 +1,8 @@
 """A check of the whole disk while it is in use: what is damaged is found, said, and repaired from redundancy.
 
 1. SQLite's own structure; where that is damaged nothing else can be believed;
-2. the database against the log, which restores rows (logcheck);
+2. the database against the log, which restores rows (logcheck), and its rows against the same log, which is told of
+   those it lacks (toldcheck);
 3. its invariants and sums, rows, and the stage (databasecheck);
 4. inventories of partners (blockcheck), and with `deep` every block (deepcheck), which takes the longest by far: one
    that was interrupted goes on where it was. The rest is short, and made again: what it looks at changes.
@@ -24,6 +25,7 @@ from coopfs.tasks.checking.databasecheck import DatabaseCheck
 from coopfs.tasks.checking.deepcheck import DeepCheck
 from coopfs.tasks.checking.logcheck import LogCheck
 from coopfs.tasks.checking.report import Report
+from coopfs.tasks.checking.toldcheck import ToldCheck
 from coopfs.tasks.reading.fetcher import Fetched, Fetcher
 from coopfs.tasks.writing.columns import Columns
 from coopfs.tasks.writing.ledger import Ledger
@@ -80,9 +82,7 @@ class Checker:
         database = DatabaseCheck(self._local, self._ledger, self._in_use, self._tell, self._commit)
         if not await database.structure(report, watch):
             return
-        log = LogCheck(self._keys, self._ledger.log, self._local.metadata, self._fetch, self._tell)
-        await log.run(report, watch, repair=repair)
-        await self._commit()
+        await self._log(report, watch, repair=repair)
         await database.invariants(report, watch, repair=repair)
         await database.rows(report, watch)
         await database.stage(report, watch, repair=repair)
@@ -93,3 +93,15 @@ class Checker:
             await every.run(report, watch, repair=repair)
         await blocks.lost(report, repair=repair)
         await self._commit()
+
+    async def _log(self, report: Report, watch: Watch, *, repair: bool) -> None:
+        log, metadata = self._ledger.log, self._local.metadata
+        rows = ToldCheck(log, metadata, self._tell)
+        try:
+            images = LogCheck(self._keys, log, metadata, self._fetch, self._tell, rows.hear)
+            walked = await images.run(report, watch, repair=repair)
+            await self._commit()
+            await rows.run(walked, report, watch, repair=repair)
+            await self._commit()
+        finally:
+            rows.close()

@@ -15,6 +15,7 @@ from coopfs.local.lostfound import Tell
 from coopfs.local.questions import QUESTIONS, LayoutBounds, Question, Questioner, parameters
 from coopfs.local.repairs import Repairs
 from coopfs.local.survey import Survey
+from coopfs.tasks.checking.asking import in_thread
 from coopfs.tasks.checking.report import Report
 from coopfs.tasks.writing.ledger import Ledger
 
@@ -50,7 +51,7 @@ class DatabaseCheck:
         self._local.metadata.names.forget_known()
         asker = Questioner(self._local.database.path)
         try:
-            found = await _in_thread(asker, asker.structure)
+            found = await in_thread(asker, asker.structure)
         except NotAsked as why:
             report.note(f"the structure of the database could not be looked at ({why}), and so nothing else was")
             return False
@@ -82,7 +83,7 @@ class DatabaseCheck:
         self, asker: Questioner, question: Question, asked: Mapping[str, str], report: Report
     ) -> list[Finding]:
         try:
-            return await _in_thread(asker, lambda: asker.ask(question, asked))
+            return await in_thread(asker, lambda: asker.ask(question, asked))
         except NotAsked as why:
             report.note(f"not all questions about {question.step} could be asked: {why}")
             return []
@@ -133,24 +134,3 @@ class DatabaseCheck:
                 self._settle(Finding(About.STAGE, text, RemoveFile(stripe)), report, repair=repair)
         report.checked["files"] += len(here)
         watch("content on this machine", 1, 1)
-
-
-async def _in_thread(asker: Questioner, ask: Callable[[], list[Finding]]) -> list[Finding]:
-    """Whoever gives up waiting ends the question: a thread cannot be left behind with an open connection."""
-    async with trio.open_nursery() as nursery:
-
-        async def end() -> None:
-            try:
-                await trio.sleep_forever()
-            finally:
-                asker.interrupt()
-
-        nursery.start_soon(end)
-        try:
-            found: list[Finding] | NotAsked = await trio.to_thread.run_sync(ask)
-        except NotAsked as why:  # which the nursery would wrap
-            found = why
-        nursery.cancel_scope.cancel()
-    if isinstance(found, NotAsked):
-        raise found
-    return found
