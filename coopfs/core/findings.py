@@ -18,6 +18,7 @@ class About(StrEnum):
     ROWS = "rows"  # places of stripes
     LOG = "log"  # the database differs from what partners would give back
     STAGE = "stage"  # content on this machine
+    MASTER = "master"  # master blocks of partners
     BLOCKS = "blocks"  # what partners lack, or hold damaged
     CONTENT = "content"  # what nobody has any more
 

@@ -3,7 +3,8 @@
 A row is taken when a stripe is sealed and given back only behind the barrier: when what killed the stripe is held.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from coopfs.errors import OutOfSpace
 
@@ -23,6 +24,7 @@ class Rows:
             self._taken[row] = True
         self.free = self.room = total - self._taken.count(True)
         self._from = 0  # no row before this one is free
+        self._seen: bytearray | None = None  # rows that changed while somebody watches
 
     def resize(self, total: int) -> None:
         """There are so many; no row beyond is taken."""
@@ -60,6 +62,7 @@ class Rows:
         if row < 0:
             raise OutOfSpace("no row is left on the partners")
         self._taken[row] = True
+        self._see(row)
         self._from = row + 1
         self.free -= 1
         self.room -= row < self.limit
@@ -68,10 +71,25 @@ class Rows:
     def has_taken(self, row: int) -> bool:
         return bool(self._taken[row])
 
+    @contextmanager
+    def watched(self) -> Iterator[bytearray]:
+        """A byte for each row that there is now, set where one is taken or given back from now on. One watches at a
+        time."""
+        self._seen = seen = bytearray(self.total)
+        try:
+            yield seen
+        finally:
+            self._seen = None
+
+    def _see(self, row: int) -> None:
+        if self._seen is not None and row < len(self._seen):
+            self._seen[row] = True
+
     def give_back(self, row: int) -> None:
         """The row of a stripe whose death is held."""
         assert self._taken[row], "a row given back twice would be overwritten while it lives"
         self._taken[row] = False
+        self._see(row)
         self._from = min(self._from, row)
         self.free += 1
         self.room += row < self.limit

@@ -152,6 +152,11 @@ class Log:
         query = "SELECT id FROM stripes WHERE born > ? AND born <= ?"
         return [id_ for (id_,) in self._db.read(query, (after, up_to))]
 
+    def born_after(self, group: int) -> list[int]:
+        """The sealed stripes that were born in groups after this one, which are few while groups become held."""
+        query = "SELECT id FROM stripes WHERE born > ? AND row IS NOT NULL ORDER BY id"
+        return [id_ for (id_,) in self._db.read(query, (group,))]
+
     def is_data(self, id_: int) -> bool:
         """Whether a stripe is one of content, and sealed."""
         query = "SELECT 1 FROM stripes WHERE id = ? AND kind = ? AND row IS NOT NULL"

@@ -182,6 +182,13 @@ QUESTIONS: tuple[Question, ...] = (
         _tree("inode {0} has two extents that overlap at {1}"),
     ),
     Question(
+        "rows",
+        f"SELECT id, row FROM stripes WHERE kind = {_DATA} AND died IS NULL AND row IS NOT NULL AND live = 0",
+        lambda row: Finding(
+            About.ROWS, f"nothing lives of stripe {row[0]}, and it keeps row {row[1]}", Adjust(Sum.LIVE, row[0], 0)
+        ),
+    ),
+    Question(
         "accounting",
         f"SELECT * FROM (SELECT (SELECT value FROM facts WHERE key = '{FACT}') AS said, ({IMAGES}) AS images,"
         f" content, pieces, length FROM ({CONTENT}))"

@@ -24,7 +24,8 @@ _OVER = (
     "SELECT s.row, s.version, s.acks, r.version FROM stripes s LEFT JOIN remains r ON r.row = s.row AND r.acks & ?"
     " WHERE s.id = ?"
 )
-_NONE = (1 << 8 * digest.DIGEST) - 1  # the digest of nothing that there is
+MODULUS = 1 << 8 * digest.DIGEST
+NONE = MODULUS - 1  # the digest of nothing that there is
 _ADD = "INSERT INTO remains VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET acks = acks | excluded.acks"
 
 
@@ -118,7 +119,14 @@ class Slots:
 
     def expect(self, column: int, value: int | None) -> None:
         """The digest that the column's store answers from now on. None: whatever it answers must be looked into."""
-        self._set(column, _NONE if value is None else value)
+        self._set(column, NONE if value is None else value)
+
+    def adjust(self, column: int, by: int) -> None:
+        """The digest is to be higher by this, modulo MODULUS, however it has changed since: if it was set anew
+        meanwhile, its store is asked for an inventory once more."""
+        known = int.from_bytes(self.digest(column), "big")
+        if known != NONE:
+            self._set(column, (known + by) % MODULUS)
 
     def _set(self, column: int, value: int) -> None:
         self._db.write("INSERT OR REPLACE INTO digests VALUES (?, ?)", (column, digest.to_bytes(value)))

@@ -13,7 +13,7 @@ from coopfs.types import Kind, make_version
 # 3 columns with seats 0..2 and 10 rows; 4 columns with seats 3..6 and 20 rows
 LAYOUTS = [LayoutBounds(1, 10, 0b111 | 1 << INCOMING), LayoutBounds(2, 20, 0b1111000 | 1 << INCOMING)]
 STRIPE = (
-    "INSERT INTO stripes (id, kind, born, length, live, layout, row, version, acks) VALUES (?, ?, 1, 9, 0, ?, ?, ?, ?)"
+    "INSERT INTO stripes (id, kind, born, length, live, layout, row, version, acks) VALUES (?, ?, 1, 9, 9, ?, ?, ?, ?)"
 )
 
 
@@ -64,3 +64,12 @@ def test_a_row_has_one_stripe_of_a_layout(database: Database) -> None:
     put(database, 2, 2, 5, 0)
     put(database, 3, 2, 5, 0)
     assert told(database) == ["row 5 is that of 2 stripes"]
+
+
+def test_a_stripe_of_which_nothing_lives_keeps_no_row(database: Database) -> None:
+    put(database, 1, 1, 5, 0)
+    put(database, 2, 1, 6, 0)
+    database.write("UPDATE stripes SET live = 0 WHERE id = 1")
+    assert told(database) == ["nothing lives of stripe 1, and it keeps row 5"]
+    database.write("UPDATE stripes SET died = 2 WHERE id = 1")
+    assert told(database) == []

@@ -43,6 +43,7 @@ from coopfs.local.scrubmark import ScrubMark
 from coopfs.local.survey import Survey
 from coopfs.tasks.checking.challenger import Challenger
 from coopfs.tasks.checking.checker import Checker
+from coopfs.tasks.checking.mastercheck import MasterCheck
 from coopfs.tasks.checking.scrubber import Scrubber
 from coopfs.tasks.cleaning.cleaner import Cleaner
 from coopfs.tasks.cleaning.compactor import Compactor
@@ -156,10 +157,7 @@ class OwnDisk:
         mark, survey = ScrubMark(self.local.database), Survey(self.local.database)
         self.scrubber = Scrubber(scrub, mark, survey, self.columns, self.ledger, self._fetcher, content, wall)
         self.salvager = Salvager(directory.parent, self.disk, self.committer, self.ledger)
-        commit, in_use, tell = self.committer.commit, self.disk.handles.in_use, self.disk.tell
-        self.checker = Checker(
-            self.keys, self.local, self.ledger, self.columns, self._fetcher, self._fetch, in_use, tell, commit, wall
-        )
+        self.checker = self._make_checker(content.recall, network, wall)
         self.trouble: str | None = None
         self.ready = trio.Event()  # nothing hinders writing: after a takeover, all it found is held again
         self.mountpoint: Path | None = None
@@ -171,6 +169,15 @@ class OwnDisk:
         disk.compressor.level = settings.compress.level
         disk.bury_orphans()
         return disk
+
+    def _make_checker(
+        self, recall: Callable[[int], Awaitable[None]], network: Network, wall: Callable[[], float]
+    ) -> Checker:
+        masters = MasterCheck(self.keys, self.keeper, self.columns, network)
+        books = (self.keys, self.local, self.ledger, self.columns)
+        of_files = (self.disk.handles.in_use, self.disk.tell)
+        commit = self.committer.commit
+        return Checker(*books, self._fetcher, self._fetch, *of_files, commit, wall, recall, masters)
 
     def _make_coder(self) -> Coder:
         stripes = self.local.metadata.stripes

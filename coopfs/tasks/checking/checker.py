@@ -3,9 +3,11 @@
 1. SQLite's own structure; where that is damaged nothing else can be believed;
 2. the database against the log, which restores rows (logcheck), and its rows against the same log, which is told of
    those it lacks (toldcheck);
-3. its invariants and sums, rows, and the stage (databasecheck);
-4. inventories of partners (blockcheck), and with `deep` every block (deepcheck), which takes the longest by far: one
-   that was interrupted goes on where it was. The rest is short, and made again: what it looks at changes.
+3. its invariants and sums, and the stage (databasecheck), rows and digests (placecheck), what is not held
+   (unheldcheck);
+4. master blocks (mastercheck) and inventories of partners (blockcheck), and with `deep` every block (deepcheck), which
+   takes the longest by far: one that was interrupted goes on where it was. The rest is short, and made again: what it
+   looks at changes.
 5. what cannot be had any more, by path.
 
 Without `repair` nothing is changed.
@@ -24,8 +26,11 @@ from coopfs.tasks.checking.blockcheck import BlockCheck
 from coopfs.tasks.checking.databasecheck import DatabaseCheck
 from coopfs.tasks.checking.deepcheck import DeepCheck
 from coopfs.tasks.checking.logcheck import LogCheck
+from coopfs.tasks.checking.mastercheck import MasterCheck
+from coopfs.tasks.checking.placecheck import PlaceCheck
 from coopfs.tasks.checking.report import Report
 from coopfs.tasks.checking.toldcheck import ToldCheck
+from coopfs.tasks.checking.unheldcheck import UnheldCheck
 from coopfs.tasks.reading.fetcher import Fetched, Fetcher
 from coopfs.tasks.writing.columns import Columns
 from coopfs.tasks.writing.ledger import Ledger
@@ -35,7 +40,8 @@ Watch = Callable[[str, int, int], None]  # step, done, total
 
 class Checker:
     """fetch: a sealed stripe from partners; in_use: whether somebody has an inode open; tell: of what a
-    repair has changed; commit: returns when all changes are durable; wall: seconds since 1970."""
+    repair has changed; commit: returns when all changes are durable; wall: seconds since 1970; recall:
+    content of a stripe into the cache."""
 
     def __init__(
         self,
@@ -49,6 +55,8 @@ class Checker:
         tell: Tell,
         commit: Callable[[], Awaitable[None]],
         wall: Callable[[], float],
+        recall: Callable[[int], Awaitable[None]],
+        masters: MasterCheck,
     ) -> None:
         self._keys = keys
         self._local = local
@@ -59,6 +67,8 @@ class Checker:
         self._in_use = in_use
         self._tell = tell
         self._commit = commit
+        self._recall = recall
+        self._masters = masters
         self._survey = Survey(local.database)
         self._mark = CheckMark(local.database, wall)
         self._running = False
@@ -84,9 +94,14 @@ class Checker:
             return
         await self._log(report, watch, repair=repair)
         await database.invariants(report, watch, repair=repair)
-        await database.rows(report, watch)
+        places = PlaceCheck(self._columns, self._ledger, self._local.database)
+        await places.rows(report, watch, repair=repair)
+        await places.digests(report, watch, repair=repair)
         await database.stage(report, watch, repair=repair)
         blocks = BlockCheck(self._columns, self._ledger, self._local)
+        unheld = UnheldCheck(self._local, self._ledger, self._fetch, self._recall, blocks.bad)
+        await unheld.run(report, watch, repair=repair)
+        await self._masters.run(report, watch, repair=repair)
         await blocks.inventories(report, watch, repair=repair)
         if deep:
             every = DeepCheck(self._columns, self._ledger, self._survey, self._fetcher, self._mark, blocks.bad)

@@ -8,13 +8,11 @@ from coopfs.core.findings import About, Bury, Finding, RemoveFile
 from coopfs.core.seats import Span
 from coopfs.core.stale import stale_by_fix
 from coopfs.errors import NotAsked
-from coopfs.limits import CHECK_SLICE
 from coopfs.local.acks import INCOMING
 from coopfs.local.disk import LocalDisk
 from coopfs.local.lostfound import Tell
 from coopfs.local.questions import QUESTIONS, LayoutBounds, Question, Questioner, parameters
 from coopfs.local.repairs import Repairs
-from coopfs.local.survey import Survey
 from coopfs.tasks.checking.asking import in_thread
 from coopfs.tasks.checking.report import Report
 from coopfs.tasks.writing.ledger import Ledger
@@ -41,7 +39,6 @@ class DatabaseCheck:
         self._commit = commit
         self._tell = tell
         self._repairs = Repairs(local.metadata, local.stage, tell)
-        self._survey = Survey(local.database)
 
     async def structure(self, report: Report, watch: Watch) -> bool:
         """Whether SQLite finds its file in order: only then can anything else be asked. From then on the tables count,
@@ -100,19 +97,6 @@ class DatabaseCheck:
             for stale in stale_by_fix(finding.fix):
                 self._tell(*stale)
         report.add(finding, repaired=repaired)
-
-    async def rows(self, report: Report, watch: Watch) -> None:
-        """No row that a stripe has may be given to another one."""
-        after, total = 0, self._survey.sealed_count()
-        while page := self._survey.rows(after, CHECK_SLICE):
-            for after, layout, row in page:
-                rows = self._ledger.rows_of(layout)
-                if row < rows.total and not rows.has_taken(row):
-                    text = f"row {row} counts as free, and is that of stripe {after}"
-                    report.add(Finding(About.ROWS, text), repaired=False)
-            report.checked["stripes"] += len(page)
-            watch("rows", report.checked["stripes"], total)
-            await trio.lowlevel.checkpoint()
 
     async def stage(self, report: Report, watch: Watch, *, repair: bool) -> None:
         """Content that may be nowhere else is here, and no file is here that belongs to no stripe."""

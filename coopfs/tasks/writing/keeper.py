@@ -136,6 +136,11 @@ class MasterKeeper:
             if keys is not None:
                 await self._replace(replace(self.block, counter=self.block.counter + 1, keys=keys))
 
+    async def renew(self) -> None:
+        """Somebody has not what it had taken: the same with a higher counter, as `change` has it. StateError."""
+        async with self._moving:
+            await self._replace(replace(self.block, counter=self.block.counter + 1))
+
     async def wish(self) -> None:
         """What the owner wishes for changes, if it does, as `change` has it. StateError."""
         async with self._moving:

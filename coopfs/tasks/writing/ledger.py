@@ -50,6 +50,7 @@ class Ledger:
         self.slots = slots
         self.seats = seats
         self._in_use = in_use
+        self.placed: set[tuple[int, int]] = set()  # (layout, row) of places whose stripes are not sealed yet
         self.slices: Slices | None = None  # how it gets its rows while there are older layouts
         self._rows: dict[int | None, Rows] = {id_: Rows(total, log.rows_taken(id_)) for id_, total in rows.items()}
         self._log_rows = Counter(
@@ -68,10 +69,10 @@ class Ledger:
 
     def may_go(self, id_: int) -> bool:
         """Whether a stripe's content may be evicted from this machine: what is not held stays here (R8)."""
-        return self.progress.may_go(id_) and self.log.is_sealed(id_, self._held)  # in this order: this is SQL
+        return self.progress.may_go(id_) and self.log.is_sealed(id_, self.held)  # in this order: this is SQL
 
     @property
-    def _held(self) -> int:
+    def held(self) -> int:
         """The newest group that is held, or was when it was taken over."""
         return max(self.progress.barrier, self.log.rehold)
 
@@ -150,7 +151,13 @@ class Ledger:
     def place(self, layout: int) -> Place:
         """A row in the stores of this layout, and a version, together (R5). OutOfSpace: no row is free."""
         row = self._rows[layout].take()
+        self.placed.add((layout, row))
         return Place(self.log.next_version(), row)
+
+    def give_back(self, layout: int, row: int) -> None:
+        """A row that no stripe has may be taken again."""
+        self._rows[layout].give_back(row)
+        self.changed.notify()
 
     def resize(self, layout: int, rows: int) -> None:
         """So many rows may be taken from now on: all stores that count have them (R14), and nothing lies beyond."""
@@ -167,11 +174,13 @@ class Ledger:
     def seal_data(self, stripe: Sealed) -> None:
         """A data stripe has its place; send it after the next commit."""
         self.log.seal_data(stripe)
+        self.placed.discard((stripe.layout, stripe.place.row))
         self.progress.add(stripe.id, stripe.layout, stripe.born, stripe.died, 0)
 
     def seal_meta(self, stripe: Sealed, payload: bytes, keys: Sequence[Key]) -> None:
         """A meta stripe has its place; send it after the next commit. keys: of the images in it."""
         self.log.add_meta(stripe, payload, keys)
+        self.placed.discard((stripe.layout, stripe.place.row))
         self._log_rows[stripe.layout] += stripe.place.row < self._rows[stripe.layout].limit
         self.log.set_tag_chain(extend_chain(self.log.tag_chain, stripe.tag))
         self.progress.add(stripe.id, stripe.layout, stripe.born, None, 0)
@@ -295,7 +304,7 @@ class Ledger:
     def _drop_payloads(self, ids: Iterable[int]) -> None:
         """Of those of these stripes that are complete, and held."""
         complete = [id_ for id_ in ids if self.progress.get(id_) is None]
-        self.log.payloads.drop_held(complete, self._held)
+        self.log.payloads.drop_held(complete, self.held)
 
     def _release(self, barrier: int) -> None:
         dead = self.log.dead_by(barrier)
