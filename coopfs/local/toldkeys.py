@@ -104,9 +104,13 @@ class ToldKeys:
     def __init__(self, path: Path) -> None:
         uri = f"{path.absolute().as_uri()}?mode=ro"
         self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA temp_store = FILE")
-        self._connection.execute(f"PRAGMA temp.cache_size = -{CACHE_KIB}")
-        self._connection.execute(_TOLD)
+        try:
+            self._connection.execute("PRAGMA temp_store = FILE")
+            self._connection.execute(f"PRAGMA temp.cache_size = -{CACHE_KIB}")
+            self._connection.execute(_TOLD)
+        except sqlite3.DatabaseError as bad:
+            self._connection.close()
+            raise NotAsked(str(bad)) from bad
 
     def note(self, group: int, keys: Sequence[Key]) -> None:
         """The images that stand in this group. Groups come newest first: the first of every key counts."""

@@ -183,14 +183,15 @@ def test_what_goes_on_meanwhile_is_no_finding(tmp_path: Path, turns_over: bool) 
     play(tmp_path, Geometry(2, 1), main)
 
 
-def test_keys_that_find_no_room_are_a_note(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["__init__", "note"])
+def test_keys_that_find_no_room_are_a_note(tmp_path: Path, when: str) -> None:
     async def main(owner: Owner) -> None:
         await some_tree(owner)
 
-        def full(self: ToldKeys, group: int, keys: object) -> None:
+        def full(self: ToldKeys, *_: object) -> None:
             raise NotAsked("database or disk is full")
 
-        with patch.object(ToldKeys, "note", full):
+        with patch.object(ToldKeys, when, full):
             answer = await look(owner)
         assert answer["findings"] == []
         assert answer["notes"] == [

@@ -36,15 +36,21 @@ class ToldCheck:
         self._comparison = Comparison(metadata)
         self._retelling = Retelling(metadata, log)
         self._tell = tell
-        self._keys = ToldKeys(metadata.database.path)
-        self._why: str | None = None  # the keys could not be kept
+        self._keys: ToldKeys | None = None
+        self._why = ""  # the keys cannot be kept
+        try:
+            self._keys = ToldKeys(metadata.database.path)
+        except NotAsked as why:
+            self._why = str(why)
 
     async def hear(self, group: int, keys: Sequence[Key]) -> None:
         """Images that stand in this group; no older one is heard before."""
-        if self._why is None:
+        told = self._keys
+        if told is not None:
             try:
-                await in_thread(self._keys, lambda: self._keys.note(group, keys))
+                await in_thread(told, lambda: told.note(group, keys))
             except NotAsked as why:
+                self.close()
                 self._why = str(why)
 
     async def run(self, walked: Walked, report: Report, watch: Watch, *, repair: bool) -> None:
@@ -56,10 +62,11 @@ class ToldCheck:
         watch("rows against the log", 1, 1)
 
     async def _ask(self, type_: Type, walked: Walked, report: Report) -> list[Untold]:
+        told = self._keys
         try:
-            if self._why is not None:
+            if told is None:
                 raise NotAsked(self._why)
-            return await in_thread(self._keys, lambda: self._keys.untold(type_, walked))
+            return await in_thread(told, lambda: told.untold(type_, walked))
         except NotAsked as why:
             report.note(f"not all rows of the database could be looked up in the log: {why}")
             return []
@@ -97,4 +104,6 @@ class ToldCheck:
         return path_of(self._metadata, row.a)
 
     def close(self) -> None:
-        self._keys.close()
+        if self._keys is not None:
+            self._keys.close()
+            self._keys = None
