@@ -9,7 +9,7 @@ from coopfs.cli.kit import read_kit
 from coopfs.cli.node import advertise_option, listen_option, relay_option, settings
 from coopfs.cli.params import PATH, home_option
 from coopfs.cli.passphrase import open_text, passphrase_file_option
-from coopfs.cli.restore import accept_older_option, download_limit_option, talk
+from coopfs.cli.restore import download_limit_option, talk
 
 
 @click.command()
@@ -22,7 +22,12 @@ from coopfs.cli.restore import accept_older_option, download_limit_option, talk
     is_flag=True,
     help="First wait at --listen, up to 5 minutes, for partners that can only call, not be called.",
 )
-@accept_older_option
+@click.option(
+    "--accept-older",
+    is_flag=True,
+    help="Take the newest state found even if a newer one may have been held: what was written after its date, which "
+    "is told, may be missing. Switch the old machine off first: it may still be able to write.",
+)
 @download_limit_option
 @passphrase_file_option
 @home_option
@@ -40,8 +45,9 @@ def takeover(
     """Make this machine the node of KIT, with its disk as the partners have it.
 
     The home is made, with --listen, --advertise and --relay; a home of the same node that has lost its disk does too.
-    The old machine cannot write any more. Start the daemon then: before the disk can be mounted, everything found is
-    made safe again. If it is interrupted, run it again.
+    Partners refuse the old machine from then on. If too few grant that, or a newer state may have been held, it says
+    what may be missing, and asks: switch the old machine off before you say yes. Start the daemon then: before the disk
+    can be mounted, everything found is made safe again. If it is interrupted, run it again.
     """
     taken = open_text(read_kit(kit), passphrase_file)
     chosen = settings(taken.name, listen, advertise, relays)

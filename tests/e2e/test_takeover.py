@@ -195,6 +195,10 @@ def test_what_cannot_be_taken_over_is_refused_in_one_line(world: World) -> None:
     lonely = coopfs("takeover", LOOPBACK, owner.kit, home=world.home("tina again"))
     assert lonely.code == 9
     assert "p1" in lonely.line
-    assert "--accept-older" in lonely.line
+    assert "(switch the old machine off: it may still be able to write; then --accept-older takes it)" in lonely.line
+    (question,) = (line for line in lonely.err.splitlines() if line.endswith(" all the same?"))
+    assert "may be missing. Before you say yes, switch the old machine off: it may still be able to write." in question
+    told = well(coopfs("takeover", "--help")).out
+    assert "switch the old machine off before you say yes" in " ".join(told.split())
     world.restart("p1", "p2")
     well(coopfs("takeover", LOOPBACK, owner.kit, home=world.home("tina again")))

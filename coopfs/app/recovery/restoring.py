@@ -133,8 +133,9 @@ def know(roster: Roster, node: NodeKey, addresses: tuple[str, ...]) -> None:
         roster.add(Contact(node, (*before, *addresses)))
 
 
-def agree(state: State, talk: Dialogue) -> None:
-    """Say of which moment the state is; if something newer may have been held, ask."""
+def agree(state: State, talk: Dialogue, first: str = "") -> None:
+    """Say of which moment the state is; if something newer may have been held, ask. first: what has to be done before
+    the answer may be yes, as the end of a sentence."""
     date = datetime.fromtimestamp(state.time / NS, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     talk.say(f"the newest whole state is of {date}")
     if state.doubt is None:
@@ -142,5 +143,10 @@ def agree(state: State, talk: Dialogue) -> None:
     doubt = f"{state.doubt}. What was written after {date} may be missing"
     if talk.accept_older:
         talk.say(f"taken all the same, as --accept-older says: {doubt}")
-    elif not talk.ask(f"{doubt}. Take the state of {date} all the same?"):
-        raise NotRestorable(f"a newer state than that of {date} may exist: {state.doubt} (--accept-older takes it)")
+        return
+    must = f" Before you say yes, {first}." if first else ""
+    if not talk.ask(f"{doubt}.{must} Take the state of {date} all the same?"):
+        then = f"{first}; then " if first else ""
+        raise NotRestorable(
+            f"a newer state than that of {date} may exist: {state.doubt} ({then}--accept-older takes it)"
+        )

@@ -50,6 +50,7 @@ from coopfs.tasks.recovery.takeover import Taken, Takeover
 from coopfs.types import NodeKey
 
 TAKING_OVER = "taking-over"  # the name of the directory until the disk is this machine's
+SWITCH_OFF = "switch the old machine off: it may still be able to write"
 
 
 async def take_over(path: Path, taken: Kit, chosen: Config, talk: Dialogue) -> None:
@@ -112,7 +113,7 @@ async def _become(home: Home, taken: Kit, wanted: KitDisk, talk: Dialogue) -> No
         time.time,
         lambda node, addresses: know(roster, node, addresses),
         talk.watch,
-        lambda state: agree(state, talk),
+        lambda state: agree(state, talk, SWITCH_OFF),
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
