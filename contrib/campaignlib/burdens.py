@@ -5,16 +5,15 @@ it is done, so what was told must be there, and the program's own check must fin
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from random import Random
 from subprocess import Popen
 from typing import Protocol
 
-from suitelib.repositories import FIRST, Repository, of
 from suitelib.shell import end, require, run, start
 from suitelib.source import Source, digest
 
+from campaignlib.backups import Backups
 from campaignlib.databases import Postgres, Sqlite
 from tests.e2e.load import Writer
 
@@ -118,35 +117,6 @@ class Copy:
     def check(self) -> None:
         run("rsync", "-ac", "--delete", f"{self._source.top}/", self._top)
         require(digest(self._top) == digest(self._source.top), "rsync's copy differs")
-
-
-class Backups:
-    """A repository of restic or borg: snapshots that were taken stay, and all can be read."""
-
-    def __init__(self, kind: str, top: Path, beside: Path, random: Random) -> None:
-        self._repository: Repository = of(kind, top, beside)
-        self._source = Source(beside / f"{kind} source", random.randrange(1 << 30))
-        self._repository.create()
-        self._night = 0
-        self._child: Popen[bytes] | None = None
-
-    def begin(self) -> None:
-        self._source.evolve()
-        self._night += 1
-        self._child = start(*self._repository.backup_command(self._source.top, FIRST + timedelta(days=self._night)))
-
-    def end(self) -> None:
-        assert self._child is not None
-        self._taken = self._child.poll() == 0
-        end(self._child)
-
-    def check(self) -> None:
-        self._repository.unlock()
-        there = self._repository.snapshots()
-        require(not self._taken or FIRST + timedelta(days=self._night) in there, "the newest snapshot is gone")
-        self._repository.check()
-        if self._night % 10 == 0 and there:
-            self._repository.prune(3)
 
 
 Make = Callable[[Path, Path, Random], Burden]
