@@ -3,7 +3,9 @@
 1. a network of real daemons on this machine; the owner's disk is mounted, and every burden is set up on it;
 2. each round, files and one burden more work until a random moment, at which the owner is killed;
 3. `mount.coopfs` must have the mount ready within READY, with nobody's help;
-4. all that was promised is there, by the burdens' own checks, and daemons have not complained.
+4. all that was promised is there, by the burdens' own checks, and daemons have not complained;
+5. after some kills, drawn, a sync makes all of it held, and a restore view shows the same: what the owner took for held
+   before it was killed is with its partners.
 
 A campaign that was stopped goes on where its record ends, with a new disk and other moments.
 """
@@ -16,14 +18,16 @@ from pathlib import Path
 from random import Random
 
 import click
-from suitelib.shell import Failed
+from suitelib.shell import Failed, require
+from suitelib.source import digest
 
 from campaignlib.burdens import BURDENS, Burden
 from campaignlib.record import RECORD, Record
 from campaignlib.stage import DIRECTORY, stage
+from campaignlib.wrong import BREAKS, in_words
 from coopfs.cli import progress
 from coopfs.cli.client import Watch
-from coopfs.errors import CoopfsError
+from coopfs.demo import mounts
 from coopfs.limits import MIB
 from tests.e2e.commands import mount_coopfs, well
 from tests.e2e.world import Owner, World
@@ -32,15 +36,18 @@ PARTNERS = ("p1", "p2", "p3")
 SHARE = 400 * MIB  # bytes each partner gives
 READY = 10.0  # seconds from the helper's start until the mount answers
 LONGEST = 4.0  # seconds of one round's load
+VIEWED = 0.1  # share of the kills after which a restore view is compared
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """What worked meanwhile; seconds until the mount was ready again; broken: "" if all went well."""
+    """What worked meanwhile; seconds until the mount was ready again; broken: "" if all went well; viewed: whether a
+    restore view was compared too."""
 
     burdens: Sequence[str]
     ready: float
     broken: str
+    viewed: bool = False  # of a record that was begun without
 
 
 class Crashes:
@@ -61,16 +68,29 @@ class Crashes:
         self._owner.kill()
         for name in names:
             self._burdens[name].end()
+        viewed = self._random.random() < VIEWED
         began = time.monotonic()
         try:
             well(mount_coopfs(self._owner.home, self._owner.mount_point))
             ready = time.monotonic() - began
             for name in names:
                 self._burdens[name].check()
+            if viewed:
+                self._compare()
             broken = "\n".join(self._owner.world.complaints())
-        except (Failed, AssertionError, CoopfsError) as wrong:
-            ready, broken = time.monotonic() - began, str(wrong) or repr(wrong)
-        return Kill(names, ready, broken)
+        except BREAKS as wrong:
+            ready, broken = time.monotonic() - began, in_words(wrong, self._owner.log)
+        return Kill(names, ready, broken, viewed)
+
+    def _compare(self) -> None:
+        """What a restore view shows with what is here, byte by byte. The kit is as old as the disk."""
+        self._owner.sync(complete=False)
+        well(self._owner.restore())
+        try:
+            same = digest(self._owner.view) == digest(self._owner.mount_point)
+        finally:
+            mounts.unmount(self._owner.view)
+        require(same, "what is held differs from what is here")
 
 
 @click.command()
@@ -94,6 +114,8 @@ def crashes(rounds: int, seed: int, names: tuple[str, ...], record: Path | None,
     burdens = ", ".join(f"{count} {name}" for name, count in sorted(met.items()))
     print(f"{sum(met.values())} checks after {len(kept.lines)} kills: {burdens}")
     print(f"the mount was ready after {slowest:.1f} s at the most (at most {READY:.0f})")
+    views = sum(kill.viewed and not kill.broken for kill in kept.lines)
+    print(f"{views} restore views of it showed all that was held")
     broken = [f"at kill {number}: {kill.broken}" for number, kill in enumerate(kept.lines, 1) if kill.broken]
     print("\n".join(f"broken {words}" for words in broken) if broken else "nothing that was synced is lost")
     return 1 if broken or slowest > READY else 0
@@ -112,6 +134,7 @@ def _live(
     world.start(*PARTNERS)
     owner = world.owner("owner", data=2, redundancy=1, partners=PARTNERS, size=SHARE)
     top = owner.mount()
+    owner.export_kit()
     burdens: dict[str, Burden] = {}
     for name in chosen:
         watch(f"setting up {name}", 0, 0)

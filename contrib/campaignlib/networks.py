@@ -27,10 +27,10 @@ from campaignlib.history import History
 from campaignlib.lines import NEAR, Lines, create_node
 from campaignlib.record import RECORD, Record
 from campaignlib.stage import DIRECTORY, stage
+from campaignlib.wrong import BREAKS, in_words
 from coopfs.cli import progress
 from coopfs.cli.client import Watch
 from coopfs.demo import mounts
-from coopfs.errors import CoopfsError
 from coopfs.limits import MIB
 from tests.e2e.commands import coopfs, mount_coopfs, tool, well
 from tests.e2e.load import Writer
@@ -98,8 +98,8 @@ class Networks:
         try:
             healed = self._round(trouble, victims)
             broken = "\n".join(self._owner.world.complaints())
-        except (Failed, AssertionError, CoopfsError) as wrong:
-            healed, broken = 0.0, str(wrong) or repr(wrong)
+        except BREAKS as wrong:
+            healed, broken = 0.0, in_words(wrong, self._owner.log)
         return Round(name, len(victims), healed, broken)
 
     def _round(self, trouble: Trouble, victims: Sequence[str]) -> float:

@@ -56,5 +56,10 @@ def tool(*command: str | Path, cwd: Path | None = None) -> str:
 
 
 def _run(command: Sequence[str]) -> Said:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT, check=False)
+    """AssertionError, with what it had said: it hangs."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT, check=False)
+    except subprocess.TimeoutExpired as late:
+        said = (late.stderr or b"").decode(errors="replace")
+        raise AssertionError(f"{' '.join(command)}: hangs after {TIMEOUT:g} seconds; it has said: {said}") from None
     return Said(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import coopfs
+from tests.e2e import commands
 
 CAMPAIGN = Path(coopfs.__file__).parent.parent / "contrib" / "campaign"
 
@@ -26,6 +27,7 @@ def test_crashes_under_load_go_on_and_are_counted_together(tmp_path: Path) -> No
     first = record.read_text()
     done = campaign(*few, "--rounds", "2")
     assert "4 checks after 2 kills: 2 files, 2 sqlite" in done.stdout, done.stdout + done.stderr
+    assert re.search("[012] restore views of it showed all that was held", done.stdout)
     assert "nothing that was synced is lost" in done.stdout
     assert not list(room.iterdir())
     assert record.read_text().startswith(first)
@@ -44,6 +46,12 @@ def test_losses_and_takeovers(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert json.loads(record.read_text())["checks"] == {"history": 2, "git": 2, "sqlite": 2}
     assert list(tmp_path.iterdir()) == [record]
+
+
+def test_a_command_that_hangs_breaks_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "TIMEOUT", 0.001)
+    with pytest.raises(AssertionError, match=r" status: hangs after 0.001 seconds; it has said: $"):
+        commands.coopfs("status")
 
 
 def test_bad_networks_do_no_harm(tmp_path: Path) -> None:
