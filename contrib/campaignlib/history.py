@@ -26,9 +26,13 @@ class History(threading.Thread):
         self.states: list[State] = [_digests(self._content)]
         self.touched: list[set[str]] = [set()]  # names that the operation after each state is about
 
-    def stop(self) -> None:
+    def begin(self) -> None:
+        self.start()
+
+    def end(self) -> None:
         self._enough.set()
-        self.join()
+        if self.ident is not None:
+            self.join()
 
     def run(self) -> None:
         try:

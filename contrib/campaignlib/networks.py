@@ -103,7 +103,7 @@ class Networks:
         return Round(name, len(victims), healed, broken)
 
     def _round(self, trouble: Trouble, victims: Sequence[str]) -> float:
-        self._history.start()
+        self._history.begin()
         self._writer.start()
         time.sleep(self._random.uniform(0.0, WORK))  # the moment: nothing waits for it
         self._lines.change(victims, trouble.loss, trouble.rate)
@@ -127,7 +127,7 @@ class Networks:
 
     def _rest(self) -> None:
         """Nobody works, and nothing is lost that was synced."""
-        self._history.stop()
+        self._history.end()
         self._writer.stop()
         self._writer.check(self._owner.mount_point / "synced")
         self._writer = self._writer.continued()

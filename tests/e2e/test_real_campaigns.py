@@ -1,7 +1,9 @@
 """The campaigns of contrib/campaign that need real daemons, cut short."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +16,11 @@ from tests.e2e import commands
 CAMPAIGN = Path(coopfs.__file__).parent.parent / "contrib" / "campaign"
 
 
-def campaign(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, CAMPAIGN, *arguments], capture_output=True, text=True, check=False)
+def campaign(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    """path: where it finds programs, instead of the usual places."""
+    environment = os.environ | ({} if path is None else {"PATH": path})
+    command = [sys.executable, CAMPAIGN, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_crashes_under_load_go_on_and_are_counted_together(tmp_path: Path) -> None:
@@ -42,10 +47,30 @@ def test_losses_and_takeovers(tmp_path: Path) -> None:
     record = tmp_path / "record"
     done = campaign("losses", "--rounds", "1", "--dir", str(tmp_path), "--record", str(record))
     assert re.search("1 losses and takeovers: (1 with one partner, 0|0 with one partner, 1) with two\n", done.stdout)
-    assert "6 checks: 2 history, 2 git, 2 sqlite" in done.stdout, done
+    assert re.search("[01] of the takeovers while a partner was away", done.stdout)
+    assert re.search("8 checks: 2 history, 2 git, 2 sqlite, 2 (restic|borg)", done.stdout), done
     assert done.returncode == 0
-    assert json.loads(record.read_text())["checks"] == {"history": 2, "git": 2, "sqlite": 2}
+    checks = json.loads(record.read_text())["checks"]
+    assert checks in ({"history": 2, "git": 2, "sqlite": 2, kind: 2} for kind in ("restic", "borg"))
     assert list(tmp_path.iterdir()) == [record]
+
+
+def test_a_broken_round_is_recorded_with_the_end_of_the_log(tmp_path: Path) -> None:
+    record, room, bin_ = tmp_path / "record", tmp_path / "room", tmp_path / "bin"
+    room.mkdir()
+    bin_.mkdir()
+    for name in ("restic", "borg"):  # that find a fault
+        program = bin_ / name
+        check = 'case " $* " in *" check "*) echo it is rotten; exit 1 ;; esac'
+        program.write_text(f'#!/bin/sh\n{check}\nexec {shutil.which(name)} "$@"\n')
+        program.chmod(0o755)
+    path = f"{bin_}{os.pathsep}{os.environ['PATH']}"
+    done = campaign("losses", "--rounds", "2", "--dir", str(room), "--record", str(record), path=path)
+    assert done.returncode == 1, done
+    (broken,) = (line for line in done.stdout.splitlines() if line.startswith("broken at loss 1: "))
+    assert re.search(r"exit status 1 \| it is rotten; the log of the owner ends: \d{4}-\d\d-\d\d ", broken)
+    assert json.loads(record.read_text())["broken"] in broken
+    assert not list(room.iterdir())
 
 
 def test_a_command_that_hangs_breaks_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
