@@ -27,6 +27,7 @@ from campaignlib.stage import DIRECTORY, stage
 from campaignlib.wrong import BREAKS, in_words
 from coopfs.cli import progress
 from coopfs.cli.client import Watch
+from coopfs.cli.detach import LOG_NAME
 from coopfs.demo import mounts
 from coopfs.limits import MIB
 from tests.e2e.commands import mount_coopfs, well
@@ -77,9 +78,9 @@ class Crashes:
                 self._burdens[name].check()
             if viewed:
                 self._compare()
-            broken = "\n".join(self._owner.world.complaints())
+            broken = "\n".join(self._owner.world.complaints(self._owner.home / LOG_NAME))
         except BREAKS as wrong:
-            ready, broken = time.monotonic() - began, in_words(wrong, self._owner.log)
+            ready, broken = time.monotonic() - began, in_words(wrong, self._owner)
         return Kill(names, ready, broken, viewed)
 
     def _compare(self) -> None:

@@ -104,7 +104,7 @@ class Losses:
         try:
             return self._round(victims, burdens, backups)
         except BREAKS as wrong:
-            broken = in_words(wrong, self._owner.log)
+            broken = in_words(wrong, self._owner)
             self._clear_away(burdens)
             return Loss(len(victims), 0, {}, 0, 0.0, 0.0, broken)
 

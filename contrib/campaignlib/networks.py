@@ -99,7 +99,7 @@ class Networks:
             healed = self._round(trouble, victims)
             broken = "\n".join(self._owner.world.complaints())
         except BREAKS as wrong:
-            healed, broken = 0.0, in_words(wrong, self._owner.log)
+            healed, broken = 0.0, in_words(wrong, self._owner)
         return Round(name, len(victims), healed, broken)
 
     def _round(self, trouble: Trouble, victims: Sequence[str]) -> float:

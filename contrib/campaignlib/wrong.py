@@ -6,18 +6,36 @@ from pathlib import Path
 
 from suitelib.shell import Failed
 
+from coopfs.cli.detach import LOG_NAME
 from coopfs.errors import CoopfsError
+from tests.e2e.world import Owner, pid_of
 
 # A command that hangs is an AssertionError. What does not come back as it was may also be no database, or not readable.
 BREAKS = (Failed, AssertionError, CoopfsError, OSError, sqlite3.Error, subprocess.SubprocessError)
 LAST_LINES = 5  # of a log
 
 
-def in_words(wrong: Exception, log: Path) -> str:
-    """One line: what broke, and how the log of the daemon ends."""
-    try:
-        last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
-    except OSError as error:
-        last = [f"it cannot be read: {error.strerror}"]
+def in_words(wrong: Exception, owner: Owner) -> str:
+    """One line: what broke, how the owner's columns are, and how its log ends."""
     what = " | ".join(str(wrong).splitlines()) or repr(wrong)
-    return f"{what}; the log of the owner ends: {' | '.join(last) or 'it is empty'}"
+    return f"{what}; {_columns(owner)}; the log of the owner ends: {' | '.join(_last_lines(owner)) or 'it is empty'}"
+
+
+def _columns(owner: Owner) -> str:
+    if pid_of(owner.home) is None:
+        return "the owner does not run"
+    try:
+        states = [f"{name} {each['state']} ({each['trouble'] or 'reached'})" for name, each in owner.columns().items()]
+    except (CoopfsError, KeyError, TypeError) as mute:
+        return f"the owner does not tell of its columns ({mute})"
+    return ", ".join(states)
+
+
+def _last_lines(owner: Owner) -> list[str]:
+    """Of its daemon's log, which lies in its home if the mount helper has started it."""
+    log: Path = owner.home / LOG_NAME
+    try:
+        text = (log if log.exists() else owner.log).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return [f"it cannot be read: {error.strerror}"]
+    return text.splitlines()[-LAST_LINES:]

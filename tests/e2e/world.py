@@ -129,10 +129,11 @@ class World:
                 shutil.rmtree(home)
         self.restart(*(name for name in PARTNERS if pid_of(self.home(name)) is None))
 
-    def complaints(self) -> list[str]:
-        """Warnings, errors and tracebacks in the logs since the last look that nobody expected."""
+    def complaints(self, *others: Path) -> list[str]:
+        """Warnings, errors and tracebacks in the logs since the last look that nobody expected. others: logs that do
+        not lie with the rest, as of a daemon that a mount helper has started."""
         found = []
-        for log in sorted((self.work / "logs").iterdir()):
+        for log in (*sorted((self.work / "logs").iterdir()), *filter(Path.exists, others)):
             with log.open("rb") as file:
                 file.seek(self._read.get(log, 0))
                 text = file.read().decode(errors="replace")
