@@ -1,5 +1,5 @@
 """What a crash leaves of a directory: after a kill all that was written, after a power loss what was synced, and of
-the rest any part.
+the rest any sectors, in whatever order they reached the disk.
 
 The write-ahead log only grows while its process lives (it is cut at 16 MiB, which no life reaches); stage files are
 few and small, so they are remembered whole whenever they are synced.
@@ -12,6 +12,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from unittest.mock import patch
+
+SECTOR = 512  # bytes that a disk writes wholly or not at all
+
+
+def torn(before: bytes, after: bytes, random: Random) -> bytes:
+    """What a power loss leaves of a file that was synced as `before`: that, what it is now, or of each sector the one
+    or the other. Where there was none, and none came, there are zeros."""
+    size = random.choice([len(before), len(after)])
+    match random.choice(["before", "after", "any"]):
+        case "before":
+            return before[:size].ljust(size, b"\0")
+        case "after":
+            return after[:size].ljust(size, b"\0")
+    left = bytearray(before[:size].ljust(size, b"\0"))
+    for at in range(0, min(size, len(after)), SECTOR):
+        if random.random() < 0.5:
+            left[at : at + SECTOR] = after[at : min(at + SECTOR, size)]
+    return bytes(left[:size])
 
 
 class Platter:
@@ -75,12 +93,11 @@ class Platter:
             if path.is_dir():
                 continue
             if path.name.endswith("-wal"):
-                size = path.stat().st_size
-                synced = min(self._logs.get(name, 0), size)
-                os.truncate(path, random.choice([synced, random.randint(synced, size), size]))
+                written = path.read_bytes()
+                path.write_bytes(torn(written[: self._logs.get(name, 0)], written, random))
             elif name in self._files:
                 if random.random() < 0.7:
-                    path.write_bytes(self._files[name])
+                    path.write_bytes(torn(self._files[name], path.read_bytes(), random))
             elif path.parent.name == "stage":
                 self._lose(path, random)
         self._settle()

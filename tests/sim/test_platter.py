@@ -8,7 +8,7 @@ import pytest
 
 from coopfs.fs.disk import Disk
 from tests.fs.parts import commit, new_disk, open_disk
-from tests.sim.platter import Platter
+from tests.sim.platter import Platter, torn
 
 
 def has_file(disk: Disk) -> bool:
@@ -28,6 +28,16 @@ def committed(platter: Platter) -> Disk:
 def platter(tmp_path: Path) -> Platter:
     (tmp_path / "home").mkdir()
     return Platter(tmp_path / "home")
+
+
+def test_of_what_was_not_synced_any_sectors_are_left() -> None:
+    before, after = b"a" * 1000, b"b" * 3000
+    outcomes = {torn(before, after, Random(seed)) for seed in range(60)}
+    assert {before, after} <= outcomes
+    assert {len(left) for left in outcomes} == {1000, 3000}
+    sectors = [(left[:512], left[1024:1536], left[1536:2048]) for left in outcomes if len(left) == 3000]
+    assert any(b"b" in one and b"b" in three and not any(two) for one, two, three in sectors), "in any order"
+    assert all(torn(after, after, Random(seed)) == after for seed in range(9)), "what was synced is there"
 
 
 def test_a_kill_takes_nothing(platter: Platter, tmp_path: Path) -> None:
