@@ -202,7 +202,9 @@ class Life:
         burns, owner.may_be_fenced = self._random.random() < 0.5, True
         if burns:
             await owner.burn()
-        liars = [self.world.sites[number] for number in sorted(self._restores.begin_lies(lost))]
+        # A state that was never held may be found by a lie, and not be held again: then it takes another takeover.
+        lying = self._restores.begin_lies(lost, owner.history.newest_named)
+        liars = [self.world.sites[number] for number in sorted(lying)]
         for site in self.world.known.values():
             site.recover()
             site.go(up=site in liars or site not in self.world.sites or site.number not in lost)

@@ -5,6 +5,7 @@ it: then a restore must be honest, and bring what is there.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from math import inf
 
 from coopfs.types import StoredBlock
 from tests.sim.budget import Budget
@@ -140,14 +141,15 @@ class Restores:
         masters = [self.world.masters(number) for number in left if self.world.sites[number].host.key in self.world.kit]
         return any([each.layout for each in known[0].layouts] == names for known in masters if known)
 
-    def begin_lies(self, lost: set[int]) -> set[int]:
+    def begin_lies(self, lost: set[int], newest: float = inf) -> set[int]:
         """Who is lost may answer all the same, and claim blocks that it has let go: f at the most (R11), though of what
-        is complete m may be lost."""
+        is complete m may be lost. newest: the highest version that they lie about."""
         there = [column for column in sorted(lost) if not self.world.sites[column].vanished]
         liars = set([column for column in there if self.random.random() < 0.3][: self.world.geometry.quorum.f])
         for column in liars:
             for store in self.world.sites[column].host.stores.values():
-                for row in self.random.sample(sorted(store.blocks), self.random.randint(0, len(store.blocks))):
+                rows = sorted(row for row in store.blocks if store.blocks[row].version <= newest)
+                for row in self.random.sample(rows, self.random.randint(0, len(rows))):
                     store.blocks[row] = StoredBlock(store.blocks[row].version, GONE)
         self.world.damaged |= liars
         if liars:
