@@ -80,6 +80,14 @@ class DiskKeys:
                 return age.id
         raise KeyMissing("a stripe is older than every key of the disk that is in use")
 
+    def opens(self, version: int) -> bool:
+        """Whether the key of stripes of this version is here."""
+        try:
+            self._secret(self.id_at(version))
+        except KeyMissing:
+            return False
+        return True
+
     def box_keys(self, store: StoreId, version: int) -> BoxKeys:
         """Of the blocks of this version in one store. KeyMissing: they need a key that is not here."""
         return self._of(self.id_at(version), store)

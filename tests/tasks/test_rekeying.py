@@ -1,6 +1,7 @@
 """A disk gets a new key: with crashes, with partners that are away, and what whoever has which kit can read then."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ import trio
 
 from coopfs.app.disk import changing
 from coopfs.app.disk.status import describe_disk
+from coopfs.core import cleaning
 from coopfs.core.claims import CLAIMER
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.keys import DiskKeys, KeyAge
-from coopfs.core.master import Floor, Wishes
+from coopfs.core.master import Floor, Wishes, seal_master
 from coopfs.core.seal import key_id_of
 from coopfs.errors import UsageError
 from coopfs.limits import AWAY_AFTER, KEY_LEAP
@@ -154,6 +156,36 @@ def test_all_is_written_again_and_the_old_key_is_forgotten(tmp_path: Path) -> No
         assert "it is sealed with key 2 of the disk, which is newer than this kit: use a newer one" in refused.why
 
     play(tmp_path, Geometry(1, 2), main)
+
+
+def test_a_state_that_needs_a_key_that_is_not_here_is_not_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the key was forgotten since, and the rows that needed it were not used again."""
+    monkeypatch.setattr(cleaning, "LOG_SLACK", 0)
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a", 30_000)
+        await begin(owner)
+        await hand_out(owner)
+        while owner.own.rekeying.hindrance() is not None:
+            await trio.sleep(1)
+        query = "SELECT min(version) FROM stripes WHERE kind != 1 AND row IS NOT NULL"
+        while owner.own.keys.id_at(owner.own.local.database.read(query).fetchone()[0]) == 1:
+            await group_of(owner, b"b")  # until no stripe of the log needs the first key
+            await trio.sleep(SETTLED)
+        assert 1 in {owner.own.keys.id_at(version) for _, _, version, _ in owner.own.log.places()}
+        await owner.burn()
+        keys, block = owner.own.keys, owner.own.keeper.block
+        forgetful = replace(block, counter=block.counter + 1, keys=block.keys[1:])
+        owner.world.kit_secrets = keys.secrets[1:]
+        for site in owner.world.sites:
+            site.host.disk(owner.world.node, keys.disk).masters = [seal_master(keys, forgetful, site.host.key)]
+        found = await view(owner, tmp_path, "view")
+        assert isinstance(found, Refused)
+        assert "sealed with a key that is not here" in found.why
+
+    play(tmp_path, Geometry(1, 1), main)
 
 
 def test_the_new_key_waits_for_all_that_count(tmp_path: Path) -> None:

@@ -200,6 +200,9 @@ class Recovery:
             lacking = answers.lacks((stripe.layout, stripe.place) for stripe in rebuild.stripes())
             if lacking is not None:
                 raise ContentUnavailable(f"row {lacking.row} does not have the blocks needed of its version")
+            sealed = next((s.place for s in rebuild.stripes() if not self._keys.opens(s.place.version)), None)
+            if sealed is not None:  # it was forgotten when a state was held that does not need it
+                raise ContentUnavailable(f"row {sealed.row} is sealed with a key that is not here")
             doubtful = (s for s in rebuild.stripes() if answers.layouts[s.layout].is_doubtful(s.place))
             await self._open(_worth_opening(doubtful, newest.held))
             facts = {
