@@ -1,4 +1,4 @@
-"""Partners that claim what they have let go, others that never had it, and one that lost all (R11, R16)."""
+"""Partners that claim what they have let go, others that never had it, and some that lost all (R11, R16)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +25,31 @@ def claim(geometry: Geometry, directory: Path) -> Violation | None:
 def lack(geometry: Geometry, directory: Path) -> Violation | None:
     """Too few have the content of the newest group, and nobody claims more. The promise that was broken."""
     return _newest(geometry, directory, 0)
+
+
+def come_back_without(geometry: Geometry, directory: Path) -> Violation | None:
+    """A partner is away for a moment, and has lost all blocks when it is back; then f others are lost. The promise that
+    was broken."""
+    broken: list[Violation] = []
+
+    async def main(owner: Owner) -> None:
+        sites = owner.world.sites
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        sites[0].go(up=False)
+        sites[0].host.only_store.blocks.clear()
+        sites[0].go(up=True)
+        await trio.sleep(SETTLED)
+        newest = owner.history.newest_held
+        await owner.burn()
+        for site in sites[1 : 1 + geometry.quorum.f]:
+            site.go(up=False)
+        found = await restore(owner.world, owner.world.way(Weather()), directory / "view")
+        if isinstance(found, Refused) or found.group < newest:
+            broken.append(Violation(f"P2: group {newest} was held, and there is {brief(found)}"))
+
+    play(directory, geometry, main)
+    return broken[0] if broken else None
 
 
 def garble(geometry: Geometry, directory: Path) -> Violation | None:

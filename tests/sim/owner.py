@@ -90,7 +90,12 @@ class Owner:
                 directory = self.platter.directory
                 world = self.world
                 draw = world.random.randbytes
-                own = OwnDisk(directory, world.node, world.network, nursery, world.wall, draw=draw, scrub=world.scrub)
+                try:
+                    own = OwnDisk(
+                        directory, world.node, world.network, nursery, world.wall, draw=draw, scrub=world.scrub
+                    )
+                except StateError as refusal:
+                    raise Violation(f"P3: the disk does not open: {refusal}") from None
                 self._take_over(own)
                 task_status.started()
                 await own.run()

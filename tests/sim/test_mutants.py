@@ -11,7 +11,7 @@ import pytest
 from tests.sim.filler import Stuck
 from tests.sim.heads import begin_within
 from tests.sim.layout_mutants import LAYOUT_MUTANTS
-from tests.sim.liars import claim, forget, garble, lack
+from tests.sim.liars import claim, come_back_without, forget, garble, lack
 from tests.sim.life import live
 from tests.sim.moves import move
 from tests.sim.mutants import MUTANTS, Mutant
@@ -48,7 +48,6 @@ NOTICED = {
     "a_restore_judges_all_by_the_newest_layout": (4, Geometry(1, 1)),
     "stripes_are_held_by_the_rules_of_the_oldest_layout": (0, Geometry(1, 2)),
     "a_slice_is_cut_before_it_is_empty": (1, Geometry(1, 3)),
-    "a_partner_that_returns_is_believed_without_a_look": (34, Geometry(2, 1)),
 }
 
 
@@ -89,6 +88,11 @@ def newest_claimed(seed: int, geometry: Geometry, directory: Path) -> BaseExcept
 def newest_lacking(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
     """Few lives end with a state that is not whole but for its log."""
     return lack(geometry, directory)
+
+
+def came_back(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
+    """What a partner lost is mended by others in most lives, before it matters."""
+    return come_back_without(geometry, directory)
 
 
 def emptied(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
@@ -143,6 +147,7 @@ COURSES: dict[str, Course] = {
     "a_new_store_counts_before_anybody_knows_of_it": replaced_unseen,
     "a_takeover_writes_before_all_is_held_again": begun_early,
     "a_takeover_looks_before_it_claims": taken_over_meanwhile,
+    "a_partner_that_returns_is_believed_without_a_look": came_back,
     "a_store_that_is_gone_is_an_answer": emptied,
     "what_partners_claim_is_believed": newest_claimed,
     "only_the_chain_of_metadata_makes_a_state_valid": newest_lacking,
@@ -163,6 +168,7 @@ def test_every_rule_has_a_mutant() -> None:
         taken_over_meanwhile,
         newest_claimed,
         newest_lacking,
+        came_back,
         emptied,
         garbled,
         begun_within,
