@@ -39,7 +39,6 @@ NOTICED = {
     "a_rebuilt_column_counts_before_it_is_complete": (19, Geometry(2, 1)),
     "a_group_is_held_when_its_own_stripes_are": (2, Geometry(1, 2)),
     "columns_in_a_count_like_others": (1, Geometry(1, 3)),
-    "the_newest_whole_state_is_taken_without_asking": (18, Geometry(2, 2)),
     "a_restore_ignores_the_floor": (17, Geometry(1, 2)),
     "a_layout_is_used_before_anybody_knows_of_it": (7, Geometry(1, 2)),
     "an_old_layout_is_named_no_more_while_stripes_lie_there": (3, Geometry(2, 2)),
@@ -149,6 +148,7 @@ COURSES: dict[str, Course] = {
     "a_takeover_looks_before_it_claims": taken_over_meanwhile,
     "a_partner_that_returns_is_believed_without_a_look": came_back,
     "a_store_that_is_gone_is_an_answer": emptied,
+    "the_newest_whole_state_is_taken_without_asking": garbled,
     "what_partners_claim_is_believed": newest_claimed,
     "only_the_chain_of_metadata_makes_a_state_valid": newest_lacking,
 }
