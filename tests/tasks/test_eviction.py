@@ -16,6 +16,7 @@ from coopfs.errors import StateError, UsageError
 from coopfs.limits import AWAY_AFTER, DEFAULT_CACHE, LOCAL_HEADROOM
 from coopfs.types import Kind
 from tests.sim.owner import Owner
+from tests.sim.trace import Violation
 from tests.sim.world import Geometry
 from tests.tasks.homes import SETTLED, play, running, sleep_through, write
 
@@ -331,7 +332,7 @@ def test_a_stage_that_lacks_what_was_not_sent_is_refused(tmp_path: Path) -> None
         await owner.die(power=False)
         for path in (owner.platter.directory / "stage").iterdir():
             os.unlink(path)
-        with pytest.RaisesGroup(pytest.RaisesExc(StateError, match="is missing"), flatten_subgroups=True):
+        with pytest.RaisesGroup(pytest.RaisesExc(Violation, match="does not open.*is missing"), flatten_subgroups=True):
             async with running(owner):
                 pass
 
