@@ -216,6 +216,9 @@ def test_what_is_not_held_and_nowhere_is_named_by_path(tmp_path: Path) -> None:
         for site in owner.world.sites[:2]:
             site.host.only_store.blocks.clear()
         answer = await look(owner, repair=True)
+        assert f"content of stripe {stripe}, which was sent and is not held yet, is missing from this machine" in told(
+            answer
+        )
         assert answer["repaired"] < answer["found"]
         assert answer["lost"] == ["/c"]
 
