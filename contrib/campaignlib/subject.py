@@ -26,6 +26,8 @@ COURSE = {
     "evict",
     "inventory",
     "digest",
+    "check",
+    "checked",
     "restore",
     "quiet",
     "held",

@@ -16,6 +16,7 @@ from coopfs.core.space import fits
 from coopfs.errors import UsageError
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
+from tests.sim.checks import Checks
 from tests.sim.mishaps import Mishaps
 from tests.sim.moving import Moving
 from tests.sim.network import CALM, Weather
@@ -43,6 +44,7 @@ class Days:
         self._quiet = Quiet(world, owner, restores)
         self._moving = Moving(world, owner, self._quiet.is_moving)
         self._mishaps = Mishaps(world, owner, lambda: self._moving.is_under_way)
+        self._checks = Checks(world, owner)
         self._machine = machine
         self._steps = steps
         self._work = Work(world.random)
@@ -65,6 +67,7 @@ class Days:
             self._mishaps.damage: 1.5,
             self._mishaps.stall: 1,
             self._set_clock: 0.5,
+            self._checks.begin: 1,
             self._crash: 1.5,
             self.quiet: 1,
         }
@@ -311,6 +314,7 @@ class Days:
             site.go(up=True)
             if site.number in self.world.damaged and not self.world.scrub:
                 site.cut()  # only a new session tells what is lost, or looking at all of it
+        await self._checks.finish()
         if self._moving.is_under_way:
             await self._export_kit()
         await self._moving.finish()
