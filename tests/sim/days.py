@@ -6,6 +6,7 @@ Faults never exceed what the design promises to survive (R7).
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from math import exp, log
 
 import trio
 
@@ -28,6 +29,7 @@ from tests.sim.steps import Steps
 from tests.sim.work import Work
 from tests.sim.world import World
 
+SHORTEST, LONGEST = 5, 140  # steps of one machine
 MAX_ROWS = 200  # that the disk of a life has at the most: half of them are used
 LONG_AWAY = 13 * 3600.0  # seconds: more than limits.AWAY_AFTER
 CLOCK_OFF = 6 * 3600.0  # seconds that a clock is set forward or back at the most
@@ -88,12 +90,16 @@ class Days:
         await self._machine.start(self.owner.run)
         await self._hold_again()
         self._steps.begin()
-        for _ in range(self.random.randint(20, 140)):
+        for _ in range(self._length()):
             if self._steps.begin():
                 if self.world.changes.moves:
                     self.owner.seat()  # the master block may have changed, and the ledger not
                 (action,) = self.random.choices(list(actions), list(actions.values()))
                 await action()
+
+    def _length(self) -> int:
+        """Steps of this machine: as many have 5 to 12 as 60 to 140, as more goes wrong near a beginning and an end."""
+        return int(exp(self.random.uniform(log(SHORTEST), log(LONGEST))))
 
     async def _hold_again(self) -> None:
         """After a takeover: outages and crashes, then everybody is back, and the disk can be written."""

@@ -48,6 +48,7 @@ SCRUB = 120.0  # seconds of a pass: one or two while programs run
 CHANGES = 0.125  # of all lives, in which the disk is resized; and so many that get new keys, and that move
 NONE = Changes()
 FEW = 60  # rows that a disk begins with which gets more, so that those are used
+TAKEOVERS = 0.5  # of all machines, where one may be promised
 Ending = Callable[[Restores, Owner], Awaitable[None]]
 
 
@@ -193,7 +194,7 @@ class Life:
         """Perhaps the machine burns, or is only believed to be lost, and another one becomes the node. False: not, or
         nothing is promised now."""
         owner = self._owner
-        if self._random.random() > 0.3:
+        if self._random.random() > TAKEOVERS:
             return False
         lost, newest = self._restores.promised(owner), owner.history.newest_held
         if lost is None:

@@ -13,8 +13,8 @@ from tests.sim.restores import Restores
 from tests.sim.world import Changes, Geometry
 
 GEOMETRIES = [Geometry(*km) for km in [(1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (1, 3)]]
-FAST = 4  # lives of each geometry in the fast suite: 24 x 0.5 s of one core
-SLOW = 20  # and in the whole one
+FAST = 4  # lives of each geometry in the fast suite: 28 x 0.5 s of one core
+SLOW = 36  # and in the whole one
 RESIZED = 2  # of each geometry whose disk is resized
 REKEYING = 1  # of each geometry whose disk gets new keys
 MOVING = 1  # of each geometry whose disk moves to other layouts
