@@ -48,14 +48,15 @@ def restore_copy(kit: Kit, directory: Path, talk: Dialogue) -> None:
     _run(copy_out, kit, directory, talk)
 
 
-def take_over(home: Path, kit: Kit, chosen: Config, talk: Dialogue) -> None:
+def take_over(home: Path, kit: Kit, chosen: Config, anew: bool, talk: Dialogue) -> None:
     """Make this machine the node of the kit, in a home that is made if it is not there.
 
-    chosen: the configuration of a new home. NotRestorable, UsageError, HomeError.
+    chosen: the configuration of a new home; anew: even if this home has taken the disk over, and could not make safe
+    what it found. NotRestorable, UsageError, HomeError.
     """
     from coopfs.app.recovery.takeover import take_over as run
 
-    _run(run, home, kit, chosen, talk)
+    _run(run, home, kit, chosen, anew, talk)
 
 
 def _run(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:

@@ -55,11 +55,11 @@ def restore_copy(kit: Kit, directory: Path, talk: "Dialogue") -> None:
     run(kit, directory, talk)
 
 
-def take_over(home: Path, kit: Kit, chosen: Config, talk: "Dialogue") -> None:
+def take_over(home: Path, kit: Kit, chosen: Config, anew: bool, talk: "Dialogue") -> None:
     """Make this machine the node of the kit."""
     from coopfs.app import take_over as run
 
-    run(home, kit, chosen, talk)
+    run(home, kit, chosen, anew, talk)
 
 
 def match_serve(settings: "Settings", say: Say) -> None:

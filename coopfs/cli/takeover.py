@@ -28,6 +28,11 @@ from coopfs.cli.restore import download_limit_option, talk
     help="Take the newest state found even if a newer one may have been held: what was written after its date, which "
     "is told, may be missing. Switch the old machine off first: it may still be able to write.",
 )
+@click.option(
+    "--anew",
+    is_flag=True,
+    help="Even if this home has taken the disk over before: as long as what it found then is not safe again.",
+)
 @download_limit_option
 @passphrase_file_option
 @home_option
@@ -39,6 +44,7 @@ def takeover(
     relays: tuple[str, ...],
     await_calls: bool,
     accept_older: bool,
+    anew: bool,
     download_limit: int,
     passphrase_file: Path | None,
 ) -> None:
@@ -52,5 +58,6 @@ def takeover(
     taken = open_text(read_kit(kit), passphrase_file)
     chosen = settings(taken.name, listen, advertise, relays)
     with progress.show() as watch:
-        entry.take_over(home, taken, chosen, talk(watch, accept_older, download_limit, listen if await_calls else None))
+        dialogue = talk(watch, accept_older, download_limit, listen if await_calls else None)
+        entry.take_over(home, taken, chosen, anew, dialogue)
     click.echo(f"next: coopfs --home {home} serve, then mount.coopfs {home} MOUNTPOINT")

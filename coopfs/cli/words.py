@@ -259,12 +259,7 @@ def advice(disk: Json) -> Iterator[str]:
     columns = disk["columns"]
     if disk["trouble"]:
         yield escape(disk["trouble"])
-    found = disk["found"]
-    if found is not None and found["counted"] < found["needed"]:
-        yield (
-            f"{found['needed']} partners must have what was found, and only {found['counted']} can: bring others back, "
-            "or give the column of one that does not come back to a new partner: coopfs partner replace NAME CODE"
-        )
+    yield from _advice_on_found(disk["found"])
     for column in columns:
         if column["state"] == "lost":
             name = escape(column["partner"])
@@ -323,6 +318,23 @@ def advice(disk: Json) -> Iterator[str]:
         yield "the disk is nearly full" + (" until more of it has moved" if moves else ": delete something")
     if disk["kit_wanted"] is not None:
         yield f"{escape(disk['kit_wanted'])}: export one with coopfs kit export FILE, and keep it somewhere else"
+
+
+def _advice_on_found(found: Json | None) -> Iterator[str]:
+    """What would help to make safe what a takeover found."""
+    if found is None:
+        return
+    if found["counted"] < found["needed"]:
+        yield (
+            f"{found['needed']} partners must have what was found, and only {found['counted']} can: bring others back, "
+            "or give the column of one that does not come back to a new partner: coopfs partner replace NAME CODE"
+        )
+    if lacking := found["unavailable"]:
+        yield (
+            f"{lacking} stripe{'s' if lacking > 1 else ''} of what was found cannot be had from the partners that "
+            "answer: bring others back; or, if nobody has them any more, stop the daemon and take the disk over as it "
+            "is without them: coopfs takeover --anew KIT"
+        )
 
 
 def clock(text: str, now: datetime) -> str:

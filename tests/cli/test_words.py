@@ -71,7 +71,7 @@ def with_columns(**states: dict[str, Any]) -> dict[str, Any]:
         ({"held_at": None, "margin": None, "held_group": 0}, "nothing would come back: nothing is held yet"),
         ({"held_at": None, "margin": None, "held_group": 7}, "nothing would come back: its partners are none any more"),
         (
-            {"held_at": None, "margin": None, "found": {"date": HELD, "counted": 2, "needed": 3}},
+            {"held_at": None, "margin": None, "found": {"date": HELD, "counted": 2, "needed": 3, "unavailable": 0}},
             "has taken the disk over as it was at 13:34:56, and makes all of it safe again",
         ),
     ],
@@ -191,10 +191,14 @@ def test_a_kit_that_does_not_name_everybody_says_so() -> None:
         ),
         (DISK | {"bytes_free": 1 << 20}, ["nearly full"]),
         (
-            DISK | {"found": {"date": HELD, "counted": 2, "needed": 3}},
+            DISK | {"found": {"date": HELD, "counted": 2, "needed": 3, "unavailable": 0}},
             ["3 partners must have what was found, and only 2 can: bring others back"],
         ),
-        (DISK | {"found": {"date": HELD, "counted": 3, "needed": 3}}, []),
+        (DISK | {"found": {"date": HELD, "counted": 3, "needed": 3, "unavailable": 0}}, []),
+        (
+            DISK | {"found": {"date": HELD, "counted": 3, "needed": 3, "unavailable": 1}},
+            ["1 stripe of what was found cannot be had from the partners that answer"],
+        ),
         (DISK | {"kit_wanted": "none [as] yet"}, [r"none \[as] yet: export one with coopfs kit export FILE"]),
         (DISK | {"trouble": "the [disk] failed"}, [r"the \[disk] failed"]),
     ],

@@ -179,6 +179,37 @@ def test_who_accepts_an_older_state_is_told_what_may_be_missing(world: World) ->
     assert not (owner.mount_point / "b").exists()
 
 
+def test_what_cannot_be_made_safe_again_is_given_up_for_what_can(world: World) -> None:
+    """A takeover finds the newest state, and whoever has it is lost before that is held again."""
+    world.expected.append("cannot be repaired now")
+    owner = world.owner("zoe", data=1, redundancy=2, partners=("p1", "p2", "p3"))
+    mnt = owner.mount()
+    (mnt / "a").write_text("old")
+    owner.sync(complete=True)
+    world.kill("p1")
+    (mnt / "b").write_text("new")
+    owner.sync(complete=False)
+    owner.export_kit()
+    owner.lose()
+    well(coopfs("takeover", LOOPBACK, owner.kit, home=owner.home))
+    world.kill("p2", "p3")
+    world.restart("p1")
+    world.restart("zoe")
+    until(lambda: owner.status()["found"]["unavailable"])
+    assert "coopfs takeover --anew KIT" in " ".join(well(coopfs("status", home=owner.home)).out.split())
+    world.stop("zoe")
+    assert "it is well" in coopfs("takeover", LOOPBACK, owner.kit, home=owner.home).line
+    again = well(coopfs("takeover", LOOPBACK, "--anew", "--accept-older", owner.kit, home=owner.home)).err
+    assert "(what it found before is not safe again)" in again
+    world.restart("p2")
+    assert (owner.mount() / "a").read_text() == "old"
+    assert not (owner.mount_point / "b").exists()
+    world.stop("zoe")
+    refused = coopfs("takeover", LOOPBACK, "--anew", owner.kit, home=owner.home)
+    assert (refused.code, "it is well" in refused.line) == (2, True)
+    world.restart("p3")
+
+
 def test_what_cannot_be_taken_over_is_refused_in_one_line(world: World) -> None:
     owner = world.owner("tina", data=1, redundancy=2, partners=("p1", "p2", "p3"))
     (owner.mount() / "a").write_text("held")

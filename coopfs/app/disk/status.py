@@ -157,7 +157,8 @@ def _describe_compression(own: OwnDisk) -> dict[str, Any]:
 
 
 def _describe_found(own: OwnDisk) -> dict[str, Any] | None:
-    """The state that a takeover found, while it is made safe again: as many partners as that needs must have it."""
+    """The state that a takeover found, while it is made safe again: as many partners as that needs must have it; and
+    how many of its stripes those who answer cannot give."""
     if not own.log.rehold:
         return None
     span = own.ledger.seats.of(own.ledger.layout.id)
@@ -166,6 +167,7 @@ def _describe_found(own: OwnDisk) -> dict[str, Any] | None:
         "date": date(own.log.closed_at(own.log.rehold)),
         "counted": span.layout.n - away.bit_count(),
         "needed": span.quorum.to_be_safe(away),
+        "unavailable": own.cleaner.unavailable,
     }
 
 

@@ -10,6 +10,7 @@ from coopfs.local import keyfile, stalefile
 from coopfs.local.database import Database
 from coopfs.local.disk import DATABASE, LocalDisk
 from coopfs.local.home import Home, sync_directory
+from coopfs.local.log import Log
 from coopfs.local.mastercopy import read_master
 from coopfs.local.questions import Questioner
 from coopfs.local.unsent import DAMAGED, Unsent, set_aside
@@ -32,6 +33,13 @@ def why_lost(directory: Path, node: NodeKey) -> str | None:
     except StateError as lost:
         return str(lost)
     return None
+
+
+def why_unfinished(directory: Path) -> str | None:
+    """Why a disk that is well can still be given up for what a further takeover finds; None: it cannot. StateError."""
+    with closing(LocalDisk(directory, time.time_ns)) as local:
+        log = Log(local.database, local.metadata.stripes.take_id)
+        return "what it found before is not safe again" if log.rehold else None
 
 
 def _damage(database: Path) -> str | None:

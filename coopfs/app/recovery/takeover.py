@@ -20,7 +20,7 @@ from coopfs import configtext
 from coopfs.app.rates import download_toll
 from coopfs.app.recovery.callers import wait_for_calls
 from coopfs.app.recovery.dialogue import Dialogue
-from coopfs.app.recovery.lostdisk import keep_aside, why_lost
+from coopfs.app.recovery.lostdisk import keep_aside, why_lost, why_unfinished
 from coopfs.app.recovery.restoring import agree, know, standing
 from coopfs.config import FILE_NAME, Config
 from coopfs.core.claims import CLAIMER
@@ -53,8 +53,9 @@ TAKING_OVER = "taking-over"  # the name of the directory until the disk is this 
 SWITCH_OFF = "switch the old machine off: it may still be able to write"
 
 
-async def take_over(path: Path, taken: Kit, chosen: Config, talk: Dialogue) -> None:
-    """chosen: of a home that has to be made. UsageError, NotRestorable; HomeError: a daemon runs, no room."""
+async def take_over(path: Path, taken: Kit, chosen: Config, anew: bool, talk: Dialogue) -> None:
+    """chosen: of a home that has to be made; anew: what an earlier takeover of this home found, and could not make safe
+    again, is given up. UsageError, NotRestorable; HomeError: a daemon runs, no room."""
     if not taken.disks:
         raise UsageError("this kit is of a node without a disk")
     if taken.read_only:
@@ -66,6 +67,8 @@ async def take_over(path: Path, taken: Kit, chosen: Config, talk: Dialogue) -> N
         own = home.disk(taken.disks[0].keys.disk)
         if own.exists():
             why = why_lost(own, Identity.from_seed(taken.identity).key)
+            if why is None and anew:
+                why = why_unfinished(own)
             if why is None:
                 _refuse_or_finish(home, taken, talk)
                 return

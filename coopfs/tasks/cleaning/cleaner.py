@@ -77,6 +77,11 @@ class Cleaner:
         now = trio.current_time()
         return min((end for end in (*column.resting.values(), *self._aside.values()) if end > now), default=inf)
 
+    @property
+    def unavailable(self) -> int:
+        """Stripes that could not be had when last tried, CLEANER_BATCH at the most."""
+        return len(self._given_up)
+
     def seconds_left(self, columns: Iterable[Column]) -> int | None:
         """Until those of these columns that are reached have what they lack, about; None: that is not known, or
         nothing is lacking."""
