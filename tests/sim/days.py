@@ -88,6 +88,7 @@ class Days:
         else:
             actions[self._mishaps.power] = 3
         await self._machine.start(self.owner.run)
+        await self._trouble_before_it_is_ready()
         await self._hold_again()
         self._steps.begin()
         for _ in range(self._length()):
@@ -101,10 +102,20 @@ class Days:
         """Steps of this machine: as many have 5 to 12 as 60 to 140, as more goes wrong near a beginning and an end."""
         return int(exp(self.random.uniform(log(SHORTEST), log(LONGEST))))
 
-    async def _hold_again(self) -> None:
-        """After a takeover: outages and crashes, then everybody is back, and the disk can be written."""
+    async def be_cut_short(self) -> None:
+        """A machine that took over ends before anything is written there."""
+        await self._machine.start(self.owner.run)
+        await self._trouble_before_it_is_ready()
+        self.world.note("cutshort")
+        await self.owner.die(power=self.random.random() < 0.5)
+
+    async def _trouble_before_it_is_ready(self) -> None:
+        """After a takeover, while all that was found is made safe again."""
         while not self.owner.own.ready.is_set() and self.random.random() < 0.7:
             await self.random.choice([self._pause, self._outage, self._return, self._cut, self._slow, self._crash])()
+
+    async def _hold_again(self) -> None:
+        """Everybody is back, and the disk can be written."""
         if not self.owner.own.ready.is_set():
             for site in self.world.known.values():
                 site.recover()

@@ -49,6 +49,7 @@ CHANGES = 0.125  # of all lives, in which the disk is resized; and so many that 
 NONE = Changes()
 FEW = 60  # rows that a disk begins with which gets more, so that those are used
 TAKEOVERS = 0.5  # of all machines, where one may be promised
+BURNS_AGAIN = 0.2  # of all machines that took over: before all that they found is held again
 Ending = Callable[[Restores, Owner], Awaitable[None]]
 
 
@@ -163,20 +164,25 @@ class Life:
             async with trio.open_nursery() as machine:
                 goes_on = True
                 while goes_on:
+                    days = self._days(machine)
                     with self._watched():
-                        await self._days(machine).live()
+                        await days.live()
                         goes_on = self.steps.begin() and await self._lose_and_take_over()
+                    while goes_on and self._random.random() < BURNS_AGAIN:
+                        with self._watched():
+                            await self._days(machine).be_cut_short()
+                            await self._lose_and_take_over()
                 self.steps.begin()
                 with self._watched():
                     await self._end_zombie()
                     if self._random.random() < 0.3:
-                        await self._days(machine).quiet()
+                        await days.quiet()
                         await self._owner.burn()
                         await self._restores.check_complete(self._owner)
                     else:
-                        await self._days(machine).last_words()
+                        await days.last_words()
                         if self._ending is Restores.check_salvage and self._random.random() < 0.5:
-                            await self._days(machine).lose_too_many()
+                            await days.lose_too_many()
                         await self._owner.burn()
                     await self._ending(self._restores, self._owner)
 
@@ -200,7 +206,7 @@ class Life:
         if lost is None:
             return False
         await self._end_zombie()
-        burns, owner.may_be_fenced = self._random.random() < 0.5, True
+        burns, owner.may_be_fenced = not owner.is_running or self._random.random() < 0.5, True
         if burns:
             await owner.burn()
         # A state that was never held may be found by a lie, and not be held again: then it takes another takeover.

@@ -214,6 +214,10 @@ class Owner:
                     await self.apply(operation)
                 self.in_background(self.own.committer.close_group)
 
+    @property
+    def is_running(self) -> bool:
+        return not self._ended.is_set()
+
     async def burn(self) -> None:
         """The process is gone at once; nothing of its directory is used again."""
         self._scope.cancel()
