@@ -72,6 +72,20 @@ def test_rot_that_nobody_reads_is_found_and_mended_within_the_period(tmp_path: P
     play(tmp_path, Geometry(2, 1), main, scrub=PERIOD)
 
 
+def test_a_clock_that_is_set_back_after_a_pass_keeps_no_block_unseen(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        count = await some_stripes(owner)
+        await trio.sleep(PERIOD)
+        while any(scrub.now.is_under_way for scrub in owner.own.scrubber._scrubs.values()):
+            await trio.sleep(1)
+        owner.world.skipped -= 100 * PERIOD
+        with counted() as asked:
+            await trio.sleep(2.5 * PERIOD)
+        assert len(asked) >= count
+
+    play(tmp_path, Geometry(2, 1), main, scrub=PERIOD)
+
+
 def test_every_block_is_looked_at_once_at_an_even_pace(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
         count = await some_stripes(owner)

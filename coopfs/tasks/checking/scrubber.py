@@ -106,7 +106,10 @@ class Scrubber:
     def _begun(self, column: Column) -> Scrub:
         """Begin a pass if it is time, and there is something to look at."""
         wall, store = self._wall(), column.place.store
-        now, scrub = int(wall), self._scrubs.get(store, Scrub()).not_before(wall)
+        now, known = int(wall), self._scrubs.get(store, Scrub())
+        scrub = known.not_before(wall)
+        if scrub is not known:  # remembered, or it would have begun just now at every look, and the next one never
+            self._put(column, scrub)
         if scrub.is_due(self.period, now) and (until := self._survey.newest()):
             scrub = scrub.begin(until, now)
             self._put(column, scrub)
