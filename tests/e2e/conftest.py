@@ -4,15 +4,18 @@ Everything here is slow, and needs root: devices, owners, and mounts of small fi
 """
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import coopfs
 from tests.e2e.world import PARTNERS, World
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(Path(coopfs.__file__).parent.parent / "contrib"))  # campaignlib
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

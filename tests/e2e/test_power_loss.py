@@ -1,0 +1,279 @@
+"""Power loss below programs that sync, and below some that do not: the layer which loses what was not synced
+(contrib/campaignlib/layer.py) keeps its rules, and a home of coopfs survives it."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from random import Random
+
+import pytest
+from campaignlib.inodes import takes_everything
+from campaignlib.platter import Platter
+
+OLD = Random(1).randbytes(10_000)
+NEW = Random(2).randbytes(12_000)
+NOTHING_KEPT = next(seed for seed in count() if takes_everything(Random(seed)))
+SEEDS = [seed for seed in range(8) if not takes_everything(Random(seed))]
+SECTOR = 512
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator["Disk"]:
+    disk = Disk(tmp_path)
+    yield disk
+    disk.platter.end()
+
+
+class Disk:
+    """A mounted layer."""
+
+    def __init__(self, work: Path) -> None:
+        self.top = work / "top"
+        self.platter = Platter(self.top, work / "backing")
+
+    def lose_power(self, seed: int = NOTHING_KEPT) -> None:
+        self.platter.lose_power(seed)
+
+    def names(self) -> list[str]:
+        return sorted(os.listdir(self.top))
+
+    def sync(self, path: Path | None = None) -> None:
+        """A file, or the top."""
+        descriptor = os.open(path or self.top, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Synced, and its name too."""
+        path = self.top / name
+        path.write_bytes(content)
+        self.sync(path)
+        self.sync()
+        return path
+
+
+# --- content ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [NOTHING_KEPT, *SEEDS])
+def test_what_was_synced_never_goes(disk: Disk, seed: int) -> None:
+    file = disk.write("f", OLD)
+    with file.open("r+b") as changed:
+        changed.seek(5_000)
+        changed.write(NEW)
+        os.fdatasync(changed.fileno())
+    disk.lose_power(seed)
+    assert file.read_bytes() == OLD[:5_000] + NEW
+    disk.lose_power(NOTHING_KEPT)
+    assert file.read_bytes() == OLD[:5_000] + NEW
+
+
+def test_of_what_was_not_synced_each_sector_is_old_or_new(disk: Disk) -> None:
+    """In all: some seeds tear, some keep, some lose."""
+    kinds = set()
+    for seed in SEEDS:
+        file = disk.write("f", OLD)
+        with file.open("r+b") as changed:
+            changed.write(NEW)
+        disk.lose_power(seed)
+        left = file.read_bytes()
+        assert len(left) in (len(OLD), len(NEW))
+        old, new = OLD.ljust(len(left), b"\0"), NEW[: len(left)]
+        sectors = {
+            (left[at : at + SECTOR] == old[at : at + SECTOR], left[at : at + SECTOR] == new[at : at + SECTOR])
+            for at in range(0, len(left), SECTOR)
+        }
+        assert sectors <= {(True, False), (False, True)}
+        kinds.add(frozenset(sectors))
+    assert len(kinds) == 3
+
+
+@pytest.mark.parametrize("size", [0, 700, 30_000])
+def test_another_size_goes_back(disk: Disk, size: int) -> None:
+    file = disk.write("f", OLD)
+    os.truncate(file, size)
+    with file.open("r+b") as changed:
+        changed.write(NEW)
+    file.write_bytes(b"again")
+    disk.lose_power()
+    assert file.read_bytes() == OLD
+
+
+def test_another_size_stays_when_it_was_synced(disk: Disk) -> None:
+    file = disk.write("f", OLD)
+    os.truncate(file, 700)
+    os.truncate(file, 900)
+    disk.sync(file)
+    disk.lose_power()
+    assert file.read_bytes() == OLD[:700] + bytes(200)
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_is_not_safe_when_its_file_is(disk: Disk) -> None:
+    disk.write("old", OLD)
+    (disk.top / "new").write_bytes(NEW)
+    disk.sync(disk.top / "new")
+    disk.lose_power()
+    assert disk.names() == ["old"]
+
+
+def change_names(top: Path) -> list[list[str]]:
+    """What is there after each change, and before."""
+    states = []
+    changes: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: (top / "a").rename(top / "c"),
+        lambda: (top / "b").unlink(),
+        lambda: os.link(top / "c", top / "d"),
+        lambda: (top / "directory").mkdir(),
+        lambda: (top / "directory" / "in it").write_bytes(NEW),
+        lambda: (top / "empty").rmdir(),
+        lambda: (top / "e").rename(top / "c"),
+    ]
+    for change in changes:
+        change()
+        states.append(sorted(os.listdir(top)))
+    return states
+
+
+def prepare_names(disk: Disk) -> None:
+    for name in ("a", "b", "e"):
+        disk.write(name, name.encode())
+    (disk.top / "empty").mkdir()
+    disk.sync()
+
+
+def test_names_go_back_with_their_files(disk: Disk) -> None:
+    prepare_names(disk)
+    change_names(disk.top)
+    disk.lose_power()
+    assert disk.names() == ["a", "b", "e", "empty"]
+    assert [(disk.top / name).read_bytes() for name in "abe"] == [b"a", b"b", b"e"]
+    assert not os.listdir(disk.top / "empty")
+
+
+def test_a_directory_is_as_it_was_after_one_of_its_changes(tmp_path: Path) -> None:
+    found = set()
+    for seed in SEEDS:
+        disk = Disk(tmp_path / str(seed))
+        try:
+            prepare_names(disk)
+            states = change_names(disk.top)
+            disk.lose_power(seed)
+            assert disk.names() in states
+            found.add(states.index(disk.names()))
+        finally:
+            disk.platter.end()
+    assert len(found) > 2
+
+
+@pytest.mark.parametrize("seed", [NOTHING_KEPT, *SEEDS[:4]])
+def test_names_that_were_synced_stay(disk: Disk, seed: int) -> None:
+    prepare_names(disk)
+    *_, last = change_names(disk.top)
+    disk.sync()
+    disk.sync(disk.top / "directory" / "in it")
+    disk.sync(disk.top / "directory")
+    disk.lose_power(seed)
+    assert disk.names() == last
+    assert (disk.top / "c").read_bytes() == b"e"
+    assert (disk.top / "d").read_bytes() == b"a"
+    assert (disk.top / "directory" / "in it").read_bytes() == NEW
+
+
+def test_a_file_that_was_removed_while_it_was_open_comes_back_as_it_was_synced(disk: Disk) -> None:
+    file = disk.write("f", OLD)
+    with file.open("r+b") as changed:
+        file.unlink()
+        changed.write(NEW)
+        changed.flush()
+        assert os.pread(changed.fileno(), len(NEW), 0) == NEW
+    disk.lose_power()
+    assert file.read_bytes() == OLD
+
+
+def test_what_moves_to_another_directory_is_there_with_all_before_it(disk: Disk) -> None:
+    prepare_names(disk)
+    (disk.top / "b").unlink()
+    (disk.top / "empty" / "c").write_bytes(NEW)
+    (disk.top / "a").rename(disk.top / "empty" / "a")
+    (disk.top / "e").unlink()
+    disk.lose_power()
+    assert disk.names() == ["e", "empty"]
+    assert sorted(os.listdir(disk.top / "empty")) == ["a", "c"]
+    assert (disk.top / "empty" / "a").read_bytes() == b"a"
+
+
+def test_a_directory_that_holds_something_is_not_removed(disk: Disk) -> None:
+    prepare_names(disk)
+    (disk.top / "empty" / "in it").touch()
+    with pytest.raises(OSError, match="not empty"):
+        (disk.top / "empty").rmdir()
+
+
+# --- programs -----------------------------------------------------------------------------------------------------
+
+COMMITS = """
+import sqlite3, sys
+path, mode, synchronous = sys.argv[1:]
+database = sqlite3.connect(path)
+database.execute(f"PRAGMA journal_mode = {mode}")
+database.execute(f"PRAGMA synchronous = {synchronous}")
+with database:
+    database.execute("CREATE TABLE told (number INTEGER, filler BLOB)")
+for number in range(30):
+    with database:
+        database.execute("INSERT INTO told VALUES (?, ?)", (number, bytes(number % 200 * 20)))
+print("done", flush=True)
+sys.stdin.read()
+"""
+
+
+def commit_and_die(*arguments: str | Path) -> None:
+    """SQLite in a process of its own, which does not live to close its database."""
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMITS, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "done\n"
+        child.kill()
+
+
+def commits(path: Path) -> int:
+    """In a database that is sound."""
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return int(database.execute("SELECT count(*) FROM told").fetchone()[0])
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE", "TRUNCATE"])
+def test_sqlite_survives(disk: Disk, mode: str) -> None:
+    for seed in (NOTHING_KEPT, *SEEDS):
+        path = disk.top / f"{seed}.sqlite"
+        commit_and_die(path, mode, "EXTRA")
+        disk.lose_power(seed)
+        assert commits(path) == 30
+
+
+def test_sqlite_that_does_not_sync_loses(disk: Disk) -> None:
+    commit_and_die(disk.top / "a.sqlite", "DELETE", "OFF")
+    disk.lose_power()
+    assert not (disk.top / "a.sqlite").exists()
+
+    damaged = 0
+    for seed in SEEDS:
+        path = disk.write(f"{seed}.sqlite", b"")
+        commit_and_die(path, "DELETE", "OFF")
+        disk.lose_power(seed)
+        try:
+            damaged += commits(path) < 30
+        except (AssertionError, sqlite3.DatabaseError):
+            damaged += 1
+    assert damaged > len(SEEDS) // 3
