@@ -104,13 +104,17 @@ def _size(size: int) -> str:
 
 def write_default(home: Path, config: Config) -> None:
     """Make the directory of a new home and write the commented file, whole or not at all; the very same one that an
-    `init` which was cut short has left is fine. HomeError: there is another one already, or it cannot be written."""
+    `init` which was cut short has left is fine. Its content is durable on return, its name with the home's others.
+    HomeError: there is another one already, or it cannot be written."""
     path, text = home / FILE_NAME, default_text(config)
     draft = path.with_suffix(".new")
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            draft.write_text(text, encoding="utf-8")
+            with draft.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
             os.link(draft, path)
         except FileExistsError:
             if path.read_bytes() != text.encode():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -14,6 +15,11 @@ from random import Random
 import pytest
 from campaignlib.inodes import takes_everything
 from campaignlib.platter import Platter
+
+from coopfs import config
+from coopfs.cli.node import create_home
+from coopfs.config import Config
+from coopfs.local.home import Home
 
 OLD = Random(1).randbytes(10_000)
 NEW = Random(2).randbytes(12_000)
@@ -277,3 +283,16 @@ def test_sqlite_that_does_not_sync_loses(disk: Disk) -> None:
         except (AssertionError, sqlite3.DatabaseError):
             damaged += 1
     assert damaged > len(SEEDS) // 3
+
+
+# --- coopfs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [NOTHING_KEPT, *SEEDS[:4]])
+def test_a_new_home_is_whole(disk: Disk, seed: int) -> None:
+    chosen = replace(Config(), name="attic", listen="127.0.0.1:7777")
+    create_home(disk.top, chosen)
+    key = Home(disk.top).read_seed()
+    disk.lose_power(seed)
+    assert Home(disk.top).read_seed() == key
+    assert config.load(disk.top) == chosen
