@@ -19,6 +19,7 @@ from campaignlib.formation import formation
 from campaignlib.full import full
 from campaignlib.losses import losses
 from campaignlib.networks import networks
+from campaignlib.outages import outages
 from campaignlib.record import RECORD, Record
 from campaignlib.shrink import parse, shrink, write
 from campaignlib.subject import Line, Subject, decode_line, run
@@ -63,6 +64,7 @@ def campaign() -> None:
 
 campaign.add_command(full)
 campaign.add_command(crashes)
+campaign.add_command(outages)
 campaign.add_command(losses)
 campaign.add_command(networks)
 campaign.add_command(villages)

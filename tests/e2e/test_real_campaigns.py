@@ -43,6 +43,16 @@ def test_crashes_under_load_go_on_and_are_counted_together(tmp_path: Path) -> No
     assert "broken at kill 2: a file is gone" in done.stdout
 
 
+def test_outages_of_power(tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    done = campaign("outages", "--rounds", "2", "--dir", str(tmp_path), "--record", str(record))
+    assert re.search(r"2 outages: (2|1 of \w.*, 1) of (all|the owner|a partner)\n", done.stdout), done
+    assert re.search(r"\d checks: .*2 history", done.stdout)
+    assert "nothing that was synced is lost" in done.stdout
+    assert all(json.loads(line)["broken"] == "" for line in record.read_text().splitlines())
+    assert list(tmp_path.iterdir()) == [record]
+
+
 def test_losses_and_takeovers(tmp_path: Path) -> None:
     record = tmp_path / "record"
     done = campaign("losses", "--rounds", "1", "--dir", str(tmp_path), "--record", str(record))
@@ -96,6 +106,7 @@ def test_bad_networks_do_no_harm(tmp_path: Path) -> None:
         (("crashes", "--rounds", "0"), "0 is not in the range"),
         (("losses", "--record", __file__), "is not the record of such a campaign"),
         (("losses", "--rounds", "many"), "'many' is not a valid"),
+        (("outages", "--record", __file__), "is not the record of such a campaign"),
         (("networks", "--trouble", "rain"), "'rain' is not one of"),
     ],
 )
