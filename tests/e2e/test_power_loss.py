@@ -20,7 +20,10 @@ from coopfs import config
 from coopfs.cli.node import create_home
 from coopfs.config import Config
 from coopfs.local.home import Home
+from coopfs.types import Opening
 from tests.e2e.world import World, pid_of
+from tests.local.test_hosting import SPEC, STORE, admit, make_node
+from tests.partners import Owner as Partner
 
 OLD = Random(1).randbytes(10_000)
 NEW = Random(2).randbytes(12_000)
@@ -297,6 +300,19 @@ def test_a_new_home_is_whole(disk: Disk, seed: int) -> None:
     disk.lose_power(seed)
     assert Home(disk.top).read_seed() == key
     assert config.load(disk.top) == chosen
+
+
+async def test_what_a_former_partner_stored_does_not_come_back(disk: Disk) -> None:
+    """Its space would be taken for good: no record would name it any more."""
+    host, owner = make_node(disk.top, b"h" * 32), Partner()
+    with host.running() as hosting:
+        await admit(hosting, owner)
+        await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
+        await hosting.part(owner.key)
+    disk.lose_power()
+    with host.running():
+        left = list(host.home.hosted.iterdir())
+    assert not left
 
 
 @pytest.mark.parametrize("syncs", [True, False])

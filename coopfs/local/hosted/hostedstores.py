@@ -148,10 +148,12 @@ class HostedStores:
         """Remove all stores of a node whose agreement is over, and give their space back: what a session still has open
         goes when that is closed. Cut short, the next start does it."""
         with self._creating:
-            for store in [store for store, record in self._records.items() if record.peer == peer]:
-                file = self._records[store].file(self._directory)
-                with disk_errors("remove", file):
-                    file.unlink(missing_ok=True)
+            stores = [store for store, record in self._records.items() if record.peer == peer]
+            with disk_errors("remove stores in", self._directory):
+                for store in stores:
+                    self._records[store].file(self._directory).unlink(missing_ok=True)
+                sync_directory(self._directory)  # a file that came back later would be on no record
+            for store in stores:
                 hostrecords.forget_store(self._database, store)
                 del self._records[store]
                 with self._lock:
