@@ -12,7 +12,8 @@ NAME = "claim"
 
 
 def write(directory: Path, epoch: int, claimer: bytes) -> None:
-    """Durable on return, whole or not at all. HomeError: no room, no permission."""
+    """Durable on return, whole or not at all, with the directory, which may be new. HomeError: no room, no
+    permission."""
     draft = directory / f"{NAME}.new"
     with disk_errors("write the claim", directory):
         with open(draft, "w", encoding="ascii") as file:
@@ -20,7 +21,8 @@ def write(directory: Path, epoch: int, claimer: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(directory / NAME)
-        sync_directory(directory)
+        for each in (directory, directory.parent):
+            sync_directory(each)
 
 
 def read(directory: Path) -> tuple[int, bytes] | None:

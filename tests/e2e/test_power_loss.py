@@ -19,6 +19,7 @@ from campaignlib.platter import Platter
 from coopfs import config
 from coopfs.cli.node import create_home
 from coopfs.config import Config
+from coopfs.local import claimfile
 from coopfs.local.home import Home
 from coopfs.types import Opening
 from tests.e2e.world import World, pid_of
@@ -300,6 +301,14 @@ def test_a_new_home_is_whole(disk: Disk, seed: int) -> None:
     disk.lose_power(seed)
     assert Home(disk.top).read_seed() == key
     assert config.load(disk.top) == chosen
+
+
+def test_the_claim_of_a_takeover_is_durable_with_its_directory(disk: Disk) -> None:
+    directory = disk.top / "taking-over"
+    directory.mkdir()
+    claimfile.write(directory, 3, b"claimer-01234567")
+    disk.lose_power()
+    assert claimfile.read(directory) == (3, b"claimer-01234567")
 
 
 async def test_what_a_former_partner_stored_does_not_come_back(disk: Disk) -> None:
