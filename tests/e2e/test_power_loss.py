@@ -23,7 +23,7 @@ from coopfs.local import claimfile
 from coopfs.local.home import Home
 from coopfs.types import Opening
 from tests.e2e.world import World, pid_of
-from tests.local.test_hosting import SPEC, STORE, admit, make_node
+from tests.local.test_hosting import GIVEN, SPEC, STORE, admit, make_node
 from tests.partners import Owner as Partner
 
 OLD = Random(1).randbytes(10_000)
@@ -45,7 +45,8 @@ class Disk:
 
     def __init__(self, work: Path) -> None:
         self.top = work / "top"
-        self.platter = Platter(self.top, work / "backing")
+        self.backing = work / "backing"
+        self.platter = Platter(self.top, self.backing)
 
     def lose_power(self, seed: int = NOTHING_KEPT) -> None:
         self.platter.lose_power(seed)
@@ -309,6 +310,24 @@ def test_the_claim_of_a_takeover_is_durable_with_its_directory(disk: Disk) -> No
     claimfile.write(directory, 3, b"claimer-01234567")
     disk.lose_power()
     assert claimfile.read(directory) == (3, b"claimer-01234567")
+
+
+async def test_a_reservation_is_not_written_again_where_nothing_can_be_allocated(disk: Disk) -> None:
+    """As on this layer: with what real partners give each other, that would take hours at each start."""
+    host, owner = make_node(disk.top, b"h" * 32), Partner()
+    with host.running() as hosting:
+        await admit(hosting, owner)
+    (reservation,) = (disk.backing / "hosted").iterdir()
+    written = reservation.stat().st_mtime_ns
+    with host.running():
+        pass
+    assert reservation.stat().st_mtime_ns == written
+
+    os.truncate(disk.top / "hosted" / reservation.name, 0)
+    os.truncate(disk.top / "hosted" / reservation.name, GIVEN)  # of the right size, and takes nothing
+    with host.running():
+        pass
+    assert reservation.stat().st_blocks * SECTOR >= GIVEN
 
 
 async def test_what_a_former_partner_stored_does_not_come_back(disk: Disk) -> None:

@@ -19,6 +19,7 @@ from coopfs.types import NodeKey
 
 PEER_PREFIX = "reservation-"
 TOKEN_PREFIX = "invitation-"
+_BLOCK = 512  # bytes of a block in st_blocks
 _NAME_DIGITS = 32  # hexadecimal, 128 bits
 
 
@@ -33,14 +34,16 @@ def token_file(directory: Path, token: bytes) -> Path:
 
 
 def reserve(path: Path, size: int) -> None:
-    """Make `path` a reservation of exactly `size` bytes, or none at all if 0. HomeError: no room (nothing is
-    changed then).
+    """Make `path` a reservation of exactly `size` bytes, or none at all if 0; one that is so already stays untouched.
+    HomeError: no room (nothing is changed then).
     """
     if size == 0:
         with disk_errors("remove", path):
             path.unlink(missing_ok=True)
         return
     before = reserved(path)
+    if before == size and _is_allocated(path):
+        return
     try:
         _resize(path, size)
     except OSError as error:
@@ -55,6 +58,12 @@ def reserved(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _is_allocated(path: Path) -> bool:
+    """Whether all of it takes space already. Where a file system cannot allocate, doing it again writes every page."""
+    status = path.stat()
+    return status.st_blocks * _BLOCK >= status.st_size
 
 
 def carve(source: Path, keep: int, target: Path, size: int) -> None:
