@@ -59,7 +59,10 @@ class Git:
         run("git", "init", "-q", "-b", "main", self._top)
         for key, value in (("user.name", "n"), ("user.email", "e@x.example"), ("core.fsync", "all"), ("gc.auto", "0")):
             run("git", "config", key, value, cwd=self._top)
-        self._told.write_text("0")
+        # without any commit git finds fault with what it makes of that itself
+        run("git", "commit", "-q", "--allow-empty", "-m", "1", cwd=self._top)
+        run("sync", self._top / ".git" / "refs" / "heads")
+        self._told.write_text("1")
         self._child: Popen[bytes] | None = None
 
     def begin(self) -> None:
