@@ -141,6 +141,7 @@ class Owner:
             self._told = True
             raise Violation(f"the disk gave up: {self.own.trouble}")
         self.seat()
+        self._check_claims()
         progress = self.own.ledger.progress
         if progress.barrier < self.own.log.rehold:
             return  # after a takeover nothing is known to be held
@@ -180,6 +181,18 @@ class Owner:
             blocks, quorum = self._blocks(Place(version, row), layout, away), Quorum(span.layout.k, span.layout.m)
             if blocks < quorum.to_be_safe(span.own(away)):
                 raise Violation(f"R7: group {group} became held with A = {away:#b}; row {row} is on {blocks} columns")
+
+    def _check_claims(self) -> None:
+        """R12, counted at the partners: who counts takes nothing of an older writer any more."""
+        seats = {seat for span in self.own.ledger.progress.seats for seat in span.seats}
+        for column in self.own.columns.columns:
+            if column.away or column.number not in seats:
+                continue
+            granted, site = self.world.granted(column.place), self.world.known[column.place.node]
+            if granted is None or site.number in self.world.damaged:
+                continue  # what is lost takes nothing
+            if granted[0] < self.own.log.epoch:
+                raise Violation(f"R12: {column.place.name} counts, and takes blocks of epoch {granted[0]} still")
 
     def _blocks(self, place: Place, layout: int, away: int) -> int:
         """How many columns of its layout outside A have it."""

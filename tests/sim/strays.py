@@ -11,15 +11,17 @@ import trio
 
 from coopfs.core.master import Floor
 from coopfs.errors import PeerError
+from coopfs.limits import AWAY_AFTER
 from coopfs.tasks.recovery.recovery import Recovery, State
 from coopfs.types import Write, epoch_of
+from tests.sim.life import cause_of
 from tests.sim.network import SimStore
 from tests.sim.owner import Owner
 from tests.sim.platter import Platter
 from tests.sim.takeover import Found, take_over
 from tests.sim.trace import Violation
 from tests.sim.world import EPOCH, Geometry
-from tests.tasks.homes import SETTLED, group_of, play, running
+from tests.tasks.homes import SETTLED, group_of, play, running, sleep_through
 
 
 def set_back(geometry: Geometry, directory: Path) -> Violation | None:
@@ -101,6 +103,87 @@ def hold_meanwhile(geometry: Geometry, directory: Path) -> Violation | None:
 
     with contextlib.suppress(ExceptionGroup):  # the fence ends it, and says so
         play(directory, geometry, main)
+    return broken[0] if broken else None
+
+
+def go_on_where_forgotten(geometry: Geometry, directory: Path) -> Violation | None:
+    """Another machine takes the disk over while one partner is away, and nobody tells the old one: it reaches that
+    partner, and one that has lost its disk since, and who had claimed it. Nothing of that may become held. The promise
+    that was broken. geometry: 1+2."""
+    held: list[int] = []
+
+    async def main(owner: Owner) -> None:
+        told, emptied, away = owner.world.sites
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        away.go(up=False)
+        assert isinstance(await take_over(owner.world, directory / "other"), Found)
+        told.go(up=False)
+        emptied.host.forget()
+        owner.world.damaged.add(emptied.number)
+        emptied.cut()
+        away.go(up=True)
+        group = await group_of(owner, b"b")
+        sleep_through(owner, AWAY_AFTER)
+        await trio.sleep(10 * SETTLED)
+        if owner.own.ledger.progress.barrier >= group:
+            held.append(group)
+
+    with contextlib.suppress(ExceptionGroup):  # the fence ends it, and says so
+        play(directory, geometry, main)
+    return Violation(f"R12: group {held[0]} of a home that was taken over is held") if held else None
+
+
+def come_back_unclaimed(geometry: Geometry, directory: Path) -> BaseException | None:
+    """A partner was away when the disk was taken over, and what was found is held again only with it: it must not count
+    while the old machine may write there. The promise that was broken. geometry: m >= 2."""
+
+    async def main(owner: Owner) -> None:
+        sites, needed = owner.world.sites, geometry.quorum.claims_needed
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        await owner.burn()
+        for site in sites[needed:]:
+            site.go(up=False)
+        found = await take_over(owner.world, directory / "other")
+        assert isinstance(found, Found)
+        before = owner.history.up_to(found.taken.state.group)
+        other = Owner(owner.world, Platter(found.taken.directory), before, owner.content())
+        sites[0].go(up=False)
+        with other.platter.watching():
+            async with running(other):
+                await trio.sleep(SETTLED)
+                for site in sites[needed:]:
+                    site.go(up=True)
+                await trio.sleep(SETTLED)
+
+    broken = None
+    try:
+        play(directory, geometry, main)
+    except* Exception as group:  # noqa: BLE001  whoever asks judges what it is
+        broken = cause_of(group)
+    return broken
+
+
+def claim_where_forgotten(geometry: Geometry, directory: Path) -> Violation | None:
+    """Of those who are just enough for a takeover one has lost its disk: the user must be told. The promise that was
+    broken."""
+    broken: list[Violation] = []
+
+    async def main(owner: Owner) -> None:
+        sites = owner.world.sites
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        await owner.burn()
+        sites[0].host.forget()
+        for site in sites[geometry.quorum.claims_needed :]:
+            site.go(up=False)
+        try:
+            await take_over(owner.world, directory / "other")
+        except Violation as told:
+            broken.append(told)
+
+    play(directory, geometry, main)
     return broken[0] if broken else None
 
 

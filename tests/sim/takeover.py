@@ -8,11 +8,13 @@ import trio
 
 from coopfs.core.claims import CLAIMER
 from coopfs.core.master import Floor
+from coopfs.core.quorum import Quorum
 from coopfs.errors import NotRestorable
 from coopfs.tasks.recovery.recovery import State
 from coopfs.tasks.recovery.takeover import Taken, Takeover
 from tests.sim.network import Weather
 from tests.sim.restore import Refused, ignore
+from tests.sim.trace import Violation
 from tests.sim.world import World
 
 TRIES = 5  # in good weather: the old machine, if it still runs, has weather of its own, which breaks links of all
@@ -70,4 +72,15 @@ async def _try(world: World, directory: Path, agree: Callable[[State], None]) ->
         taken = await takeover.run(directory, world.kit, Floor(0, 0))
     except NotRestorable as refusal:
         return Refused(str(refusal))
+    if doubts[-1] is None:
+        _check_claims(world, taken)
     return Found(taken, doubts[-1])
+
+
+def _check_claims(world: World, taken: Taken) -> None:
+    """R12, counted at the partners: who says nothing about others that may write must be the only one that can."""
+    for places in taken.master.layouts:
+        stores, quorum = places.primaries, Quorum(places.layout.k, places.layout.m)
+        granted = sum(world.granted(store) == (taken.claim.epoch, taken.claim.claimer) for store in stores)
+        if granted < quorum.claims_needed:
+            raise Violation(f"R12: a disk is taken over silently, and {granted} of {quorum.n} partners granted that")

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.sim.claim_mutants import CLAIM_MUTANTS
 from tests.sim.filler import Stuck
 from tests.sim.heads import begin_within
 from tests.sim.layout_mutants import LAYOUT_MUTANTS
@@ -20,7 +21,15 @@ from tests.sim.resizes import raise_and_lower
 from tests.sim.restores import Restores
 from tests.sim.roads import ROADS, travel
 from tests.sim.size_mutants import SIZE_MUTANTS
-from tests.sim.strays import begin, go_on, hold_meanwhile, set_back
+from tests.sim.strays import (
+    begin,
+    claim_where_forgotten,
+    come_back_unclaimed,
+    go_on,
+    go_on_where_forgotten,
+    hold_meanwhile,
+    set_back,
+)
 from tests.sim.test_life import MEMORY
 from tests.sim.trace import Violation
 from tests.sim.world import Changes, Geometry
@@ -51,6 +60,9 @@ NOTICED = {
     "a_restore_judges_all_by_the_newest_layout": (4, Geometry(1, 1)),
     "stripes_are_held_by_the_rules_of_the_oldest_layout": (0, Geometry(1, 2)),
     "a_slice_is_cut_before_it_is_empty": (0, Geometry(1, 2)),
+    "a_claim_forgotten_with_its_disk_counts": (0, Geometry(2, 2)),
+    "a_store_lost_with_its_claim_is_made_anew": (0, Geometry(1, 2)),
+    "blocks_are_counted_before_the_claim": (0, Geometry(1, 2)),
 }
 
 
@@ -81,6 +93,21 @@ def taken_over(seed: int, geometry: Geometry, directory: Path) -> BaseException 
 def taken_over_meanwhile(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
     """Few lives have a group that becomes held at just that moment."""
     return hold_meanwhile(geometry, directory)
+
+
+def taken_over_where_forgotten(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
+    """Few lives lose a partner's disk between two that write."""
+    return go_on_where_forgotten(geometry, directory) if geometry == Geometry(1, 2) else None
+
+
+def claimed_where_forgotten(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
+    """Or just before a takeover that needs everybody."""
+    return claim_where_forgotten(geometry, directory)
+
+
+def came_back_unclaimed(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
+    """Few partners are away while a disk is taken over, and back at just the moment at which it matters."""
+    return come_back_unclaimed(geometry, directory) if geometry.m > 1 else None
 
 
 def newest_claimed(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
@@ -150,6 +177,9 @@ COURSES: dict[str, Course] = {
     "a_new_store_counts_before_anybody_knows_of_it": replaced_unseen,
     "a_takeover_writes_before_all_is_held_again": begun_early,
     "a_takeover_looks_before_it_claims": taken_over_meanwhile,
+    "a_claim_forgotten_with_its_disk_counts": claimed_where_forgotten,
+    "blocks_are_counted_before_the_claim": came_back_unclaimed,
+    "a_store_lost_with_its_claim_is_made_anew": taken_over_where_forgotten,
     "a_partner_that_returns_is_believed_without_a_look": came_back,
     "a_store_that_is_gone_is_an_answer": emptied,
     "the_newest_whole_state_is_taken_without_asking": garbled,
@@ -170,6 +200,9 @@ def test_every_rule_has_a_mutant() -> None:
         set_back_home,
         taken_over,
         taken_over_meanwhile,
+        taken_over_where_forgotten,
+        claimed_where_forgotten,
+        came_back_unclaimed,
         newest_claimed,
         newest_lacking,
         came_back,
@@ -188,7 +221,9 @@ def test_without_a_mutant_all_is_well(course: Course, geometry: Geometry, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutant", [*MUTANTS, *SIZE_MUTANTS, *LAYOUT_MUTANTS], ids=lambda mutant: mutant.__name__)
+@pytest.mark.parametrize(
+    "mutant", [*MUTANTS, *CLAIM_MUTANTS, *SIZE_MUTANTS, *LAYOUT_MUTANTS], ids=lambda mutant: mutant.__name__
+)
 def test_a_broken_rule_is_noticed(mutant: Mutant, tmp_path: Path) -> None:
     every = itertools.product(range(SEEDS), GEOMETRIES)
     first, course = NOTICED.get(mutant.__name__), COURSES.get(mutant.__name__, life)

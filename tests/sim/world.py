@@ -173,6 +173,14 @@ class World:
         stored = None if content is None else content.blocks.get(row)
         return stored is not None and stored.version == version
 
+    def granted(self, store: StorePlace) -> tuple[int, bytes] | None:
+        """Epoch and claimer of whoever may write to a store. None: it is not there."""
+        host = self.known[store.node].host
+        disk = host.known_disk(self.node, self.keys.disk)
+        if disk is None or disk.claim is None or store.store not in host.stores:
+            return None
+        return disk.claim.epoch, disk.claim.claimer
+
     def blocks_at(self, sites: Iterable[Site], place: Place) -> int:
         """How many whole blocks of a stripe are left at those of these that may come back."""
         return sum(
