@@ -15,6 +15,7 @@ from coopfs.core.identity import Identity
 from coopfs.core.invitation import Invitation, check_proposal
 from coopfs.core.storeformat import store_size, valid_shape
 from coopfs.errors import NoAgreement, NotAuthentic, PartnerAway, PeerError, Refused, StoreGone
+from coopfs.local.hosted.hosteddisk import OPENED_AGAIN
 from coopfs.sizes import format_size
 from coopfs.types import (
     Amendment,
@@ -52,6 +53,7 @@ class StoreContent:
     blocks: MutableMapping[int, StoredBlock] = field(default_factory=dict)
     spoiled: set[int] = field(default_factory=set)  # rows whose block was found torn or rotten
     changes: int = 0
+    writer: object = None  # the session for writing that was opened last
 
     @property
     def size(self) -> int:
@@ -405,6 +407,8 @@ class MemoryStore:
         self._disk = disk
         self._store = store
         self._claim = claim
+        if claim is not None:
+            store.writer = self
         self._closed = False
 
     async def put(self, row: int, version: int, data: bytes) -> None:
@@ -415,6 +419,8 @@ class MemoryStore:
             raise NoAgreement("the agreement is over")
         check_put(self._store.rows, self._store.block_size, row, version, len(data))
         check_writer(self._disk.claim, self._claim)
+        if self._store.writer is not self:
+            raise Refused(OPENED_AGAIN)
         if accepts(self._store.blocks.get(row), row, version, data):
             self._store.blocks[row] = StoredBlock(version, bytes(data))
             self._store.spoiled.discard(row)

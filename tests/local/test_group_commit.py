@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from tests.partners import Owner, disk
 
 SPEC = StoreSpec(rows=200, block_size=16384)
 STORE = StoreId(b"store-0123456789")
+OTHER = StoreId(b"other-0123456789")
 
 
 @dataclass
@@ -112,9 +113,9 @@ async def test_a_claim_waits_for_the_commit_under_way_and_fences_what_is_not_in_
 async def test_a_put_whose_session_ends_is_committed_with_its_batch(tmp_path: Path, gate: Gate) -> None:
     owner, acknowledged = Owner(), list[int]()
     async with disk(tmp_path) as site:
-        partner = await site.admit(owner.seed, store_size(SPEC.rows, SPEC.block_size))
+        partner = await site.admit(owner.seed, 2 * store_size(SPEC.rows, SPEC.block_size))
         opening = Opening(owner.disk, STORE, owner.claim(1), SPEC)
-        store, other = await partner.open(opening), await partner.open(opening)
+        store, other = await partner.open(opening), await partner.open(replace(opening, store=OTHER))
         async with trio.open_nursery() as survivors, trio.open_nursery() as session:
             session.start_soon(put, store, 3, acknowledged)
             await gate.reached()
@@ -125,5 +126,7 @@ async def test_a_put_whose_session_ends_is_committed_with_its_batch(tmp_path: Pa
             with trio.CancelScope(shield=True):
                 await store.close()
             gate.opened.set()
-        assert [slot.row for slot in await other.inventory(0, 100)] == [3, 4, 5]
+        again = await partner.open(Opening(owner.disk, STORE))
+        assert [slot.row for slot in await again.inventory(0, 100)] == [3, 4]
+        assert [slot.row for slot in await other.inventory(0, 100)] == [5]
         assert 5 in acknowledged

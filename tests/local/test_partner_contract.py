@@ -312,6 +312,22 @@ async def test_a_put_of_an_overtaken_session_is_fenced(site: Site, owner: Owner)
     assert await old.get(3) == StoredBlock(V1, b"before")
 
 
+async def test_a_store_that_is_opened_for_writing_again_takes_nothing_of_who_did_before(
+    site: Site, owner: Owner
+) -> None:
+    """It may be a copy of the same home, with the same claim."""
+    partner = await site.admit(owner.seed, GIVEN)
+    first = await partner.open(writing(owner))
+    await first.put(3, V1, b"before")
+    second = await partner.open(writing(owner))
+    with pytest.raises(Refused, match="opened for writing once more"):
+        await first.put(3, V2, b"meanwhile")
+    assert await first.get(3) == StoredBlock(V1, b"before")
+    await partner.open(Opening(owner.disk, STORE))
+    await second.put(3, V2, b"after")
+    assert await first.get(3) == StoredBlock(V2, b"after")
+
+
 async def test_the_epoch_of_a_version_is_no_fence(site: Site, owner: Owner) -> None:
     partner = await site.admit(owner.seed, GIVEN)
     store = await partner.open(writing(owner, 7))

@@ -191,7 +191,10 @@ class FilePartner(MemoryPartner):
             else:
                 self._host.stores = {id_: each for id_, each in self._host.stores.items() if each is not content}
 
-        return HostStore(session.opened, content.file, content.hosted, opening.claim, nullcontext, lambda: None, resize)
+        if opening.claim is not None:
+            content.file.writer = session
+        disk_and_claim = (content.hosted, opening.claim)
+        return HostStore(session.opened, content.file, *disk_and_claim, session, nullcontext, lambda: None, resize)
 
 
 def _resize(file: StoreFile, rows: int) -> None:

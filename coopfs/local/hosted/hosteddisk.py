@@ -21,10 +21,13 @@ from coopfs.local.hosted.storefile import StoreFile
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.types import Claim, DiskId, Master, NodeKey, Write
 
+OPENED_AGAIN = "this store was opened for writing once more, later"
+
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
     session: Claim
+    writer: object
     store: StoreFile
     write: Write
     done: bool = False
@@ -62,15 +65,19 @@ class HostedDisk:
         async with self._lock:
             await self._grant(claim)
 
-    async def open(self, claim: Claim | None, acquire: Callable[[], StoreFile]) -> StoreFile:
-        """Open a store of this disk with `acquire`, in a thread. An OPEN for writing is a claim first (design R12).
-        Fenced, Refused.
+    async def open(self, claim: Claim | None, writer: object, acquire: Callable[[], StoreFile]) -> StoreFile:
+        """Open a store of this disk with `acquire`, in a thread. An OPEN for writing is a claim first, and ends the
+        writing of all sessions before it: what these put, of the same home or a copy of it, `writer` has seen (design
+        R12). Fenced, Refused.
         """
         async with self._lock:
             self._check()
             if claim is not None:
                 await self._grant(claim)
-            return await trio.to_thread.run_sync(acquire)
+            store = await trio.to_thread.run_sync(acquire)
+            if claim is not None:
+                store.writer = writer
+            return store
 
     async def change(self, session: Claim, work: Callable[[], None]) -> None:
         """Do something to a store that was opened with `session`, in a thread, while nothing is put. Fenced."""
@@ -92,9 +99,12 @@ class HostedDisk:
             if accepts_master(await self.masters(), master):
                 await trio.to_thread.run_sync(hostrecords.save_master, self._database, self._peer, self._disk, master)
 
-    async def put(self, session: Claim, store: StoreFile, writes: Sequence[Write]) -> list[PeerError | None]:
-        """Commit puts of a session that was opened with `session`: for each None, BlockRefused or Fenced."""
-        mine = [_Waiting(session, store, write) for write in writes]
+    async def put(
+        self, session: Claim, writer: object, store: StoreFile, writes: Sequence[Write]
+    ) -> list[PeerError | None]:
+        """Commit puts of a session that was opened with `session` as `writer`: for each None, BlockRefused, Fenced, or
+        Refused, if the store was opened for writing again since."""
+        mine = [_Waiting(session, writer, store, write) for write in writes]
         self._queue += mine
         # Others' puts are in the batch, and a file must not be closed under it: a put that has begun is carried
         # through.
@@ -125,7 +135,9 @@ class HostedDisk:
             try:
                 self._check()
                 check_writer(self.claim, waiting.session)
-            except (Fenced, NoAgreement) as refusal:
+                if waiting.writer is not waiting.store.writer:
+                    raise Refused(OPENED_AGAIN)
+            except (Fenced, NoAgreement, Refused) as refusal:
                 waiting.finish(refusal)
             else:
                 by_store.setdefault(waiting.store, []).append(waiting)

@@ -326,7 +326,7 @@ class HostPartner:
             await self._hosting._leave(self._peer, text)
 
     async def _open_store(self, opening: Opening) -> HostStore:
-        claim, hosting = opening.claim, self._hosting
+        claim, hosting, writer = opening.claim, self._hosting, object()
         if claim is not None:
             verify_claim(claim)
             if claim.disk != opening.disk:
@@ -337,7 +337,7 @@ class HostPartner:
         else:
             raise StoreGone("this disk does not exist here")
         with hosting._own_failures():
-            file = await disk.open(claim, lambda: hosting._stores.acquire(self._peer, opening))
+            file = await disk.open(claim, writer, lambda: hosting._stores.acquire(self._peer, opening))
         changes, digest = file.index.state()
         granted = disk.claim
         epoch, claimer = (granted.epoch, granted.claimer) if granted is not None else (0, _NOBODY)
@@ -347,6 +347,7 @@ class HostPartner:
             file,
             disk,
             claim,
+            writer,
             hosting._own_failures,
             lambda: self._release(opening),
             lambda file, rows: hosting._stores.resize(opening.store, file, rows),

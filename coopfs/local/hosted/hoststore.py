@@ -25,16 +25,19 @@ class HostStore:
         file: StoreFile,
         disk: HostedDisk,
         claim: Claim | None,
+        writer: object,
         failures: Callable[[], AbstractContextManager[None]],
         release: Callable[[], None],
         resize: Callable[[StoreFile, int], None],
     ) -> None:
-        """claim: what the session was opened for writing with; failures: turns this machine's faults into Refused;
-        release: called once, when the session is closed and no call is under way; resize: gives it so many rows."""
+        """claim: what the session was opened for writing with; writer: as HostedDisk.open was told; failures: turns
+        this machine's faults into Refused; release: called once, when the session is closed and no call is under way;
+        resize: gives it so many rows."""
         self.opened = opened
         self._file = file
         self._disk = disk
         self._claim = claim
+        self._writer = writer
         self._failures = failures
         self._release = release
         self._resize = resize
@@ -54,7 +57,7 @@ class HostStore:
                 raise Refused(_READING)
             outcomes = [self._judge(write) for write in writes]
             fitting = [write for write, refusal in zip(writes, outcomes, strict=True) if refusal is None]
-            committed = iter(await self._disk.put(self._claim, self._file, fitting))
+            committed = iter(await self._disk.put(self._claim, self._writer, self._file, fitting))
             return [next(committed) if refusal is None else refusal for refusal in outcomes]
 
     def _judge(self, write: Write) -> PeerError | None:

@@ -79,6 +79,7 @@ class StoreFile:
         """HomeError: missing, cut short, damaged, of another version, or not readable."""
         self._path = path
         self._writing = Lock()
+        self.writer: object = None  # the session for writing that was opened last: no other may put
         self.header = read_header(path)
         self._map = RowMap(self.header)
         with disk_errors("open", path):
