@@ -1,6 +1,6 @@
 """The log's side of the database: groups on their way out, stripes with their rows, versions and acks (R3, R5, R7).
 
-Facts kept here: `epoch`, `sequence` (the last one given), `barrier` (newest group held), `end_row`, `end_version` (the
+Facts kept here: `epoch`, `barrier` (newest group held), `end_row`, `end_version` (the
 newest END known written), `chain` (32 bytes, after the newest meta stripe sealed).
 Groups count from 1.
 """
@@ -20,7 +20,8 @@ from coopfs.local.chain import Chain, Key
 from coopfs.local.database import Database
 from coopfs.local.groups import State
 from coopfs.local.payloads import Payloads
-from coopfs.types import Kind, Place, Version, epoch_of, make_version
+from coopfs.local.versions import Versions
+from coopfs.types import Kind, Place, Version
 
 # SQLite uses the index of a part of a table where a query says the same in the same words, without parameters.
 _LIVE_DATA = f"kind = {Kind.DATA:d} AND died IS NULL AND row IS NOT NULL"
@@ -63,6 +64,7 @@ class Log:
     def __init__(self, database: Database, new_stripe_id: Callable[[], int]) -> None:
         self.payloads = Payloads(database)
         self._db = database
+        self.versions = Versions(database)
         self.new_stripe_id = new_stripe_id
         self.acks = Acks(database)
         self.chain = Chain(database)
@@ -194,24 +196,16 @@ class Log:
 
     def next_version(self) -> Version:
         """A version greater than all before; durable with the next commit, before anything is sent under it."""
-        sequence = int(self._db.fact("sequence", 0)) + 1
-        self._db.set_fact("sequence", sequence)
-        return make_version(self.epoch, sequence)
-
-    def skip_to(self, version: int) -> None:
-        """The next version is this one, of this epoch, or a greater one; durable as `next_version` is."""
-        if version > self.newest_version:
-            assert epoch_of(version) == self.epoch
-            self._db.set_fact("sequence", version - make_version(self.epoch, 0) - 1)
+        return self.versions.next()
 
     @property
     def epoch(self) -> int:
-        return int(self._db.fact("epoch"))
+        return self.versions.epoch
 
     @property
     def newest_version(self) -> Version:
-        """The greatest version that this home ever gave."""
-        return make_version(self.epoch, int(self._db.fact("sequence", 0)))
+        """The greatest version that this home ever gave, or leapt over."""
+        return self.versions.newest
 
     def set_named_end(self, id_: int, end: Place) -> None:
         """What a stripe's header names was read from one of its blocks."""

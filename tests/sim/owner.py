@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import shutil
 import stat
 from collections.abc import Callable, Mapping
 from copy import copy
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -92,7 +94,14 @@ class Owner:
                 draw = world.random.randbytes
                 try:
                     own = OwnDisk(
-                        directory, world.node, world.network, nursery, world.wall, draw=draw, scrub=world.scrub
+                        directory,
+                        world.node,
+                        world.network,
+                        nursery,
+                        world.wall,
+                        draw=draw,
+                        scrub=world.scrub,
+                        lot=Random(directory.name).randrange,
                     )
                 except StateError as refusal:
                     raise Violation(f"P3: the disk does not open: {refusal}") from None
@@ -217,6 +226,21 @@ class Owner:
         """Another machine is the node: what this one believes to be held, and that it gives up, is of no account."""
         self._zombie = True
         self.history = copy(self.history)
+
+    def copied(self, directory: Path) -> "Owner":
+        """Whoever starts a copy of this home as it is now: which of the two is the node is not known yet."""
+        shutil.copytree(self.platter.directory, directory, ignore=shutil.ignore_patterns("*-shm"))
+        past = self.history
+        history = History(list(past.moments), past.durable, dict(past.held), dict(past.named))
+        twin = Owner(self.world, Platter(directory), history, self._evicted)
+        twin.took_over, twin._zombie = self.took_over, True
+        return twin
+
+    def go_on(self) -> None:
+        """This one is the node, and the only one. What it has written meanwhile is on the disk by now."""
+        if self._zombie:
+            self.platter = Platter(self.platter.directory)
+        self._zombie = self.may_be_fenced = False
 
     async def haunt(self, work: Work, random: Random) -> None:
         """A zombie's mount is still used, until it gives up."""

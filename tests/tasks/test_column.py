@@ -1,14 +1,18 @@
 """One partner's side of a disk that is written: when it is believed, and when everything stops."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 import pytest
 import trio
 import trio.testing
 
+from coopfs.app.disk import own_disk
 from coopfs.core.claims import sign_claim
+from coopfs.errors import StateError
 from coopfs.limits import AWAY_AFTER
 from coopfs.types import StoredBlock
 from tests.sim.owner import Owner
@@ -81,6 +85,8 @@ def test_a_block_that_was_overtaken_by_the_next_use_of_its_row_is_no_sign_of_a_c
 
 
 def test_an_equal_version_with_other_content_means_that_this_home_is_a_copy(tmp_path: Path) -> None:
+    """Both have leapt equally far, which hardly ever happens."""
+
     async def main(owner: Owner) -> None:
         await trio.sleep(SETTLED)
         twin = tmp_path / "twin"
@@ -107,7 +113,58 @@ def test_an_equal_version_with_other_content_means_that_this_home_is_a_copy(tmp_
                 await group_of(owner, b"b", 2000)
                 await trio.sleep(SETTLED)
 
+    with patch.object(own_disk, "RUN_LEAP", 1):
+        play(tmp_path, Geometry(1, 1), main)
+
+
+def test_what_a_copy_puts_is_not_taken_for_the_same_block(tmp_path: Path) -> None:
+    """Home and copy go on from the same version, each with one of two partners, and then they meet."""
+
+    async def main(owner: Owner) -> None:
+        one, other = owner.world.sites
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        twin = owner.copied(tmp_path / "twin")
+        owner.may_be_fenced = True
+        other.go(up=False)
+        group = await group_of(owner, b"b", 1000)
+        await trio.sleep(SETTLED)
+        one.go(up=False)
+        other.go(up=True)
+        async with running(twin):
+            await group_of(twin, b"b", 2000)
+            await trio.sleep(SETTLED)
+            one.go(up=True)
+            await trio.sleep(10 * SETTLED)
+            for each in (owner, twin):
+                assert each.own.ledger.progress.barrier < group
+            assert any(each.own.trouble is not None for each in (owner, twin))
+
     play(tmp_path, Geometry(1, 1), main)
+
+
+def test_a_copy_that_runs_at_the_same_time_overwrites_nothing(tmp_path: Path) -> None:
+    """The partners have opened their stores for both before either writes."""
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        twin = owner.copied(tmp_path / "twin")
+        owner.may_be_fenced = True
+        async with running(twin):
+            await trio.sleep(SETTLED)
+            with suppress(StateError):
+                for size in range(1, 6):
+                    await group_of(owner, b"b", 1000 * size)
+                    await trio.sleep(1)
+                    await group_of(twin, b"b", 2000 * size)
+                    await trio.sleep(1)
+            await trio.sleep(SETTLED)
+            stopped = [each for each in (owner, twin) if each.own.trouble is not None]
+            assert stopped == [twin]
+            assert "is a copy of another" in twin.own.trouble or "older than the partners" in twin.own.trouble
+
+    play(tmp_path, Geometry(1, 2), main)
 
 
 def test_a_partner_that_lost_blocks_is_in_a_until_it_has_them_again(tmp_path: Path) -> None:

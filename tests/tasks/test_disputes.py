@@ -193,6 +193,7 @@ def test_who_is_wrong_again_and_again_is_asked_ever_less_often(tmp_path: Path) -
     """It refuses what is newer than what it has: nothing of what it says makes sense."""
 
     async def main(owner: Owner) -> None:
+        await group_of(owner, b"first")  # what it keeps is of a version that was given
         await trio.sleep(SETTLED)
         store, put, refused = store_of(owner, 1), MemoryStore.put, list[float]()
 

@@ -26,7 +26,7 @@ from coopfs.errors import MountError, NotAuthentic, StaleHome, StateError, first
 from coopfs.fs.disk import Disk
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.mounting import Mount
-from coopfs.limits import PROGRESS_INTERVAL
+from coopfs.limits import PROGRESS_INTERVAL, RUN_LEAP
 from coopfs.local import keyfile, stalefile
 from coopfs.local.database import SqliteError, damage_of
 from coopfs.local.disk import LocalDisk
@@ -93,7 +93,8 @@ class OwnDisk:
 
     directory: HOME/disks/<disk id>; node: this node's key; network: the way to partners; wall: seconds since 1970;
     settings: where mount options do not say otherwise; draw: random bytes; scrub: seconds in which every block of every
-    partner is looked at once, 0 for never. StateError: its files are missing, damaged, or of another version.
+    partner is looked at once, 0 for never; lot: a random number below another. StateError: its files are missing,
+    damaged, or of another version.
     UsageError: the cache is too small.
     """
 
@@ -107,11 +108,13 @@ class OwnDisk:
         settings: MountSettings = DEFAULTS,
         draw: Callable[[int], bytes] = secrets.token_bytes,
         scrub: float = 0.0,
+        lot: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self.keys = keyfile.read(directory)
         self.local = LocalDisk(directory, lambda: int(wall() * NS))
         master = read_master(self.local.database, self.keys, node)
         self.log = Log(self.local.database, self.local.metadata.stripes.take_id)
+        self.log.versions.begin_run(partial(self._leap, lot))
         self.ledger = open_ledger(self.local, self.log, master, self._forget_content)
         self.kits = KitRecord(self.local.database)
         self.readers = ReaderList(self.local.database)
@@ -163,6 +166,11 @@ class OwnDisk:
         self.mountpoint: Path | None = None
         self._mount: Mount | None = None
         self._settings, self._network, self._nursery = settings, network, nursery
+
+    def _leap(self, lot: Callable[[int], int]) -> int:
+        """By how many versions this run goes ahead: not to those of a key that is not in use yet."""
+        left = self.keys.ages[-1].first - 1 - self.log.newest_version
+        return lot(RUN_LEAP if left <= 0 else min(RUN_LEAP, left // 4 + 1))
 
     def _make_disk(self, content: RemoteContent, settings: MountSettings) -> Disk:
         disk = Disk(self.local, self.space, content, StateOfFile(self.ledger))

@@ -142,7 +142,7 @@ class Rekeying:
 
     def _turn(self) -> None:
         if self._is_named and not self._is_turned and self._spreading.hindrance() is None:
-            self._log.skip_to(self._keys.ages[-1].first)
+            self._log.versions.skip_to(self._keys.ages[-1].first)
             self.changed.notify()
 
     async def _drop(self) -> None:

@@ -33,7 +33,7 @@ class Rivals:
         """A block was refused. True: the store has it by now, or it is not needed any more; False: it holds something
         else in its place, and will not take it. StaleHome: this home must not write. PeerError: the partner is wrong.
         """
-        if self._log.get(parcel.stripe) is None and refusal.stored_version <= self._log.newest_version:
+        if self._log.get(parcel.stripe) is None and not self._log.versions.foreign()(refusal.stored_version):
             return True  # given up while it was on the way, and this home used the row again: no harm done
         stored = await session.get(parcel.place.row)
         if stored is None:  # it is rotten, which was noticed only now
@@ -56,8 +56,8 @@ class Rivals:
     async def compare(self, session: BlockStore, found: Inventory) -> None:
         """What a store lists must have been given here. StaleHome: this home must not write. NotAuthentic: the partner
         is wrong."""
-        newest = self._log.newest_version
-        for row in (row for row, version in found.items() if version > newest):
+        is_foreign = self._log.versions.foreign()
+        for row in (row for row, version in found.items() if is_foreign(version)):
             stored = await session.get(row)
             if stored is not None and self._is_ours(stored, row):
                 raise StaleHome(
