@@ -167,6 +167,28 @@ def test_a_copy_that_runs_at_the_same_time_overwrites_nothing(tmp_path: Path) ->
     play(tmp_path, Geometry(1, 2), main)
 
 
+def test_a_master_block_of_a_copy_stops_this_home(tmp_path: Path) -> None:
+    """It would be refused for ever, as its own has no higher counter."""
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        twin = owner.copied(tmp_path / "twin")
+        owner.may_be_fenced = True
+        async with running(twin):
+            await trio.sleep(SETTLED)
+            await twin.own.keeper.renew()
+            await twin.own.keeper.renew()
+            await trio.sleep(SETTLED)
+            await owner.own.keeper.renew()
+            await trio.sleep(SETTLED)
+            assert twin.own.trouble is None
+            assert owner.own.trouble is not None
+            assert "holds a master block of this disk that was not made here" in owner.own.trouble
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
 def test_a_partner_that_lost_blocks_is_in_a_until_it_has_them_again(tmp_path: Path) -> None:
     async def main(owner: Owner) -> None:
         for name in (b"a", b"b", b"c"):

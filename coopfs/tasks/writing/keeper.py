@@ -6,6 +6,7 @@ pass an old state off as the newest. It follows what is held once a day, and at 
 1. a block with a higher counter and the new floor is saved and committed;
 2. each partner gets it as soon as its column is open, which is after its store was compared: a copied home stops there.
    One that has lost its store has nothing to compare, and gets it too, and trustees do when any column is open.
+   One that refuses it, as it has a block that was not made here, shows that this home is a copy: it stops (R12).
 """
 
 import logging
@@ -16,16 +17,27 @@ import trio
 
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.keys import DiskKeys, KeyAge
-from coopfs.core.master import VAULT, Floor, LayoutPlaces, MasterBlock, StorePlace, Trustee, Wishes, seal_master
-from coopfs.errors import PeerError
+from coopfs.core.master import (
+    VAULT,
+    Floor,
+    LayoutPlaces,
+    MasterBlock,
+    StorePlace,
+    Trustee,
+    Wishes,
+    open_master,
+    seal_master,
+)
+from coopfs.errors import NotAuthentic, PeerError, Refused, StaleHome
 from coopfs.limits import AWAY_CHECK, FLOOR_CHECK, FLOOR_INTERVAL, FOLLOW_INTERVAL, RECONNECT_MAX, RESTORE_PATIENCE
+from coopfs.local.database import REMEDY
 from coopfs.local.log import Log
 from coopfs.local.mastercopy import MasterHolders
 from coopfs.tasks.network import Network
 from coopfs.tasks.signal import Signal, changes
 from coopfs.tasks.writing.column import Column
 from coopfs.tasks.writing.columns import Columns
-from coopfs.types import BlockStore, Claim, NodeKey, Partner
+from coopfs.types import BlockStore, Claim, Master, NodeKey, Partner
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +205,7 @@ class MasterKeeper:
         async def tell(node: NodeKey, name: str) -> None:
             try:
                 with trio.move_on_after(RESTORE_PATIENCE):
-                    await self._put(node, await network.reach(node))
+                    await self._put(node, name, await network.reach(node))
             except PeerError as trouble:
                 logger.info("partner %s does not take the master block: %s", name, trouble)
 
@@ -218,12 +230,29 @@ class MasterKeeper:
             others[former[2].node] = former[2].name
         return {node: name for node, name in others.items() if node not in self.holders()}
 
-    async def _put(self, node: NodeKey, partner: Partner) -> None:
+    async def _put(self, node: NodeKey, name: str, partner: Partner) -> None:
         block = self.block
-        await partner.put_master(self._claim, seal_master(self._keys, block, node))
+        try:
+            await partner.put_master(self._claim, seal_master(self._keys, block, node))
+        except Refused:
+            for stored in await partner.masters(self._keys.disk):
+                self._compare(node, name, stored)
+            raise
         if block.counter == self.block.counter:
             self._holders.note(block.counter, node)
             self.changed.notify()
+
+    def _compare(self, node: NodeKey, name: str, stored: Master) -> None:
+        """StaleHome: this home never made what a partner has."""
+        try:
+            there = open_master(self._keys, stored, node)
+        except NotAuthentic:  # the partner is wrong, or lies
+            return
+        if there.counter > self.block.counter or (there.counter == self.block.counter and there != self.block):
+            raise StaleHome(
+                f"{name} holds a master block of this disk that was not made here: this home is a copy of another, or "
+                f"older than its partners; nothing more is sent from here: {REMEDY}"
+            )
 
     async def _give(self, column: Column, network: Network) -> None:
         given: tuple[BlockStore | None, int] = (None, 0)  # in which session, and which
@@ -236,7 +265,7 @@ class MasterKeeper:
             await self._until(is_due, column)
             given = column.session, self.block.counter
             try:
-                await self._put(column.place.node, await network.reach(column.place.node))
+                await self._put(column.place.node, column.place.name, await network.reach(column.place.node))
             except PeerError as trouble:
                 logger.info("partner %s does not take the master block: %s", column.place.name, trouble)
                 with trio.move_on_after(AWAY_CHECK if column.session is None else RECONNECT_MAX):
