@@ -18,6 +18,7 @@ from coopfs.errors import UsageError
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
 from tests.sim.checks import Checks
+from tests.sim.copies import Copies
 from tests.sim.mishaps import Mishaps
 from tests.sim.moving import Moving
 from tests.sim.network import CALM, Weather
@@ -37,9 +38,17 @@ STORMS = (CALM, Weather(delay=0.4, loss=0.01, late=0.5), Weather(delay=0.05, los
 
 
 class Days:
-    """machine: the nursery in which its process runs."""
+    """machine: the nursery in which its process runs; copies: of its home; None: nobody makes any."""
 
-    def __init__(self, world: World, owner: Owner, restores: Restores, machine: trio.Nursery, steps: Steps) -> None:
+    def __init__(
+        self,
+        world: World,
+        owner: Owner,
+        restores: Restores,
+        machine: trio.Nursery,
+        steps: Steps,
+        copies: Copies | None,
+    ) -> None:
         self.world = world
         self.owner = owner
         self.random = world.random
@@ -47,6 +56,7 @@ class Days:
         self._moving = Moving(world, owner, self._quiet.is_moving)
         self._mishaps = Mishaps(world, owner, lambda: self._moving.is_under_way)
         self._checks = Checks(world, owner)
+        self._copies = copies
         self._machine = machine
         self._steps = steps
         self._work = Work(world.random)
@@ -82,6 +92,8 @@ class Days:
             actions[self._rekey] = 4
         if self.world.changes.moves:
             actions[self._move] = 10
+        if self._copies is not None:
+            actions[self._copy] = 2
         if self.world.files is None:
             actions[self._mishaps.image] = 2
             actions[self._mishaps.set_back] = 2
@@ -250,6 +262,11 @@ class Days:
         if rows <= MAX_ROWS and (rows > growing.rows or fits(replace(usage, total=rows))):
             growing.want(rows)
             self.world.note(f"resize to {rows}")
+
+    async def _copy(self) -> None:
+        """Somebody keeps an image of the machine."""
+        assert self._copies is not None
+        await self._copies.keep(self.owner)
 
     async def _rekey(self) -> None:
         """A new key is wanted, and now and then all that is there is to be written again with it. The kit that it waits

@@ -8,7 +8,7 @@
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Set
+from collections.abc import Awaitable, Callable, Collection, Iterator, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,18 +23,21 @@ from coopfs.local.database import Database
 from coopfs.local.disk import DATABASE
 from coopfs.local.kitrecord import KitRecord, MadeKit
 from coopfs.local.rekeymark import RekeyMark
+from coopfs.tasks.recovery.takeover import Taken
 from coopfs.tasks.writing import keeper, writer
 from coopfs.types import Kind
 from tests.sim import schedule
+from tests.sim.copies import Copies, author
 from tests.sim.days import Days
 from tests.sim.history import History
+from tests.sim.network import Site
 from tests.sim.owner import Owner
 from tests.sim.patience import not_stuck
 from tests.sim.platter import Platter
 from tests.sim.restore import Refused
 from tests.sim.restores import Restores
 from tests.sim.steps import Steps
-from tests.sim.takeover import take_over
+from tests.sim.takeover import Found, take_over
 from tests.sim.trace import Violation
 from tests.sim.work import Work
 from tests.sim.world import Changes, Geometry, World
@@ -45,7 +48,9 @@ CACHES = (None, 4, 4, 5)  # stripes: a write may need three; all files together 
 COMPRESSES = 0.4  # of all lives
 SCRUBS = 0.25  # of all lives
 SCRUB = 120.0  # seconds of a pass: one or two while programs run
-CHANGES = 0.125  # of all lives, in which the disk is resized; and so many that get new keys, and that move
+CHANGES = (
+    0.125  # of all lives, in which the disk is resized; and so many that get new keys, that move, and that are copied
+)
 NONE = Changes()
 FEW = 60  # rows that a disk begins with which gets more, so that those are used
 TAKEOVERS = 0.5  # of all machines, where one may be promised
@@ -70,8 +75,8 @@ class Verdict:
 def drawn(seed: int, geometry: Geometry) -> Changes:
     """What a campaign has become of the disk of this life."""
     random = Random(f"changes {seed} {geometry}")
-    resizes, rekeys, moves = (random.random() < CHANGES for _ in range(3))
-    return Changes(resizes, rekeys, moves and geometry.m > 0)
+    resizes, rekeys, moves, copies = (random.random() < CHANGES for _ in range(4))
+    return Changes(resizes, rekeys, moves and geometry.m > 0, copies)
 
 
 def live(
@@ -97,7 +102,8 @@ def live(
                 world.rows = FEW
             world.least_k = max(1, geometry.k - changes.moves)
             world.scrub = SCRUB if Random(f"scrub {name}").random() < SCRUBS else 0.0
-            life = Life(world, Steps(random, name, without), ending)
+            copies = Copies(world, Random(f"copies {name}")) if changes.copies else None
+            life = Life(world, Steps(random, name, without), ending, copies)
             lives.append(life)
             await life.run()
             late.cancel_scope.cancel()
@@ -144,12 +150,13 @@ def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 class Life:
     """The owner's machines, one after another."""
 
-    def __init__(self, world: World, steps: Steps, ending: Ending) -> None:
+    def __init__(self, world: World, steps: Steps, ending: Ending, copies: Copies | None) -> None:
         self.world = world
         self.steps = steps
         self._random = world.random
         self._restores = Restores(world)
         self._ending = ending
+        self._copies = copies
         self._owner: Owner
         self._zombie: Owner | None = None  # a machine that was only believed to be lost
         self._takeovers = 0
@@ -167,7 +174,9 @@ class Life:
                     days = self._days(machine)
                     with self._watched():
                         await days.live()
-                        goes_on = self.steps.begin() and await self._lose_and_take_over()
+                        goes_on = self.steps.begin() and (
+                            await self._meet_a_copy(machine) or await self._lose_and_take_over()
+                        )
                     while goes_on and self._random.random() < BURNS_AGAIN:
                         with self._watched():
                             await self._days(machine).be_cut_short()
@@ -187,7 +196,7 @@ class Life:
                     await self._ending(self._restores, self._owner)
 
     def _days(self, machine: trio.Nursery) -> Days:
-        return Days(self.world, self._owner, self._restores, machine, self.steps)
+        return Days(self.world, self._owner, self._restores, machine, self.steps, self._copies)
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
@@ -196,13 +205,33 @@ class Life:
         with self._owner.platter.watching(), files:
             yield
 
+    async def _meet_a_copy(self, machine: trio.Nursery) -> bool:
+        """Perhaps a copy of the home is started, and one of the two goes on, or a machine that takes over from both.
+        False: not."""
+        owner = self._owner
+        if self._copies is None or not self._copies.may_begin(owner):
+            return False
+        await self._end_zombie()
+        twin = await self._copies.start(owner, machine)
+        left = await self._copies.run_beside(owner, twin)
+        if left is not None:
+            self._owner = left
+            self.world.trace.protected = left.history.newest_versions
+            return True
+        taken = (await self._take_over(owner, ())).taken
+        heir = author(taken.state.end.version, owner, twin)
+        if heir is twin and owner.history.newest_held and author(owner.history.newest_named, twin, owner) is owner:
+            raise Violation(f"P2: group {owner.history.newest_held} was held, and what is taken over is a copy's")
+        self._follow(heir, taken)
+        return True
+
     async def _lose_and_take_over(self) -> bool:
         """Perhaps the machine burns, or is only believed to be lost, and another one becomes the node. False: not, or
         nothing is promised now."""
         owner = self._owner
         if self._random.random() > TAKEOVERS:
             return False
-        lost, newest = self._restores.promised(owner), owner.history.newest_held
+        lost = self._restores.promised(owner)
         if lost is None:
             return False
         await self._end_zombie()
@@ -212,6 +241,19 @@ class Life:
         # A state that was never held may be found by a lie, and not be held again: then it takes another takeover.
         lying = self._restores.begin_lies(lost, owner.history.newest_named)
         liars = [self.world.sites[number] for number in sorted(lying)]
+        found = await self._take_over(owner, lost, liars)
+        self._restores.end_lies(liars)
+        if not burns and found.doubt is None:
+            self._leave_zombie(owner, found.taken.state.group)
+        elif not burns:
+            await owner.burn()  # as the user is told to
+        self._follow(owner, found.taken)
+        return True
+
+    async def _take_over(self, owner: Owner, lost: Collection[int], liars: Collection[Site] = ()) -> Found:
+        """Another machine does, without these partners, but for those that lie. Violation: it finds no state that is
+        held, or an older one."""
+        newest = owner.history.newest_held
         for site in self.world.known.values():
             site.recover()
             site.go(up=site in liars or site not in self.world.sites or site.number not in lost)
@@ -221,13 +263,12 @@ class Life:
         if isinstance(found, Refused) or found.taken.state.group < newest:
             why = found.why if isinstance(found, Refused) else f"group {found.taken.state.group}"
             raise Violation(f"P2: group {newest} was held, without {sorted(lost)} a takeover finds {why}")
-        taken = found.taken
-        self._restores.end_lies(liars)
-        self.world.note(f"takeover group {taken.state.group}" + (f", in doubt: {found.doubt}" if found.doubt else ""))
-        if not burns and found.doubt is None:
-            self._leave_zombie(owner, taken.state.group)
-        elif not burns:
-            await owner.burn()  # as the user is told to
+        doubt = f", in doubt: {found.doubt}" if found.doubt else ""
+        self.world.note(f"takeover group {found.taken.state.group}{doubt}")
+        return found
+
+    def _follow(self, owner: Owner, taken: Taken) -> None:
+        """The machine that took over goes on from what this one had written."""
         self._note_kit(taken.directory)
         there = owner.content()
         content = {id_: there[id_] for id_ in _stripes(taken.directory)}
@@ -236,7 +277,6 @@ class Life:
         # known to be held, the old machine may have learned since that it is, and given up what had died until then.
         self.world.trace.protected = history.newest_versions & _alive(taken.directory)
         self._owner = Owner(self.world, Platter(taken.directory), history, content)
-        return True
 
     def _note_kit(self, directory: Path) -> None:
         """The owner of this machine has the kit that was written last. Durable, before anything is done with it."""

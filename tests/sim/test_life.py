@@ -18,6 +18,7 @@ SLOW = 36  # and in the whole one
 RESIZED = 2  # of each geometry whose disk is resized
 REKEYING = 1  # of each geometry whose disk gets new keys
 MOVING = 1  # of each geometry whose disk moves to other layouts
+COPIED = 1  # of each geometry whose home is copied
 MEMORY = Path("/dev/shm")  # a file system in memory: a life is thousands of small writes
 
 
@@ -81,6 +82,11 @@ def test_a_life_of_a_disk_that_gets_new_keys(seed: int, geometry: Geometry, dire
 @pytest.mark.parametrize(("seed", "geometry"), fixed(range(5000, 5000 + MOVING)), ids=str)
 def test_a_life_of_a_disk_that_moves(seed: int, geometry: Geometry, directory: Path) -> None:
     check(seed, geometry, live(seed, geometry, directory, Restores.check_promise, changes=Changes(moves=True)))
+
+
+@pytest.mark.parametrize(("seed", "geometry"), fixed(range(6000, 6000 + COPIED)), ids=str)
+def test_a_life_of_a_home_that_is_copied(seed: int, geometry: Geometry, directory: Path) -> None:
+    check(seed, geometry, live(seed, geometry, directory, Restores.check_promise, changes=Changes(copies=True)))
 
 
 @pytest.mark.parametrize("geometry", [Geometry(1, 2), Geometry(3, 2)], ids=str)

@@ -12,11 +12,13 @@ class Violation(AssertionError):
 
 
 class Trace:
-    """protected: versions that the newest held state names; no partner may lose one to an overwriting put."""
+    """protected: versions that the newest held state names; no partner may lose one to an overwriting put; disputed:
+    which have been lost while it is open whose state that is. None: it is not."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.protected: frozenset[int] = frozenset()
+        self.disputed: list[Violation] | None = None
         self._hash = blake3()
         self._sealed: dict[tuple[int, int], tuple[int, bytes]] = {}  # column, version -> row, digest of the box
         self._rows: dict[int, int] = {}  # version -> row
@@ -45,7 +47,10 @@ class Trace:
         if before != block.version:
             self.counts["overwritten"] += 1
             if before in self.protected:
-                raise Violation(f"row {row} was overwritten while the held state names {before:#x}")
+                broken = Violation(f"row {row} was overwritten while the held state names {before:#x}")
+                if self.disputed is None:
+                    raise broken
+                self.disputed.append(broken)
 
     def is_whole(self, column: int, row: int, block: StoredBlock | None, version: int) -> bool:
         """Whether this is what a partner stored as that version, in that row."""

@@ -68,11 +68,12 @@ class Geometry:
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What becomes of the disk itself, now and then. resizes: it gets more rows, or less; rekeys: new keys; moves:
-    other layouts."""
+    other layouts; copies: its home is copied, and both are used."""
 
     resizes: bool = False
     rekeys: bool = False
     moves: bool = False
+    copies: bool = False
 
 
 class World:
