@@ -8,14 +8,13 @@ import trio
 from coopfs import limits
 from coopfs.core import agreement as agreements
 from coopfs.core import digest
-from coopfs.core.acceptance import accepts, accepts_master, check_put, check_row
+from coopfs.core.acceptance import accepts, accepts_master, check_put, check_row, check_turn
 from coopfs.core.amending import check_successor, rank
 from coopfs.core.claims import check_claim, check_writer, verify_claim
 from coopfs.core.identity import Identity
 from coopfs.core.invitation import Invitation, check_proposal
 from coopfs.core.storeformat import store_size, valid_shape
 from coopfs.errors import NoAgreement, NotAuthentic, PartnerAway, PeerError, Refused, StoreGone
-from coopfs.local.hosted.hosteddisk import OPENED_AGAIN
 from coopfs.sizes import format_size
 from coopfs.types import (
     Amendment,
@@ -419,8 +418,7 @@ class MemoryStore:
             raise NoAgreement("the agreement is over")
         check_put(self._store.rows, self._store.block_size, row, version, len(data))
         check_writer(self._disk.claim, self._claim)
-        if self._store.writer is not self:
-            raise Refused(OPENED_AGAIN)
+        check_turn(self._store.writer, self)
         if accepts(self._store.blocks.get(row), row, version, data):
             self._store.blocks[row] = StoredBlock(version, bytes(data))
             self._store.spoiled.discard(row)

@@ -37,6 +37,12 @@ def check_row(rows: int, row: int) -> None:
         raise Refused(f"row {row} does not exist: the store has {rows} rows")
 
 
+def check_turn(last: object, session: object) -> None:
+    """Refused: a store was opened for writing again since. A copy of the same home may have, with the same claim."""
+    if last is not session:
+        raise Refused("this store was opened for writing once more, later")
+
+
 def accepts_master(stored: Sequence[Master], master: Master) -> bool:
     """Whether the master block is to be written over the lower of two slots; False: it is the newest one already.
 

@@ -7,13 +7,16 @@ from dataclasses import replace
 from typing import Any, cast
 from unittest.mock import patch
 
+from coopfs.app.disk import own_disk
 from coopfs.core.master import StorePlace
 from coopfs.core.seats import Span
 from coopfs.errors import PeerError
+from coopfs.local.hosted import hosteddisk
 from coopfs.tasks.recovery.claiming import Claiming
 from coopfs.tasks.writing.column import Column
 from coopfs.tasks.writing.seat import Seat
 from coopfs.types import BlockStore, Claim, Opening, Partner, StoreSpec, Write
+from tests import memory
 
 
 def a_claim_forgotten_with_its_disk_counts() -> Any:
@@ -73,8 +76,22 @@ def blocks_are_counted_before_the_claim() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def whoever_opened_a_store_goes_on_putting_there() -> Iterator[None]:
+    """R12: only who did last has seen what lies there; a copy of a home has the same claim."""
+    with patch.object(memory, "check_turn", lambda *_: None), patch.object(hosteddisk, "check_turn", lambda *_: None):
+        yield
+
+
+def all_runs_go_on_from_the_newest_version() -> Any:
+    """R5, R12: a home and its copy from the same one."""
+    return patch.object(own_disk, "RUN_LEAP", 1)
+
+
 CLAIM_MUTANTS: list[Callable[[], AbstractContextManager[object]]] = [
     a_claim_forgotten_with_its_disk_counts,
     a_store_lost_with_its_claim_is_made_anew,
     blocks_are_counted_before_the_claim,
+    whoever_opened_a_store_goes_on_putting_there,
+    all_runs_go_on_from_the_newest_version,
 ]

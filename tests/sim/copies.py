@@ -16,7 +16,11 @@ from tests.sim.world import World
 OFTEN = 0.7  # of all times at which a machine may be lost
 MOST = 3  # copies that are started in a life
 SETTLED = 30.0  # seconds in which a home meets what its partners hold, and all that is under way is over
-TOLD = ("this home is a copy of another", "its database is older than the partners")
+TOLD = (
+    "this home is a copy of another",
+    "its database is older than the partners",
+    "another machine has taken this disk over",  # a copy from before a takeover
+)
 
 
 class Copies:

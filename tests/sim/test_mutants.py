@@ -155,6 +155,11 @@ def rekeyed(seed: int, geometry: Geometry, directory: Path) -> BaseException | N
     return live(seed, geometry, directory, Restores.check_promise, changes=Changes(rekeys=True)).broken
 
 
+def copied(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
+    """In no other lives two homes have the same claim."""
+    return live(seed, geometry, directory, Restores.check_promise, changes=Changes(copies=True)).broken
+
+
 def resized(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
     """Few lives lose what lies in the rows that come or go."""
     return raise_and_lower(geometry, directory)
@@ -168,6 +173,8 @@ def moved(seed: int, geometry: Geometry, directory: Path) -> BaseException | Non
 COURSES: dict[str, Course] = {
     **{mutant.__name__: resized for mutant in SIZE_MUTANTS},
     **{mutant.__name__: moved for mutant in LAYOUT_MUTANTS},
+    "whoever_opened_a_store_goes_on_putting_there": copied,
+    "all_runs_go_on_from_the_newest_version": copied,
     "a_new_key_is_used_before_a_kit_has_it": rekeyed,
     "an_old_key_is_dropped_while_rows_need_it": rekeyed,
     "writers_get_what_is_kept_for_who_frees": full_disk,

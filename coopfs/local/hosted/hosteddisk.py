@@ -13,15 +13,13 @@ from dataclasses import dataclass
 import trio
 
 from coopfs import limits
-from coopfs.core.acceptance import accepts_master
+from coopfs.core.acceptance import accepts_master, check_turn
 from coopfs.core.claims import check_claim, check_writer
 from coopfs.errors import Fenced, HomeError, NoAgreement, PeerError, Refused
 from coopfs.local.hosted import hostrecords
 from coopfs.local.hosted.storefile import StoreFile
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.types import Claim, DiskId, Master, NodeKey, Write
-
-OPENED_AGAIN = "this store was opened for writing once more, later"
 
 
 @dataclass(slots=True, eq=False)
@@ -135,8 +133,7 @@ class HostedDisk:
             try:
                 self._check()
                 check_writer(self.claim, waiting.session)
-                if waiting.writer is not waiting.store.writer:
-                    raise Refused(OPENED_AGAIN)
+                check_turn(waiting.store.writer, waiting.writer)
             except (Fenced, NoAgreement, Refused) as refusal:
                 waiting.finish(refusal)
             else:
