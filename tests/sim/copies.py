@@ -52,6 +52,7 @@ class Copies:
         assert self._kept is not None
         twin, self._kept = self._kept, None
         self.started += 1
+        self._world.note("beside")
         owner.may_be_fenced, self._world.trace.disputed = True, []
         await machine.start(twin.run)
         return twin

@@ -187,6 +187,33 @@ def claim_where_forgotten(geometry: Geometry, directory: Path) -> Violation | No
     return broken[0] if broken else None
 
 
+def write_apart(geometry: Geometry, directory: Path) -> Violation | None:
+    """A home reaches one of two partners, and a copy of it the other one; then both are there: neither may take what
+    the other home has put for its own. The promise that was broken. geometry: 1+1."""
+    held: list[int] = []
+
+    async def main(owner: Owner) -> None:
+        one, other = owner.world.sites
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        twin = owner.copied(directory / "twin")
+        owner.may_be_fenced = True
+        other.go(up=False)
+        group = await group_of(owner, b"b", 1000)
+        await trio.sleep(SETTLED)
+        one.go(up=False)
+        other.go(up=True)
+        async with running(twin):
+            await group_of(twin, b"b", 2000)
+            await trio.sleep(SETTLED)
+            one.go(up=True)
+            await trio.sleep(10 * SETTLED)
+            held.extend(group for each in (owner, twin) if each.own.ledger.progress.barrier >= group)
+
+    play(directory, geometry, main)
+    return Violation(f"R12: group {held[0]} is held, of a home and of its copy a half") if held else None
+
+
 def begin(geometry: Geometry, directory: Path) -> Violation | None:
     """Another machine takes over at a state that too few partners have; most are away then: it must not send anything
     of its own until that state is held. The promise that was broken. geometry: m >= 2, as otherwise who is away then

@@ -29,6 +29,7 @@ from tests.sim.strays import (
     go_on_where_forgotten,
     hold_meanwhile,
     set_back,
+    write_apart,
 )
 from tests.sim.test_life import MEMORY
 from tests.sim.trace import Violation
@@ -63,6 +64,8 @@ NOTICED = {
     "a_claim_forgotten_with_its_disk_counts": (0, Geometry(2, 2)),
     "a_store_lost_with_its_claim_is_made_anew": (0, Geometry(1, 2)),
     "blocks_are_counted_before_the_claim": (0, Geometry(1, 2)),
+    "all_runs_go_on_from_the_newest_version": (0, Geometry(1, 1)),
+    "whoever_opened_a_store_goes_on_putting_there": (0, Geometry(1, 2)),
 }
 
 
@@ -160,6 +163,11 @@ def copied(seed: int, geometry: Geometry, directory: Path) -> BaseException | No
     return live(seed, geometry, directory, Restores.check_promise, changes=Changes(copies=True)).broken
 
 
+def written_apart(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
+    """And few of them reach other partners each."""
+    return write_apart(geometry, directory) if geometry == Geometry(1, 1) else None
+
+
 def resized(seed: int, geometry: Geometry, directory: Path) -> BaseException | None:
     """Few lives lose what lies in the rows that come or go."""
     return raise_and_lower(geometry, directory)
@@ -174,7 +182,7 @@ COURSES: dict[str, Course] = {
     **{mutant.__name__: resized for mutant in SIZE_MUTANTS},
     **{mutant.__name__: moved for mutant in LAYOUT_MUTANTS},
     "whoever_opened_a_store_goes_on_putting_there": copied,
-    "all_runs_go_on_from_the_newest_version": copied,
+    "all_runs_go_on_from_the_newest_version": written_apart,
     "a_new_key_is_used_before_a_kit_has_it": rekeyed,
     "an_old_key_is_dropped_while_rows_need_it": rekeyed,
     "writers_get_what_is_kept_for_who_frees": full_disk,
@@ -224,6 +232,13 @@ def test_every_rule_has_a_mutant() -> None:
 )
 @pytest.mark.parametrize("geometry", [Geometry(2, 1), Geometry(1, 2)], ids=str)
 def test_without_a_mutant_all_is_well(course: Course, geometry: Geometry, tmp_path: Path) -> None:
+    assert course(0, geometry, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("course", "geometry"), [(written_apart, Geometry(1, 1)), (claimed_where_forgotten, Geometry(2, 2))]
+)
+def test_without_a_mutant_all_is_well_where_it_is_noticed(course: Course, geometry: Geometry, tmp_path: Path) -> None:
     assert course(0, geometry, tmp_path) is None
 
 
