@@ -214,6 +214,32 @@ def write_apart(geometry: Geometry, directory: Path) -> Violation | None:
     return Violation(f"R12: group {held[0]} is held, of a home and of its copy a half") if held else None
 
 
+def write_together(geometry: Geometry, directory: Path) -> BaseException | None:
+    """A home and a copy of it have opened all stores before either writes: what one is told to be held the other one
+    must not overwrite. The promise that was broken."""
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        twin = owner.copied(directory / "twin")
+        owner.may_be_fenced = True
+        async with running(twin):
+            await trio.sleep(SETTLED)
+            for number in range(1, 6):
+                for home in (owner, twin):
+                    await group_of(home, b"b", 1000 * number)
+                    await trio.sleep(1)
+            if owner.own.trouble is not None or twin.own.trouble is None:
+                raise Violation("R12: a copy that writes second goes on")
+
+    broken = None
+    try:
+        play(directory, geometry, main)
+    except* Exception as group:  # noqa: BLE001  whoever asks judges what it is
+        broken = cause_of(group)
+    return broken
+
+
 def begin(geometry: Geometry, directory: Path) -> Violation | None:
     """Another machine takes over at a state that too few partners have; most are away then: it must not send anything
     of its own until that state is held. The promise that was broken. geometry: m >= 2, as otherwise who is away then
