@@ -116,9 +116,9 @@ class Copies:
         return owner.own.trouble is None
 
 
-def author(version: int, owner: Owner, twin: Owner) -> Owner:
-    """Whichever sealed this END; where both have it they were still the same."""
-    return next(each for each in (owner, twin) if _has(each, version))
+def author(version: int, *owners: Owner) -> Owner:
+    """Whichever sealed this END, or found it; the first of those that have it, as they were the same until then."""
+    return next(each for each in owners if _has(each, version))
 
 
 def _has(owner: Owner, version: int) -> bool:

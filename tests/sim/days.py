@@ -27,6 +27,7 @@ from tests.sim.patience import PATIENCE, not_stuck
 from tests.sim.quiet import Quiet
 from tests.sim.restores import Restores
 from tests.sim.steps import Steps
+from tests.sim.trace import Violation
 from tests.sim.work import Work
 from tests.sim.world import World
 
@@ -60,6 +61,22 @@ class Days:
         self._machine = machine
         self._steps = steps
         self._work = Work(world.random)
+
+    async def begin(self) -> bool:
+        """Start the process, and wait until the disk can be written. False: it never can, as some of what a takeover
+        found is lost, and had never been held."""
+        await self._machine.start(self.owner.run)
+        await self._trouble_before_it_is_ready()
+        if self.owner.own.ready.is_set() or await self._is_held_again():
+            return True
+        await self._follow_the_lost()  # it takes two that know, and one of them may never come back
+        await self._follow_the_stubborn()
+        if await self._is_held_again():
+            return True
+        own = self.owner.own
+        if own.log.rehold > self.owner.history.newest_held and own.cleaner.unavailable:
+            return False
+        raise Violation("the wait until all that was found is held again is stuck")
 
     async def live(self) -> None:
         """The days of one machine, but for its last."""
@@ -99,9 +116,6 @@ class Days:
             actions[self._mishaps.set_back] = 2
         else:
             actions[self._mishaps.power] = 3
-        await self._machine.start(self.owner.run)
-        await self._trouble_before_it_is_ready()
-        await self._hold_again()
         self._steps.begin()
         for _ in range(self._length()):
             if self._steps.begin():
@@ -126,18 +140,14 @@ class Days:
         while not self.owner.own.ready.is_set() and self.random.random() < 0.7:
             await self.random.choice([self._pause, self._outage, self._return, self._cut, self._slow, self._crash])()
 
-    async def _hold_again(self) -> None:
-        """Everybody is back, and the disk can be written."""
-        if not self.owner.own.ready.is_set():
-            for site in self.world.known.values():
-                site.recover()
-                site.go(up=True)
-            with trio.move_on_after(PATIENCE):
-                await self.owner.own.ready.wait()
-                return
-            await self._follow_the_lost()  # it takes two that know, and one of them may never come back
-            with not_stuck("the wait until all that was found is held again"):
-                await self.owner.own.ready.wait()
+    async def _is_held_again(self) -> bool:
+        """All that was found, when everybody is back."""
+        for site in self.world.known.values():
+            site.recover()
+            site.go(up=True)
+        with trio.move_on_after(PATIENCE):
+            await self.owner.own.ready.wait()
+        return self.owner.own.ready.is_set()
 
     async def _operate(self) -> None:
         with not_stuck("an operation"):
@@ -297,6 +307,14 @@ class Days:
             while own.places.spare(VAULT) is not None:
                 own.columns.happen(own.columns.columns[number], Event.LOST)
                 await trio.sleep(1)
+
+    async def _follow_the_stubborn(self) -> None:
+        """Who keeps altered blocks in the place of what was found has somebody in its place: it is the only way while
+        nothing can be written anew."""
+        own = self.owner.own
+        for column in own.columns.columns:
+            if column.disputed and not own.places.spares:
+                await self._give(column.number)
 
     def _kit_is_spent(self) -> bool:
         """Whether too few of those that the kit names have the newest master block (R14)."""

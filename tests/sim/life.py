@@ -55,6 +55,7 @@ NONE = Changes()
 FEW = 60  # rows that a disk begins with which gets more, so that those are used
 TAKEOVERS = 0.5  # of all machines, where one may be promised
 BURNS_AGAIN = 0.2  # of all machines that took over: before all that they found is held again
+ANEW = 3  # takeovers one after another, of what cannot be made safe again
 Ending = Callable[[Restores, Owner], Awaitable[None]]
 
 
@@ -159,6 +160,7 @@ class Life:
         self._copies = copies
         self._owner: Owner
         self._zombie: Owner | None = None  # a machine that was only believed to be lost
+        self._formers: list[Owner] = []  # the newest last: what they wrote may still be found
         self._takeovers = 0
 
     async def run(self) -> None:
@@ -171,7 +173,7 @@ class Life:
             async with trio.open_nursery() as machine:
                 goes_on = True
                 while goes_on:
-                    days = self._days(machine)
+                    days = await self._begin(machine)
                     with self._watched():
                         await days.live()
                         goes_on = self.steps.begin() and (
@@ -194,6 +196,19 @@ class Life:
                             await days.lose_too_many()
                         await self._owner.burn()
                     await self._ending(self._restores, self._owner)
+
+    async def _begin(self, machine: trio.Nursery) -> Days:
+        """The days of a machine that can be written to: what cannot be made safe again is given up for what can."""
+        for _ in range(ANEW):
+            days = self._days(machine)
+            with self._watched():
+                if await days.begin():
+                    self._formers.clear()
+                    return days
+                await self._owner.burn()
+                self.world.note("anew")
+                self._follow(self._owner, (await self._take_over(self._owner, ())).taken)
+        raise Violation(f"R13: {ANEW} takeovers found what cannot be made safe again")
 
     def _days(self, machine: trio.Nursery) -> Days:
         return Days(self.world, self._owner, self._restores, machine, self.steps, self._copies)
@@ -234,6 +249,8 @@ class Life:
         lost = self._restores.promised(owner)
         if lost is None:
             return False
+        if self._formers and len(self.world.sites) - len(lost) < self.world.geometry.quorum.claims_needed:
+            lost = set()  # who has the claim of a machine that was cut short would fence this one, as it is told
         await self._end_zombie()
         burns, owner.may_be_fenced = not owner.is_running or self._random.random() < 0.5, True
         if burns:
@@ -268,9 +285,16 @@ class Life:
         return found
 
     def _follow(self, owner: Owner, taken: Taken) -> None:
-        """The machine that took over goes on from what this one had written."""
+        """The machine that took over goes on from what this one had written, or one before it, if this one was never
+        ready."""
         self._note_kit(taken.directory)
-        there = owner.content()
+        heir = author(taken.state.end.version, owner, *reversed(self._formers))
+        if heir is not owner and owner.own.ready.is_set():
+            raise Violation(f"R13: group {taken.state.group} of a machine that was taken over before is taken over")
+        self._formers.append(owner)
+        owner, there = heir, {}
+        for former in self._formers[: self._formers.index(heir) + 1]:
+            there |= former.content()  # what had died in a state that was found, and lives in an older one, it had not
         content = {id_: there[id_] for id_ in _stripes(taken.directory)}
         history = owner.history.up_to(taken.state.group)
         # What became held after the state that was found may have been given up; and where that is newer than what was

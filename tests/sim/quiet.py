@@ -43,10 +43,10 @@ class Quiet:
                         await ledger.changed.wait_until(self._is_complete)
                     if self.owner.own.columns.disputed():
                         await self.owner.close_group()  # what they are moved to waits in it
+                while self.is_moving() or not have_masters(self.owner):
+                    await trio.sleep(15)
                 await self.owner.own.committer.commit()
                 await trio.sleep(0)  # after a commit the content of what has just died goes
-            while self.is_moving() or not have_masters(self.owner):
-                await trio.sleep(15)
 
     async def _comes_back(self) -> bool:
         """A restore finds the newest group, with all that the database says. False: that has changed meanwhile."""
