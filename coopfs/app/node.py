@@ -255,6 +255,7 @@ class Node:
                 settings,
                 secrets.token_bytes,
                 self.settings.scrub_days * DAY,
+                secrets.randbelow,
             )
         except SqliteError as torn:
             raise damage_of(directory / DATABASE, torn) from None

@@ -107,13 +107,15 @@ def the_rest_of_the_group_at_the_head_is_dropped() -> Iterator[None]:
         yield
 
 
-def a_home_believes_that_it_knows_the_newest_version() -> Any:
-    """R6, R12: recognised before the first put."""
+@contextlib.contextmanager
+def a_home_believes_that_it_knows_the_newest_version() -> Iterator[None]:
+    """R6, R12: recognised before the first put, by blocks or by a master block."""
 
     async def nothing(*_: object) -> None:
         return
 
-    return patch.object(Rivals, "compare", nothing)
+    with patch.object(Rivals, "compare", nothing), patch.object(MasterKeeper, "_compare", lambda *_: None):
+        yield
 
 
 def writers_get_what_is_kept_for_who_frees() -> Any:
@@ -127,11 +129,13 @@ def writers_get_what_is_kept_for_who_frees() -> Any:
 
 @contextlib.contextmanager
 def partners_fence_nobody() -> Iterator[None]:
-    """R12: the claim is compared when a store is opened, and when a put commits."""
+    """R12: the claim is compared when a store is opened, and when a put commits. Nor does what stops a copy."""
     with contextlib.ExitStack() as patches:
+        patches.enter_context(patch.object(MasterKeeper, "_compare", lambda *_: None))
         for host in (memory, hosteddisk):
             patches.enter_context(patch.object(host, "check_claim", lambda *_: True))
-            patches.enter_context(patch.object(host, "check_writer", lambda *_: None))
+            for check in ("check_writer", "check_turn"):
+                patches.enter_context(patch.object(host, check, lambda *_: None))
         yield
 
 

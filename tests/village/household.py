@@ -221,7 +221,7 @@ class Household:
         self.home = self._new_home()
         talk = Dialogue(True, 0, lambda question: True, say, ignore)
         with self.being_here():
-            await take_over(self.home.path, self.kit, self.settings, talk)
+            await take_over(self.home.path, self.kit, self.settings, False, talk)
         self._took_over = True
 
 

@@ -51,6 +51,7 @@ class Outside:
             patch.object(time, "time", self.wall),
             patch.object(time, "time_ns", lambda: int(self.wall() * NS)),
             patch.object(secrets, "token_bytes", draw),
+            patch.object(secrets, "randbelow", self._chance.randrange),
             patch.object(chance, "random", self._chance.random),
             patch.object(tempfile, "tempdir", str(self._directory)),
             patch.object(trio, "open_tcp_stream", self.streams.open),
