@@ -12,6 +12,7 @@ from tests.village.scenes import step_between
 from tests.village.season import Verdict, live, play
 
 SEED = 6
+TRIES = 5  # courses in which a broken rule must be noticed: a few show nothing of one
 HAPPENS = (
     *("crash", "cut", "off", "sleep", "burn", "takeover", "rekey", "vanish", "leave"),
     *("restore", "shrink", "step", "parted"),
@@ -76,6 +77,12 @@ def test_one_steps_between_two_and_nobody_loses_anything(directory: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_broken_rule_of_stepping_between_is_noticed(mutant: Mutant, directory: Path) -> None:
-    with mutant():
-        broken = play(SEED, directory, step_between).broken
-    assert isinstance(broken, Violation), broken
+    for seed in range(SEED, SEED + TRIES):
+        homes = directory / str(seed)
+        homes.mkdir()
+        with mutant():
+            broken = play(seed, homes, step_between).broken
+        if broken is not None:
+            assert isinstance(broken, Violation), broken
+            return
+    pytest.fail(f"nothing was noticed in {TRIES} courses")
