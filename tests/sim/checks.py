@@ -11,7 +11,7 @@ from tests.sim.patience import not_stuck
 from tests.sim.trace import Violation
 from tests.sim.world import World
 
-DAMAGES = ("damage", "altered", "empty", "setback", "beside")  # what happens to partners and is there to be found
+DAMAGES = ("damage", "altered", "empty", "setback", "liars")  # what happens to partners and is there to be found
 
 
 class Checks:
