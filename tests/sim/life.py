@@ -48,9 +48,7 @@ CACHES = (None, 4, 4, 5)  # stripes: a write may need three; all files together 
 COMPRESSES = 0.4  # of all lives
 SCRUBS = 0.25  # of all lives
 SCRUB = 120.0  # seconds of a pass: one or two while programs run
-CHANGES = (
-    0.125  # of all lives, in which the disk is resized; and so many that get new keys, that move, and that are copied
-)
+CHANGES = 0.125  # of all lives, in which the disk is resized; so many get new keys, move, and are copied each
 NONE = Changes()
 FEW = 60  # rows that a disk begins with which gets more, so that those are used
 TAKEOVERS = 0.5  # of all machines, where one may be promised

@@ -189,8 +189,9 @@ def claim_where_forgotten(geometry: Geometry, directory: Path) -> Violation | No
 
 def write_apart(geometry: Geometry, directory: Path) -> Violation | None:
     """A home reaches one of two partners, and a copy of it the other one; then both are there: neither may take what
-    the other home has put for its own. The promise that was broken. geometry: 1+1."""
+    the other home has put for its own, and one of them says so. The promise that was broken. geometry: 1+1."""
     held: list[int] = []
+    said: list[str] = []
 
     async def main(owner: Owner) -> None:
         one, other = owner.world.sites
@@ -209,9 +210,12 @@ def write_apart(geometry: Geometry, directory: Path) -> Violation | None:
             one.go(up=True)
             await trio.sleep(10 * SETTLED)
             held.extend(group for each in (owner, twin) if each.own.ledger.progress.barrier >= group)
+            said.extend(each.own.trouble for each in (owner, twin) if each.own.trouble is not None)
 
     play(directory, geometry, main)
-    return Violation(f"R12: group {held[0]} is held, of a home and of its copy a half") if held else None
+    if held:
+        return Violation(f"R12: group {held[0]} is held, of a home and of its copy a half")
+    return None if said else Violation("R12: neither a home nor its copy says that there are two")
 
 
 def write_together(geometry: Geometry, directory: Path) -> BaseException | None:

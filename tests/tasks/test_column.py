@@ -117,32 +117,6 @@ def test_an_equal_version_with_other_content_means_that_this_home_is_a_copy(tmp_
         play(tmp_path, Geometry(1, 1), main)
 
 
-def test_what_a_copy_puts_is_not_taken_for_the_same_block(tmp_path: Path) -> None:
-    """Home and copy go on from the same version, each with one of two partners, and then they meet."""
-
-    async def main(owner: Owner) -> None:
-        one, other = owner.world.sites
-        await group_of(owner, b"a")
-        await trio.sleep(SETTLED)
-        twin = owner.copied(tmp_path / "twin")
-        owner.may_be_fenced = True
-        other.go(up=False)
-        group = await group_of(owner, b"b", 1000)
-        await trio.sleep(SETTLED)
-        one.go(up=False)
-        other.go(up=True)
-        async with running(twin):
-            await group_of(twin, b"b", 2000)
-            await trio.sleep(SETTLED)
-            one.go(up=True)
-            await trio.sleep(10 * SETTLED)
-            for each in (owner, twin):
-                assert each.own.ledger.progress.barrier < group
-            assert any(each.own.trouble is not None for each in (owner, twin))
-
-    play(tmp_path, Geometry(1, 1), main)
-
-
 def test_a_copy_that_runs_at_the_same_time_overwrites_nothing(tmp_path: Path) -> None:
     """The partners have opened their stores for both before either writes."""
 
