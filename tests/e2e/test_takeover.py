@@ -106,6 +106,8 @@ def test_the_old_machine_is_fenced_off_and_told(world: World) -> None:
     assert "another machine has taken this disk over" in said.line
     assert "copy what the other one lacks from the mount, and remove this home" in said.line
     assert "another machine has taken this disk over" in well(coopfs("status", home=owner.home)).out
+    checked = coopfs("check", home=owner.home)
+    assert "not checked: whether what partners lack is their fault" in checked.out
     with pytest.raises(OSError, match=r"Read-only file system"):
         (mnt / "b").write_text("never to be sent")
     with pytest.raises(OSError, match=r"Read-only file system"):

@@ -11,7 +11,8 @@ from tests.sim.patience import not_stuck
 from tests.sim.trace import Violation
 from tests.sim.world import World
 
-DAMAGES = ("damage", "altered", "empty", "setback", "liars")  # what happens to partners and is there to be found
+# what happens to partners and is there to be found; of a machine that was taken over they hold what is another one's
+DAMAGES = ("damage", "altered", "empty", "setback", "liars", "takeover")
 
 
 class Checks:

@@ -10,7 +10,10 @@ from coopfs.tasks.checking.report import Report
 
 async def check(own: OwnDisk, watch: Watch, *, deep: bool, repair: bool, anew: bool = False) -> dict[str, Any]:
     """UsageError: another check is under way. StateError: the database failed."""
-    return describe_report(await own.checker.run(watch, deep=deep, repair=repair, anew=anew))
+    report = await own.checker.run(watch, deep=deep, repair=repair, anew=anew)
+    if own.trouble is not None:
+        report.note(f"whether what partners lack is their fault, nor is it repaired: {own.trouble}")
+    return describe_report(report)
 
 
 def describe_report(report: Report) -> dict[str, Any]:
