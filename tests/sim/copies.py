@@ -40,8 +40,11 @@ class Copies:
         self._world.note("copy")
 
     def may_begin(self, owner: Owner) -> bool:
-        """Whether there is one now, drawn by lot. What partners have lost is another story."""
-        if self.started == MOST or not owner.own.ready.is_set() or self._world.damaged or self._world.vanished():
+        """Whether there is one now, drawn by lot. What partners have lost is another story; and where nothing is held
+        yet, both may stop with nothing that could be taken over."""
+        if self.started == MOST or not owner.own.ready.is_set() or not owner.history.newest_held:
+            return False
+        if self._world.damaged or self._world.vanished():
             return False
         return self._random.random() < OFTEN
 
