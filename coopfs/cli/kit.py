@@ -6,6 +6,7 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from coopfs.core.identity import Identity
 from coopfs.core.kit import Kit, from_text, to_sealed_text
 from coopfs.core.kitseal import SALT, Cost
 from coopfs.errors import KitError, UsageError
+from coopfs.local.home import sync_directory
 
 
 @click.group(cls=Family)
@@ -112,6 +114,8 @@ def _write_new(contents: Mapping[Path, str]) -> None:
                 output.write(content)
                 output.flush()
                 os.fsync(descriptor)
+            with suppress(OSError):  # CIFS, for one, cannot
+                sync_directory(file.parent)
     except OSError as error:
         for done in made:
             done.unlink()

@@ -23,6 +23,7 @@ from typing import Any
 from coopfs.errors import StateError
 from coopfs.limits import DATABASE_GROWTH, WAL_ROOM
 from coopfs.local.ballast import Ballast, ballast_of
+from coopfs.local.home import sync_directory
 from coopfs.local.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
 
 REMEDY = "stop the daemon, and rebuild the disk from its recovery kit with `coopfs takeover KIT`"
@@ -56,7 +57,7 @@ class Database:
         self.on_touched: Callable[[], None] = lambda: None
         self._checkpointer: sqlite3.Connection | None = None
         self.read = self._connection.execute
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
     @classmethod
     def create(cls, path: Path) -> "Database":
@@ -229,11 +230,3 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -48,10 +48,11 @@ class BlockCheck:
             watch("inventories of partners", number, len(columns))
             lost = await self._inventory(column, report, repair=repair)
             if lost:
-                text = f"{column.place.name} lacks {lost} blocks that it had acked"
+                text = f"{column.place.name} lacks {lost} block{_s(lost)} that it had acked"
                 report.add(Finding(About.BLOCKS, text), repaired=repair)
             if column.disputed:
-                text = f"{column.place.name} keeps {len(column.disputed)} damaged blocks, and takes no others"
+                damaged = len(column.disputed)
+                text = f"{column.place.name} keeps {damaged} damaged block{_s(damaged)}, and takes no others"
                 report.add(Finding(About.BLOCKS, text), repaired=repair)
         watch("inventories of partners", 1, 1)
 
@@ -141,3 +142,7 @@ class BlockCheck:
 def _holds(ascending: Sequence[int], id_: int) -> bool:
     at = bisect_left(ascending, id_)
     return at < len(ascending) and ascending[at] == id_
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
