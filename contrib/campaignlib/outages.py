@@ -3,7 +3,8 @@
 1. a network of real daemons on this machine, each of whose homes lies on a layer that knows what was not synced; the
    owner's disk is mounted, and burdens are set up on it;
 2. each round, they work until a random moment, at which the owner, one partner, or all of them at once are killed, and
-   what they had not synced is lost or torn;
+   what they had not synced is lost or torn; before it, the owner may have asked for a new key, another size or layout,
+   or another partner in the place of one, which goes on through later rounds;
 3. all are started again, and the mount is ready within READY, with nobody's help;
 4. all that was promised is there, by the burdens' own checks, and daemons have not complained;
 5. after some outages, drawn, which hit partners, the owner stays away: what was complete before must come back from the
@@ -25,6 +26,7 @@ import click
 from suitelib.shell import Failed, require
 
 from campaignlib.burdens import Burden, Files, Git
+from campaignlib.changes import Changes
 from campaignlib.databases import Sqlite
 from campaignlib.history import History
 from campaignlib.losses import Counted
@@ -39,20 +41,21 @@ from coopfs.limits import MIB
 from tests.e2e.commands import coopfs, mount_coopfs, well
 from tests.e2e.world import Owner, World, pid_of
 
-OWNER, PARTNERS = "owner", ("p1", "p2", "p3")
-SHARE = 32 * MIB  # bytes each partner gives: the layer writes each page of a reservation by itself
+OWNER, PARTNERS = "owner", ("p1", "p2", "p3", "p4")  # one more than there are columns
+SHARE = 64 * MIB  # bytes each partner gives: the layer writes each page of a reservation by itself
 CACHE = 4 * MIB  # bytes of content at home, so that some goes, and comes back, which is never synced
 READY = 10.0  # seconds from the daemon's start until the mount answers, as after a crash
 LONGEST = 4.0  # seconds of one round's load
 VIEWED = 0.4  # share of the outages of partners after which a restore view is looked at
 DEEP = 0.2  # share of all after which every block is checked
+NEW_KIT = 0.5  # share of all, besides those that are looked at, before which a kit is exported
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
     """struck: whose power failed; checks: of the burdens; behind: operations, not synced, that the owner lost; ready:
-    seconds until it was mounted again, 0 if it was not struck; viewed, deep: what was looked at besides; broken: "" if
-    all went well."""
+    seconds until it was mounted again, 0 if it was not struck; viewed, deep: what was looked at besides; change: asked
+    for before, "" for nothing; broken: "" if all went well."""
 
     struck: Sequence[str]
     checks: Sequence[str]
@@ -60,6 +63,7 @@ class Outage:
     ready: float
     viewed: bool
     deep: bool
+    change: str
     broken: str
 
 
@@ -79,6 +83,7 @@ class Outages:
             "git": Git(top, beside, random),
             "sqlite": Sqlite(top, beside, random),
         }
+        self._changes = Changes(owner, PARTNERS, SHARE, random)
         self._working: list[Burden | History] = []
 
     def round(self) -> Outage:
@@ -98,18 +103,21 @@ class Outages:
         except BREAKS as wrong:
             broken = in_words(wrong, self._owner)
             self._clear_away()
-        return Outage(struck, checks, behind, ready, viewed, deep, broken)
+        return Outage(struck, checks, behind, ready, viewed, deep, self._changes.what, broken)
 
     def _round(self, struck: Sequence[str], viewed: bool, others: Sequence[Files | Git | Sqlite]) -> tuple[int, float]:
         for burden in (self._history, *others):
             burden.begin()
             self._working.append(burden)
         self._wait()
+        self._changes.begin()
         # files are compared with what is there now, which after the promise goes on changing
         promised = [(each, each.told()) for each in (self._history, *others) if not isinstance(each, Files)]
         if viewed:
             self._owner.sync(complete=True)
-            self._wait()
+        if viewed or self._random.random() < NEW_KIT:
+            self._changes.renew_kit()
+        self._wait()
         self._strike(struck, viewed)
         stays = pid_of(self._owner.home) is not None
         self._world.restart(*(name for name in struck if name != OWNER))
@@ -119,8 +127,8 @@ class Outages:
         if viewed:
             self._view(struck, promised)
         ready = 0.0 if stays else self._return()
-        for burden in others:
-            burden.check()
+        for each in (self._changes, *others):
+            each.check()
         behind = self._history.told() - self._history.found(self._owner.mount_point)
         require(not (stays and behind), f"{behind} operations are lost, and the owner ran all the time")
         self._history = self._history.again(self._owner.mount_point)
@@ -174,7 +182,7 @@ class Outages:
         return time.monotonic() - began
 
     def _check_deeply(self) -> None:
-        self._owner.wait_for_partners(*PARTNERS)
+        self._owner.wait_for_partners(*self._owner.columns())
         self._owner.sync(complete=True)
         said = well(coopfs("check", "--deep", home=self._owner.home))
         require("found nothing" in said.out, f"a check of every block says: {said.out}")
@@ -188,8 +196,9 @@ class Outages:
 def outages(rounds: int, seed: int, record: Path | None, parent: Path) -> int:
     """Let the power of real daemons' machines fail under load: nothing that was synced, or told to others, is lost.
 
-    Each home lies on a layer of its own, which loses or tears what was written since it was synced last. The moments
-    are those of this machine, so that another run with the same seed is not the same. Needs root.
+    Each home lies on a layer of its own, which loses or tears what was written since it was synced last. Meanwhile the
+    disk gets new keys, other sizes, layouts and partners. The moments are those of this machine, so that another run
+    with the same seed is not the same. Needs root.
     """
     with Record(record, lambda fields: Outage(**fields)) as kept, progress.show() as watch:
         random = Random(f"{seed} {len(kept.lines)}")
@@ -204,6 +213,8 @@ def outages(rounds: int, seed: int, record: Path | None, parent: Path) -> int:
     checks = Counter(name for outage in well_gone for name in outage.checks)
     print(f"{checks.total()} checks: " + ", ".join(f"{count} {name}" for name, count in sorted(checks.items())))
     views, deep = sum(outage.viewed for outage in well_gone), sum(outage.deep for outage in well_gone)
+    changes = Counter(outage.change for outage in well_gone if outage.change)
+    print(f"{changes.total()} changes: " + ", ".join(f"{count} {what}" for what, count in sorted(changes.items())))
     print(f"{views} restore views showed all that was complete, {deep} checks of every block found nothing")
     slowest = max(outage.ready for outage in kept.lines)
     print(f"the mount was ready after {slowest:.1f} s at the most (at most {READY:.0f})")
@@ -228,9 +239,9 @@ def _live(
         cleaning.callback(platters[name].end)
     cleaning.callback(_end_daemons, world)
     world.start(*PARTNERS)
-    owner = world.owner(OWNER, data=2, redundancy=1, partners=PARTNERS, size=SHARE)
+    owner = world.owner(OWNER, data=2, redundancy=1, partners=PARTNERS[:-1], size=SHARE)
+    world.swap(OWNER, PARTNERS[-1:], SHARE)
     _mount(owner)
-    owner.export_kit()
     watch("setting up burdens", 0, 0)
     try:
         work = Outages(owner, platters, beside, random)

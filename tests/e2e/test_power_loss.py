@@ -13,8 +13,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from campaignlib.changes import LAYOUTS, Changes
 from campaignlib.inodes import takes_everything
 from campaignlib.platter import Platter
+from suitelib.shell import Failed
 
 from coopfs import config
 from coopfs.cli.node import create_home
@@ -22,7 +24,9 @@ from coopfs.config import Config
 from coopfs.local import claimfile
 from coopfs.local.home import Home
 from coopfs.types import Opening
-from tests.e2e.world import World, pid_of
+from tests.e2e.commands import coopfs, well
+from tests.e2e.waiting import until
+from tests.e2e.world import MIB, SHARE, World, pid_of
 from tests.local.test_hosting import GIVEN, SPEC, STORE, admit, make_node
 from tests.partners import Owner as Partner
 
@@ -372,3 +376,23 @@ def test_what_was_fsynced_survives_if_the_daemon_syncs(world: World, tmp_path: P
         if pid_of(world.home("petra")) is not None:
             world.network.kill("petra")
         platter.end()
+
+
+# --- what the campaign asks for meanwhile -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", ["layout", "partner"])
+def test_a_change_that_is_forgotten_is_noticed(world: World, change: str) -> None:
+    partners = ("p1", "p2", "p3", "p4")
+    owner = world.owner(f"rolf-{change}", data=LAYOUTS[0][0], redundancy=LAYOUTS[0][1], partners=partners[:-1])
+    world.swap(owner.name, partners[-1:])
+    well(coopfs("resize", f"{SHARE * 3 // 4 // MIB}M", home=owner.home))
+    changes = Changes(owner, partners, SHARE, Random(1))
+    until(lambda: not owner.status()["growth"])
+    world.kill("p4" if change == "partner" else "p1")
+    changes.ask(change)
+    assert changes.what == change
+    changes.check()
+    well(coopfs(*(("reshape", "--cancel") if change == "layout" else ("partner", "lose", "p4")), home=owner.home))
+    with pytest.raises(Failed, match=f"another {change} was agreed to, and is forgotten"):
+        changes.check()
