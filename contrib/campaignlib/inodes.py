@@ -9,7 +9,7 @@ from random import Random
 import pyfuse3
 from pyfuse3 import EntryAttributes
 
-from campaignlib.unsynced import Aside, Content, Names
+from campaignlib.unsynced import Aside, Change, Content, Names, undo
 
 EVERYTHING = 0.25  # share of the power losses that keep nothing at all which was not synced
 VALID = 3600.0  # seconds for which the kernel may remember: nobody else changes anything
@@ -77,12 +77,11 @@ class Inode:
         """The file is synced. The one below need not be: the power that fails is not this machine's."""
         self._content = None
 
-    def lose(self, random: Random, everything: bool) -> None:
-        """The power goes."""
+    def lose(self, random: Random, everything: bool) -> set[Change]:
+        """The power goes: which changes of names are to be undone."""
         if self._content is not None:
             self._content.lose(random, everything)
-        if self._names is not None:
-            self._names.lose(random, everything)
+        return set() if self._names is None else self._names.lose(random, everything)
 
     def _changing(self) -> Content:
         if self._content is None:
@@ -117,18 +116,25 @@ class Inodes:
         parent.names.added(name)
         return self.found(parent, name)
 
-    def clear(self, parent: Inode, name: bytes) -> None:
-        """Before a directory goes. OSError: it is not empty."""
-        directory = self._known[parent.status(name).st_ino]
-        if directory.listing():
-            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
-        directory.names.settle()
+    def remove(self, parent: Inode, name: bytes) -> None:
+        """OSError: it is a directory, and not empty."""
+        parent.names.remove(name, self._emptied(parent, name))
 
     def move(self, parent: Inode, name: bytes, target: Inode, new: bytes) -> None:
-        """From one directory to another, which unsynced.py says is safe at once."""
-        os.rename(name, new, src_dir_fd=parent.descriptor, dst_dir_fd=target.descriptor)
-        for directory in (parent, target):
-            self.settle(directory)
+        """From one directory to another, or the same. OSError: it replaces a directory that is not empty."""
+        replaces = target.holds(new)
+        entries = self._emptied(target, new) if replaces else None
+        parent.names.rename(name, target.names, new, replaces, entries)
+
+    def _emptied(self, parent: Inode, name: bytes) -> Names | None:
+        """Of a directory that is about to go."""
+        status = parent.status(name)
+        if not stat.S_ISDIR(status.st_mode):
+            return None
+        directory = self._known[status.st_ino]
+        if directory.listing():
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+        return directory.names
 
     def forget(self, number: int, lookups: int) -> None:
         """The kernel knows it so many times less."""
@@ -145,8 +151,7 @@ class Inodes:
         """When nothing is served any more."""
         if power_loss is not None:
             everything = takes_everything(power_loss)
-            for _, inode in sorted(self._known.items()):
-                inode.lose(power_loss, everything)
+            undo({change for _, inode in sorted(self._known.items()) for change in inode.lose(power_loss, everything)})
         self._aside.end()
 
     def attributes(self, status: os.stat_result) -> EntryAttributes:

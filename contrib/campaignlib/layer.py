@@ -87,13 +87,11 @@ class Layer(pyfuse3.Operations):
 
     @passing
     async def unlink(self, parent_inode: int, name: bytes, ctx: RequestContext) -> None:
-        self._inodes[parent_inode].names.remove(name)
+        self._inodes.remove(self._inodes[parent_inode], name)
 
     @passing
     async def rmdir(self, parent_inode: int, name: bytes, ctx: RequestContext) -> None:
-        parent = self._inodes[parent_inode]
-        self._inodes.clear(parent, name)
-        parent.names.remove(name)
+        self._inodes.remove(self._inodes[parent_inode], name)
 
     @passing
     async def rename(
@@ -107,14 +105,7 @@ class Layer(pyfuse3.Operations):
     ) -> None:
         if flags:
             raise FUSEError(errno.EINVAL)
-        parent, target = self._inodes[parent_inode_old], self._inodes[parent_inode_new]
-        if parent is not target:
-            self._inodes.move(parent, name_old, target, name_new)
-            return
-        replaces = parent.holds(name_new)
-        if replaces and stat.S_ISDIR(parent.status(name_new).st_mode):
-            self._inodes.clear(parent, name_new)
-        parent.names.rename(name_old, name_new, replaces)
+        self._inodes.move(self._inodes[parent_inode_old], name_old, self._inodes[parent_inode_new], name_new)
 
     async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
         for inode, lookups in inode_list:

@@ -6,17 +6,18 @@ The rules, which are those of fsync(2) read strictly:
   one, whatever was written first, and the size the old or the new one; where neither was ever written there are zeros;
 - a name is safe once its directory was synced; syncing the file does not do it. Before that a directory may be as it
   was after any of its changes, in their order, and none of those says anything about another directory;
-- a directory that was removed comes back empty, if it comes back;
-- what moves from one directory to another is there at once, and both directories are safe: it must never be in two
-  places or in none, and a disk that keeps this one change has kept those before it.
+- a disk that has removed a directory has kept all that was done in it before;
+- what moves from one directory to another is a change of both: it is never in two places or in none, it is safe when
+  one of them was synced, and a disk that keeps this one change has kept those before it in both.
 
 Nothing is ever safe by mere time, which a disk with luck would grant.
 """
 
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -87,10 +88,17 @@ class Aside:
         shutil.rmtree(self._path)
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+@dataclass(eq=False, slots=True)
+class Change:
+    """undo: what would take it back; gone: the name, aside, of what lost its name by it, and the entries of that if it
+    is a directory; of: the directories that it changed; safe: whether it stays."""
+
     undo: Callable[[], object]
-    gone: bytes | None = None  # the name, aside, of what lost its name by it
+    of: tuple["Names", ...]
+    gone: bytes | None = None
+    entries: "Names | None" = None
+    safe: bool = False
+    number: int = field(default_factory=count().__next__)
 
 
 class Names:
@@ -100,40 +108,77 @@ class Names:
     def __init__(self, directory: int, aside: Aside) -> None:
         self._directory = directory
         self._aside = aside
-        self._changes: list[_Change] = []
+        self._changes: list[Change] = []
+        self._end: Change | None = None  # by which the directory itself was removed
 
     def added(self, name: bytes) -> None:
         """There is a new one."""
-        self._changes.append(_Change(lambda: self._aside.take(self._directory, name)))
+        self._changes.append(Change(lambda: self._aside.take(self._directory, name), (self,)))
 
-    def remove(self, name: bytes) -> None:
+    def remove(self, name: bytes, entries: "Names | None") -> None:
+        """entries: None for a file."""
         gone = self._aside.take(self._directory, name)
-        self._changes.append(_Change(lambda: self._aside.give_back(gone, self._directory, name), gone))
+        self._note(Change(lambda: self._aside.give_back(gone, self._directory, name), (self,), gone, entries))
 
-    def rename(self, name: bytes, new: bytes, replaces: bool) -> None:
-        """replaces: there is something called `new`."""
-        gone = self._aside.take(self._directory, new) if replaces else None
-        self._move(name, new)
+    def rename(self, name: bytes, target: "Names", new: bytes, replaces: bool, entries: "Names | None") -> None:
+        """target: of the same directory, or another one; replaces: there is something called `new`, and has these
+        entries if it is a directory."""
+        gone = self._aside.take(target._directory, new) if replaces else None
+        os.rename(name, new, src_dir_fd=self._directory, dst_dir_fd=target._directory)
 
         def undo() -> None:
-            self._move(new, name)
+            os.rename(new, name, src_dir_fd=target._directory, dst_dir_fd=self._directory)
             if gone is not None:
-                self._aside.give_back(gone, self._directory, new)
+                self._aside.give_back(gone, target._directory, new)
 
-        self._changes.append(_Change(undo, gone))
+        self._note(Change(undo, (self,) if target is self else (self, target), gone, entries))
+
+    def _note(self, change: Change) -> None:
+        for names in change.of:
+            names._changes.append(change)
+        if change.entries is not None:
+            change.entries._end = change
 
     def settle(self) -> None:
         """The directory is synced."""
-        for change in self._changes:
+        changes, self._changes = self._changes, []
+        self._settle(changes)
+
+    def _settle(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.safe:
+                continue
+            change.safe = True
+            if change.entries is not None:
+                change.entries.settle()
             if change.gone is not None:
                 self._aside.drop(change.gone)
-        self._changes.clear()
+            for names in change.of:
+                names._settle_until(change)
 
-    def lose(self, random: Random, everything: bool) -> None:
-        """The power goes. everything: nothing at all had reached the disk by itself."""
+    def _settle_until(self, change: Change) -> None:
+        if change in self._changes:
+            end = self._changes.index(change) + 1
+            before, self._changes = self._changes[:end], self._changes[end:]
+            self._settle(before)
+
+    def lose(self, random: Random, everything: bool) -> set[Change]:
+        """The power goes: what is to be undone, before what others take with it. everything: nothing at all had reached
+        the disk by itself."""
         kept = 0 if everything else random.randint(0, len(self._changes))
-        for change in reversed(self._changes[kept:]):
-            change.undo()
+        return set(self._changes[kept:])
 
-    def _move(self, name: bytes, new: bytes) -> None:
-        os.rename(name, new, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+    def after(self, change: Change) -> Sequence[Change]:
+        """What goes with it."""
+        later = self._changes[self._changes.index(change) + 1 :]
+        return later if self._end is None else [*later, self._end]
+
+
+def undo(changes: set[Change]) -> None:
+    """These, and all that came after one of them in a directory that it changed, the end of that too."""
+    lost, more = set[Change](), changes
+    while more:
+        lost |= more
+        more = {later for change in more for names in change.of for later in names.after(change)} - lost
+    for change in sorted(lost, key=lambda each: each.number, reverse=True):
+        change.undo()

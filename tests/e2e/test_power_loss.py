@@ -5,7 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import count
@@ -19,10 +19,15 @@ from campaignlib.platter import Platter
 from suitelib.shell import Failed
 
 from coopfs import config
+from coopfs.app.recovery.takeover import TAKING_OVER
+from coopfs.cli.detach import COOPFS
 from coopfs.cli.node import create_home
 from coopfs.config import Config
+from coopfs.demo import mounts
 from coopfs.local import claimfile
+from coopfs.local.disk import DATABASE
 from coopfs.local.home import Home
+from coopfs.tasks.recovery.takeover import WORK
 from coopfs.types import Opening
 from tests.e2e.commands import coopfs, well
 from tests.e2e.waiting import until
@@ -215,16 +220,81 @@ def test_a_file_that_was_removed_while_it_was_open_comes_back_as_it_was_synced(d
     assert file.read_bytes() == OLD
 
 
-def test_what_moves_to_another_directory_is_there_with_all_before_it(disk: Disk) -> None:
+def move_to_another_directory(disk: Disk) -> None:
     prepare_names(disk)
     (disk.top / "b").unlink()
     (disk.top / "empty" / "c").write_bytes(NEW)
     (disk.top / "a").rename(disk.top / "empty" / "a")
     (disk.top / "e").unlink()
+
+
+@pytest.mark.parametrize("seed", [NOTHING_KEPT, *SEEDS])
+def test_what_moves_to_another_directory_is_in_one_of_them(disk: Disk, seed: int) -> None:
+    move_to_another_directory(disk)
+    disk.lose_power(seed)
+    names, there = disk.names(), sorted(os.listdir(disk.top / "empty"))
+    if "a" in there:
+        assert names in (["e", "empty"], ["empty"])
+        assert there == ["a", "c"]
+    else:
+        assert names in (["a", "b", "e", "empty"], ["a", "e", "empty"])
+        assert there in ([], ["c"])
+    assert seed != NOTHING_KEPT or (names, there) == (["a", "b", "e", "empty"], [])
+
+
+@pytest.mark.parametrize(("synced", "left"), [("", ["empty"]), ("empty", ["e", "empty"])])
+def test_what_moved_is_safe_with_all_before_it_when_either_was_synced(
+    disk: Disk, synced: str, left: Sequence[str]
+) -> None:
+    move_to_another_directory(disk)
+    disk.sync(disk.top / synced)
     disk.lose_power()
-    assert disk.names() == ["e", "empty"]
+    assert disk.names() == left
     assert sorted(os.listdir(disk.top / "empty")) == ["a", "c"]
     assert (disk.top / "empty" / "a").read_bytes() == b"a"
+
+
+def test_a_directory_comes_back_with_what_had_moved_out_of_it(disk: Disk) -> None:
+    prepare_names(disk)
+    inner = disk.top / "empty" / "inner"
+    inner.mkdir()
+    (inner / "f").write_bytes(b"f")
+    for directory in (inner, inner.parent, disk.top):
+        disk.sync(directory)
+    disk.sync(inner / "f")
+    inner.rename(disk.top / "a new place")
+    inner.parent.rmdir()
+    (disk.top / "e").unlink()
+    disk.lose_power()
+    assert disk.names() == ["a", "b", "e", "empty"]
+    assert (inner / "f").read_bytes() == b"f"
+
+
+@pytest.mark.parametrize("synced", ["", "outer"])
+@pytest.mark.parametrize("seed", [NOTHING_KEPT, *SEEDS])
+def test_what_moved_is_not_lost_with_the_directory_that_it_left(disk: Disk, seed: int, synced: str) -> None:
+    inner, other = disk.top / "outer" / "inner", disk.top / "other"
+    inner.mkdir(parents=True)
+    other.mkdir()
+    (inner / "f").write_bytes(b"f")
+    for path in (inner / "f", inner, inner.parent, disk.top):
+        disk.sync(path)
+    (inner / "f").rename(other / "f")
+    inner.rmdir()
+    if synced:
+        disk.sync(disk.top / synced)
+    disk.lose_power(seed)
+    assert [path.read_bytes() for path in disk.top.rglob("f")] == [b"f"]
+    assert not synced or not inner.exists()
+
+
+def test_what_another_one_took_the_place_of_from_elsewhere_comes_back(disk: Disk) -> None:
+    prepare_names(disk)
+    (disk.top / "empty" / "a").write_bytes(NEW)
+    (disk.top / "empty" / "a").rename(disk.top / "a")
+    disk.lose_power()
+    assert (disk.top / "a").read_bytes() == b"a"
+    assert os.listdir(disk.top / "empty") == []
 
 
 def test_a_directory_that_holds_something_is_not_removed(disk: Disk) -> None:
@@ -396,3 +466,38 @@ def test_a_change_that_is_forgotten_is_noticed(world: World, change: str) -> Non
     well(coopfs(*(("reshape", "--cancel") if change == "layout" else ("partner", "lose", "p4")), home=owner.home))
     with pytest.raises(Failed, match=f"another {change} was agreed to, and is forgotten"):
         changes.check()
+
+
+def test_a_takeover_survives_power_losses(world: World, tmp_path: Path) -> None:
+    """Anywhere, and it is run again; when it has said that it is done, and has not synced a thing since."""
+    owner = world.owner("knut", data=1, redundancy=2, partners=("p1", "p2", "p3"))
+    (owner.mount() / "a").write_text("before")
+    owner.sync(complete=True)
+    owner.export_kit()
+    owner.lose()
+    work = owner.home / "disks" / TAKING_OVER
+    platter = Platter(owner.home, tmp_path / "backing")
+    command = ["takeover", "--listen=127.0.0.1:0", str(owner.kit)]
+    try:
+        for seed, sign in enumerate(("", claimfile.NAME, WORK, f"{WORK}/*/{DATABASE}")):
+            child = subprocess.Popen([*COOPFS, "--home", owner.home, *command], stderr=subprocess.DEVNULL)
+            until(
+                lambda child=child, sign=sign: child.poll() is not None or any(work.parent.glob(f"{work.name}/{sign}"))
+            )
+            child.kill()
+            child.wait()
+            platter.lose_power(seed)
+        again = coopfs(*command, home=owner.home)
+        assert again.code == 0 or "has this disk already, and it is well" in again.line
+        platter.lose_power(NOTHING_KEPT)
+        world.restart(owner.name)
+        top = owner.mount()
+        assert (top / "a").read_text() == "before"
+        (top / "b").write_text("after")
+        owner.sync(complete=True)
+        owner.kill()
+    finally:
+        if pid_of(owner.home) is not None:
+            world.network.kill(owner.name)
+        mounts.unmount(owner.mount_point)
+        platter.end()
