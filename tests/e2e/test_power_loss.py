@@ -468,6 +468,14 @@ def test_a_change_that_is_forgotten_is_noticed(world: World, change: str) -> Non
         changes.check()
 
 
+def test_an_exported_kit_survives(world: World, disk: Disk) -> None:
+    """The daemon, which has heard that its owner has it, seals with a key that is in no other one."""
+    owner = world.owner("lars", data=1, redundancy=1, partners=("p1", "p2"))
+    well(coopfs("kit", "export", disk.top / "kit", home=owner.home))
+    disk.lose_power()
+    assert "lars" in well(coopfs("kit", "show", disk.top / "kit")).out
+
+
 def test_a_takeover_survives_power_losses(world: World, tmp_path: Path) -> None:
     """Anywhere, and it is run again; when it has said that it is done, and has not synced a thing since."""
     owner = world.owner("knut", data=1, redundancy=2, partners=("p1", "p2", "p3"))
