@@ -17,13 +17,13 @@ REFUSED = 2  # exit code: not now, as something else is under way, or has no roo
 
 
 class Changes:
-    """share: bytes that each agreement gives, of which the disk takes all, or 3/4. what: was asked for last, "" for
+    """share: bytes that each agreement gives, of which the disk takes all, or half. what: was asked for last, "" for
     nothing."""
 
     def __init__(self, owner: Owner, partners: Sequence[str], share: int, random: Random) -> None:
         self._owner = owner
         self._partners = partners
-        self._sizes = (share, share * 3 // 4)
+        self._sizes = (share, share // 2)  # a disk that moves with less room beside it would be full for a while
         self._random = random
         self._newest = 1  # key
         self._asked = {"key": self._key, "size": self._size, "layout": self._layout, "partner": self._partner}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from coopfs.app.disk import changing
 from coopfs.core.columnstate import ColumnState, Event
 from coopfs.core.master import StorePlace
 from coopfs.core.slicing import rows_beside
@@ -18,6 +19,7 @@ from tests.sim.owner import Owner
 from tests.sim.restore import Restored, restore
 from tests.sim.world import ROWS, Geometry
 from tests.tasks.homes import SETTLED, group_of, heir_of, play, running, sleep_through, write
+from tests.tasks.test_replacing import entry
 
 CONTENT = 200_000  # bytes of a file: several stripes
 
@@ -98,6 +100,29 @@ def test_a_disk_moves_away_from_who_is_lost_and_back_again(tmp_path: Path) -> No
         assert (owner.own.ledger.progress.away, owner.own.ledger.progress.margin()) == (0, 1)
 
     play(tmp_path, Geometry(2, 1), main)
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_who_is_replaced_meanwhile_goes_for_good(tmp_path: Path, used: bool) -> None:
+    """What is given away is the column of the layout that stays: with the other one the new partner would go too."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        for name in (b"a", b"b", b"c"):
+            await group_of(owner, name, CONTENT)
+        old, *others = world.sites
+        new = world.join(3)
+        await begin(owner, 2, 1, [old, *others])
+        if used:
+            await until(lambda: owner.own.ledger.layout.id == 2)
+        assert not is_done(owner)
+        await changing.give(owner.own, entry(old), entry(new))
+        await until(lambda: is_done(owner) and owner.own.columns.incoming is None)
+        assert [column.place.node for column in owner.own.columns.columns] == [s.host.key for s in (new, *others)]
+        group = await group_of(owner, b"d", CONTENT)
+        await until(lambda: owner.own.ledger.progress.complete() >= group)
+
+    play(tmp_path, Geometry(1, 2), main)
 
 
 def test_stores_are_given_back_when_all_that_count_know(tmp_path: Path) -> None:

@@ -162,8 +162,8 @@ def check_size(own: OwnDisk, name: str, given: int) -> None:
 
 
 def column_of(own: OwnDisk, entry: PartnerEntry) -> Column:
-    """The column that a partner holds. UsageError: none."""
-    for column in own.columns.columns:
+    """The column that a partner holds; of two, that of the newer layout, as the other one goes. UsageError: none."""
+    for column in reversed(own.columns.columns):
         if column.place.node == entry.key:
             return column
     raise UsageError(f"{entry.name} holds no column of this disk")
