@@ -16,19 +16,21 @@ LAST_LINES = 5  # of a log
 
 
 def in_words(wrong: Exception, owner: Owner) -> str:
-    """One line: what broke, how the owner's columns are, and how its log ends."""
+    """One line: what broke, how the owner's disk is, and how its log ends."""
     what = " | ".join(str(wrong).splitlines()) or repr(wrong)
-    return f"{what}; {_columns(owner)}; the log of the owner ends: {' | '.join(_last_lines(owner)) or 'it is empty'}"
+    return f"{what}; {_disk(owner)}; the log of the owner ends: {' | '.join(_last_lines(owner)) or 'it is empty'}"
 
 
-def _columns(owner: Owner) -> str:
+def _disk(owner: Owner) -> str:
     if pid_of(owner.home) is None:
         return "the owner does not run"
     try:
-        states = [f"{name} {each['state']} ({each['trouble'] or 'reached'})" for name, each in owner.columns().items()]
+        disk = owner.world.call(owner.name, "status")["disk"]
+        columns = [f"{each['partner']} {each['state']} ({each['trouble'] or 'reached'})" for each in disk["columns"]]
+        room = f"{disk['bytes_free']} of {disk['bytes']} bytes free"
     except (CoopfsError, KeyError, TypeError) as mute:
-        return f"the owner does not tell of its columns ({mute})"
-    return ", ".join(states)
+        return f"the owner does not tell of its disk ({mute})"
+    return ", ".join([*columns, room])
 
 
 def _last_lines(owner: Owner) -> list[str]:

@@ -103,7 +103,7 @@ class Writer(threading.Thread):
         certain = self.manifest.keys() - self.in_doubt
         assert there.keys() - self.in_doubt == certain
         wrong = [name for name in certain if there[name] != self.manifest[name]]
-        assert not wrong, {name: (len(self.manifest[name]), len(there[name])) for name in wrong}
+        assert not wrong, {name: _difference(self.manifest[name], there[name]) for name in wrong}
 
     def continued(self) -> "Writer":
         """A writer that goes on after a crash with what is there now."""
@@ -111,3 +111,10 @@ class Writer(threading.Thread):
         after._number = self._number
         after.manifest = {path.name: path.read_bytes() for path in self._directory.iterdir()}
         return after
+
+
+def _difference(old: bytes, new: bytes) -> str:
+    """Where they are not the same, in words."""
+    at = [number for number, (one, other) in enumerate(zip(old, new, strict=False)) if one != other]
+    where = f", other bytes from {at[0]} to {at[-1]}, {new[at[0] : at[-1] + 1].count(0)} of them zeros" if at else ""
+    return f"{len(old)} bytes before, {len(new)} now{where}"
