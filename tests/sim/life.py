@@ -159,6 +159,7 @@ class Life:
         self._owner: Owner
         self._zombie: Owner | None = None  # a machine that was only believed to be lost
         self._formers: list[Owner] = []  # the newest last: what they wrote may still be found
+        self._in_doubt = False  # whether one of them had few claims
         self._takeovers = 0
 
     async def run(self) -> None:
@@ -202,6 +203,7 @@ class Life:
             with self._watched():
                 if await days.begin():
                     self._formers.clear()
+                    self._in_doubt = False
                     return days
                 await self._owner.burn()
                 self.world.note("anew")
@@ -247,7 +249,8 @@ class Life:
         lost = self._restores.promised(owner)
         if lost is None:
             return False
-        if self._formers and len(self.world.sites) - len(lost) < self.world.geometry.quorum.claims_needed:
+        few = len(self.world.sites) - len(lost) < self.world.geometry.quorum.claims_needed
+        if self._formers and (few or self._in_doubt):
             lost = set()  # who has the claim of a machine that was cut short would fence this one, as it is told
         await self._end_zombie()
         burns, owner.may_be_fenced = not owner.is_running or self._random.random() < 0.5, True
@@ -278,6 +281,7 @@ class Life:
         if isinstance(found, Refused) or found.taken.state.group < newest:
             why = found.why if isinstance(found, Refused) else f"group {found.taken.state.group}"
             raise Violation(f"P2: group {newest} was held, without {sorted(lost)} a takeover finds {why}")
+        self._in_doubt = self._in_doubt or found.doubt is not None
         doubt = f", in doubt: {found.doubt}" if found.doubt else ""
         self.world.note(f"takeover group {found.taken.state.group}{doubt}")
         return found

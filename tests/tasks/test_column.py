@@ -11,14 +11,15 @@ import trio
 import trio.testing
 
 from coopfs.app.disk import own_disk
+from coopfs.core import coding
 from coopfs.core.claims import sign_claim
 from coopfs.errors import StateError
 from coopfs.limits import AWAY_AFTER
-from coopfs.types import StoredBlock
+from coopfs.types import Kind, Place, StoredBlock
 from tests.sim.owner import Owner
 from tests.sim.trace import Violation
 from tests.sim.world import Geometry
-from tests.tasks.homes import SETTLED, blocks, group_of, play, running, sleep_through
+from tests.tasks.homes import SETTLED, blocks, group_of, heir_of, play, running, sleep_through
 
 LIVE_DATA = "SELECT row FROM stripes WHERE kind = 1 AND died IS NULL"
 
@@ -115,6 +116,34 @@ def test_an_equal_version_with_other_content_means_that_this_home_is_a_copy(tmp_
 
     with patch.object(own_disk, "RUN_LEAP", 1):
         play(tmp_path, Geometry(1, 1), main)
+
+
+def test_what_a_copy_had_put_before_a_takeover_is_no_sign_of_one(tmp_path: Path) -> None:
+    """It is newer than what the partner lacks, and stays where it is."""
+
+    async def main(owner: Owner) -> None:
+        await trio.sleep(SETTLED)
+        late, own = owner.world.sites[2], owner.own
+        late.go(up=False)
+        await group_of(owner, b"a")
+        await trio.sleep(SETTLED)
+        taken = blocks(owner, 0)
+        heir = await heir_of(owner, tmp_path / "heir")
+        for row, version in taken.items():
+            place, layout = Place(version + 1000, row), own.ledger.layout
+            coded = coding.code_meta(layout, own.keys.tag_key(place.version), b"of the copy")
+            head = coding.header_of(coded, Kind.META, layout, place, 2)
+            box = coding.box(own.keys, own.places.primaries[2], 2, place, head, coded.blocks[2])
+            late.host.only_store.blocks.setdefault(row, StoredBlock(place.version, bytes(box)))
+        async with running(heir):
+            late.go(up=True)
+            await group_of(heir, b"b")
+            with trio.fail_after(86400):
+                while heir.own.ledger.progress.pending or heir.own.ledger.progress.away:
+                    await trio.sleep(60)
+            assert heir.own.trouble is None
+
+    play(tmp_path, Geometry(1, 2), main)
 
 
 def test_a_copy_that_runs_at_the_same_time_overwrites_nothing(tmp_path: Path) -> None:

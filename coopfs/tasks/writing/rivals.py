@@ -1,6 +1,8 @@
 """Rivals: a slot holds something that this home did not put there. Whose is it? (design R12, R15)
 
-- A block of this disk: this home is a copy of another one, or older than its partners. It stops.
+- A block of this disk: this home is a copy of another one, or older than its partners. It stops. But one of an earlier
+  epoch is of a home that was fenced off by the takeover, as a copy that ran beside the lost machine: it stays in the
+  way, as the partner keeps what is newer, and this block cannot be had there.
 - Something else, of the very version that is to be put there: the partner has damaged the block and does not know, or
   lies. It never gives that up, so this block cannot be had there; all others can.
 - Anything else: the partner is wrong, and is left alone for a while.
@@ -14,7 +16,7 @@ from coopfs.errors import BlockRefused, NotAuthentic, StaleHome
 from coopfs.local.database import REMEDY
 from coopfs.local.log import Log
 from coopfs.tasks.writing.seat import Parcel
-from coopfs.types import BlockStore, Octets, Place, StoredBlock, Write
+from coopfs.types import BlockStore, Octets, Place, StoredBlock, Write, epoch_of
 
 IsMine = Callable[[StorePlace, int, Place, Octets], bool]
 
@@ -45,6 +47,8 @@ class Rivals:
         if same and stored.data == parcel.box:
             raise refusal
         if self._is_ours(stored, parcel.place.row):
+            if epoch_of(stored.version) < self._log.epoch:
+                return False
             raise StaleHome(
                 f"{self._place.name} holds a newer block of this disk in row {parcel.place.row}: this home is a copy "
                 f"of another, or older than its partners; nothing more is sent from here: {REMEDY}"
