@@ -6,7 +6,8 @@
     stage/<stripe id>.part        on its way to be the latter
 
 What was fetched is not synced, since it can be fetched again. A power loss may leave any part of it, under its name and
-at its length; so a file that was there when the process started is not read before its hash was compared.
+at its length; so a file that was there when the process started is not read before its hash was compared. Whether it
+must be is asked before it is opened: meanwhile another one may take its place, which proves nothing of this one.
 """
 
 import errno
@@ -111,9 +112,10 @@ class Contents:
 
     def wait_into(self, stripe: int, at: int, view: memoryview) -> Local:
         """Fill the view, READ or ABSENT; waits for the disk: for a thread. The thread needs a descriptor of its own."""
+        unproved = stripe in self._unproved
         try:
             with self._open_file(stripe) as file:
-                if stripe in self._unproved and not self._prove(stripe, file.readall()):
+                if unproved and not self._prove(stripe, file.readall()):
                     return Local.ABSENT
                 return fill(file.fileno(), at, view, 0)
         except FileNotFoundError:
@@ -121,21 +123,23 @@ class Contents:
 
     def whole(self, stripe: int, length: int) -> bytes | None:
         """The first `length` bytes of a stripe, None if they are not here. Waits for the disk; safe in a thread."""
+        unproved = stripe in self._unproved
         try:
             with self._open_file(stripe) as file:
                 data = file.readall()
         except FileNotFoundError:
             return None
-        if len(data) < length or (stripe in self._unproved and not self._prove(stripe, data)):
+        if len(data) < length or (unproved and not self._prove(stripe, data)):
             return None
         return data[:length]
 
     def read_whole(self, stripe: int, views: Sequence[memoryview]) -> bool:
         """Fill the views with a stripe's content, one after the other; False: it is not here. Waits for the disk; safe
         in a thread."""
+        unproved = stripe in self._unproved
         try:
             with self._open_file(stripe) as file:
-                if stripe in self._unproved and not self._prove(stripe, file.readall()):
+                if unproved and not self._prove(stripe, file.readall()):
                     return False
                 at = 0
                 wanted = sum(map(len, views))
