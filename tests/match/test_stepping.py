@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ pytestmark = pytest.mark.slow
 
 def partners(home: Path) -> set[str]:
     return {entry["name"] for entry in client.call(home, "partner_list")["partners"]}
+
+
+def is_complete(home: Path) -> bool:
+    """Whether its disk is at its present partners, all of it."""
+    columns = client.call(home, "status")["disk"]["columns"]
+    return {(column["partner"], column["state"]) for column in columns} == {(n, "caught up") for n in partners(home)}
 
 
 def bonds(database: Path) -> int:
@@ -46,14 +53,11 @@ def test_a_newcomer_steps_between_two_that_back_each_other_up(tmp_path: Path) ->
         until(lambda: asking in well(coopfs("partner", "find", home=newcomer)).out)
         until(lambda: len(partners(newcomer)) == 2, patience=120)
         between = [home for home in homes if home.name in partners(newcomer)]
-        one, two = between
-        # the newcomer may count them before they count it: until then each still has the two it began with
-        until(lambda: one.name not in partners(two) and two.name not in partners(one), patience=180)
-        assert all(len(partners(home)) == 2 and "newcomer" in partners(home) for home in between)
+        stays = next(home.name for home in homes if home not in between)
+        # each of the two leaves the other at a moment of its own, and lists it until that one knows
+        until(lambda: all(partners(home) == {stays, "newcomer"} for home in between), patience=180)
         for home, mount in zip(homes, mounts, strict=False):
-            columns = client.call(home, "status")["disk"]["columns"]
-            assert {column["partner"] for column in columns} == partners(home)
-            assert {column["state"] for column in columns} == {"caught up"}
+            until(partial(is_complete, home))
             well(coopfs("check", "--deep", home=home))
             assert (mount / "file").read_bytes() == home.name.encode() * 100_000
             well(coopfs("umount", home=home))
