@@ -14,6 +14,7 @@ from threading import Lock
 from coopfs.errors import CoopfsError, HomeError, StateError
 from coopfs.limits import NODE_CHECKPOINT, NODE_ROOM
 from coopfs.local.ballast import Ballast, ballast_of
+from coopfs.local.home import sync_directory
 
 SCHEMA_VERSION = 7
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
@@ -191,6 +192,9 @@ class NodeDatabase:
             raise
         self._ballast: Ballast | None = Ballast(path, NODE_ROOM, NODE_ROOM)
         self._ballast.hold()
+        with self._errors():  # the last process may have died before it had synced what is read now
+            os.fsync(self._ballast.log)
+            sync_directory(path.parent)
 
     def close(self) -> None:
         """Idempotent."""

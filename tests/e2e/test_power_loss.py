@@ -27,11 +27,13 @@ from coopfs.demo import mounts
 from coopfs.local import claimfile
 from coopfs.local.disk import DATABASE
 from coopfs.local.home import Home
+from coopfs.local.nodedb import NodeDatabase
 from coopfs.tasks.recovery.takeover import WORK
 from coopfs.types import Opening
 from tests.e2e.commands import coopfs, well
 from tests.e2e.waiting import until
 from tests.e2e.world import MIB, SHARE, World, pid_of
+from tests.local.stores import make
 from tests.local.test_hosting import GIVEN, SPEC, STORE, admit, make_node
 from tests.partners import Owner as Partner
 
@@ -415,6 +417,64 @@ async def test_what_a_former_partner_stored_does_not_come_back(disk: Disk) -> No
     with host.running():
         left = list(host.home.hosted.iterdir())
     assert not left
+
+
+# what a process writes that is killed before it syncs, and another one that is killed when it has read that
+PUTS = """
+import os, sys
+from pathlib import Path
+from coopfs.local.hosted.storefile import StoreFile
+from coopfs.types import Write
+store = StoreFile(Path(sys.argv[1]))
+os.fdatasync = lambda descriptor: os._exit(0)
+store.put([Write(2, 1, b"block")])
+"""
+LISTS = """
+import os, sys
+from pathlib import Path
+from coopfs.local.hosted.storefile import StoreFile
+print([slot.row for slot in StoreFile(Path(sys.argv[1])).inventory(0, 10)], flush=True)
+os._exit(0)
+"""
+COMMITS_ONCE = """
+import os, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA synchronous = OFF")
+database.execute("INSERT INTO uptime VALUES (x'01', 1, zeroblob(96))")
+os._exit(0)
+"""
+READS = """
+import os, sys
+from pathlib import Path
+from coopfs.local.nodedb import NodeDatabase
+with NodeDatabase(Path(sys.argv[1])).reading() as connection:
+    print(connection.execute("SELECT count(*) FROM uptime").fetchall(), flush=True)
+os._exit(0)
+"""
+
+
+def says(program: str, path: Path) -> str:
+    """What a process of its own prints until it ends."""
+    return subprocess.run([sys.executable, "-c", program, path], check=True, capture_output=True, text=True).stdout
+
+
+def test_what_a_store_lists_is_synced(disk: Disk) -> None:
+    path = make(disk.top)
+    disk.sync()
+    says(PUTS, path)
+    assert says(LISTS, path) == "[2]\n"
+    disk.lose_power()
+    assert says(LISTS, path) == "[2]\n"
+
+
+def test_what_a_node_reads_of_itself_is_synced(disk: Disk) -> None:
+    path = disk.top / "node.sqlite"
+    NodeDatabase(path).close()
+    disk.sync()
+    says(COMMITS_ONCE, path)
+    assert says(READS, path) == "[(1,)]\n"
+    disk.lose_power()
+    assert says(READS, path) == "[(1,)]\n"
 
 
 @pytest.mark.parametrize("syncs", [True, False])

@@ -88,6 +88,8 @@ class StoreFile:
             with disk_errors("read", path):
                 self.index = StoreIndex(self.header.rows)
                 self._load()
+            with disk_errors("write", path):  # the last process may have died before it had synced what is told now
+                os.fsync(self._descriptor)
         except HomeError:
             os.close(self._descriptor)
             raise
