@@ -15,6 +15,7 @@ from suitelib.source import Source, digest
 
 from campaignlib.backups import Backups
 from campaignlib.databases import Postgres, Sqlite
+from campaignlib.operations import Operations
 from tests.e2e.load import Writer
 
 
@@ -126,6 +127,7 @@ Make = Callable[[Path, Path, Random], Burden]
 
 BURDENS: dict[str, Make] = {
     "files": Files,
+    "operations": Operations,
     "sqlite": Sqlite,
     "git": Git,
     "rsync": Copy,

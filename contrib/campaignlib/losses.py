@@ -1,6 +1,7 @@
 """The machine burns, and partners with it: `contrib/campaign losses`.
 
-1. eight real daemons hold the 6+2 disk of a ninth; history, SQLite, git, restic and borg work on its mount;
+1. eight real daemons hold the 6+2 disk of a ninth; history, operations of every kind, SQLite, git, restic and borg
+   work on its mount;
 2. each round, a sync makes what is done held, or complete; some time later the machine is lost, with one partner if it
    was held, with two if it was complete;
 3. the restore view shows one moment that there was, no older than what was promised, and the programs' own checks find
@@ -24,12 +25,13 @@ from random import Random
 from typing import Protocol
 
 import click
-from suitelib.shell import Failed, require
+from suitelib.shell import Failed, require, run
 
 from campaignlib.backups import Backups
 from campaignlib.burdens import Git
 from campaignlib.databases import Sqlite
 from campaignlib.history import History
+from campaignlib.operations import PACE, Operations
 from campaignlib.record import RECORD, Record
 from campaignlib.stage import DIRECTORY, stage
 from campaignlib.wrong import BREAKS, in_words
@@ -90,6 +92,7 @@ class Losses:
         self._random = random
         top = owner.mount_point
         self._history = History(top, random)
+        self._operations = Operations(top, beside, random, synced=0.0, pace=PACE)
         self._git = Git(top, beside, random)
         self._sqlite = Sqlite(top, beside, random)
         self._backups = {kind: Backups(kind, top, beside, random) for kind in BACKUPS}
@@ -99,8 +102,8 @@ class Losses:
         victims: list[str] = []
         kind = self._random.choice(BACKUPS)  # one, or a round takes twice as long
         backups = self._backups[kind]
-        burdens: dict[str, Counted] = {"history": self._history, "git": self._git, "sqlite": self._sqlite}
-        burdens[kind] = backups
+        burdens: dict[str, Counted] = {"history": self._history, "operations": self._operations, "git": self._git}
+        burdens |= {"sqlite": self._sqlite, kind: backups}
         try:
             return self._round(victims, burdens, backups)
         except BREAKS as wrong:
@@ -146,7 +149,7 @@ class Losses:
         said = well(self._owner.restore(*(["--accept-older"] if len(victims) > HELD else [])))
         restored = time.monotonic() - began
         require(TOO_FEW not in said.err, f"enough partners answer, but it says: {said.err}")
-        shutil.copytree(self._owner.view, self._beside / "copy", symlinks=True)
+        run("rsync", "-aHAXS", f"{self._owner.view}/", self._beside / "copy")
         mounts.unmount(self._owner.view)
         return restored
 
@@ -167,6 +170,7 @@ class Losses:
     def _go_on(self, backups: Backups) -> None:
         self._owner.export_kit()
         self._history = self._history.again(self._owner.mount_point)
+        self._operations.renew()
         self._git.renew()
         self._sqlite.renew()
         backups.renew()

@@ -26,12 +26,12 @@ def campaign(*arguments: str, path: str | None = None) -> subprocess.CompletedPr
 def test_crashes_under_load_go_on_and_are_counted_together(tmp_path: Path) -> None:
     record, room = tmp_path / "record", tmp_path / "room"
     room.mkdir()
-    few = ["crashes", "--burden", "files", "--burden", "sqlite", "--dir", str(room), "--record", str(record)]
+    few = ["crashes", "--burden", "files", "--burden", "operations", "--dir", str(room), "--record", str(record)]
     done = campaign(*few, "--rounds", "1")
-    assert "2 checks after 1 kills: 1 files, 1 sqlite" in done.stdout, done.stdout + done.stderr
+    assert "2 checks after 1 kills: 1 files, 1 operations" in done.stdout, done.stdout + done.stderr
     first = record.read_text()
     done = campaign(*few, "--rounds", "2")
-    assert "4 checks after 2 kills: 2 files, 2 sqlite" in done.stdout, done.stdout + done.stderr
+    assert "4 checks after 2 kills: 2 files, 2 operations" in done.stdout, done.stdout + done.stderr
     assert re.search("[012] restore views of it showed all that was held", done.stdout)
     assert "nothing that was synced is lost" in done.stdout
     assert not list(room.iterdir())
@@ -58,10 +58,11 @@ def test_losses_and_takeovers(tmp_path: Path) -> None:
     done = campaign("losses", "--rounds", "1", "--dir", str(tmp_path), "--record", str(record))
     assert re.search("1 losses and takeovers: (1 with one partner, 0|0 with one partner, 1) with two\n", done.stdout)
     assert re.search("[01] of the takeovers while a partner was away", done.stdout)
-    assert re.search("8 checks: 2 history, 2 git, 2 sqlite, 2 (restic|borg)", done.stdout), done
+    assert re.search("10 checks: 2 history, 2 operations, 2 git, 2 sqlite, 2 (restic|borg)", done.stdout), done
     assert done.returncode == 0
     checks = json.loads(record.read_text())["checks"]
-    assert checks in ({"history": 2, "git": 2, "sqlite": 2, kind: 2} for kind in ("restic", "borg"))
+    always = {"history": 2, "operations": 2, "git": 2, "sqlite": 2}
+    assert checks in (always | {kind: 2} for kind in ("restic", "borg"))
     assert list(tmp_path.iterdir()) == [record]
 
 
