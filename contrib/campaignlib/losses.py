@@ -92,7 +92,7 @@ class Losses:
         self._random = random
         top = owner.mount_point
         self._history = History(top, random)
-        self._operations = Operations(top, beside, random, synced=0.0, pace=PACE)
+        self._operations = Operations(top, beside, random, share=0.0, pace=PACE)
         self._git = Git(top, beside, random)
         self._sqlite = Sqlite(top, beside, random)
         self._backups = {kind: Backups(kind, top, beside, random) for kind in BACKUPS}

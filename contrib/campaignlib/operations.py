@@ -3,7 +3,8 @@
 1. a thread carries out random operations below `top`, and keeps each with its answer; a sync now and then promises all
    that were done before it;
 2. when the machine is lost, the twin goes through the same: it must answer the same, and from what was promised on it
-   is looked at after each; the operation that the loss met may have happened or not;
+   is looked at after each, and after each page of a write, for which a kernel may ask by itself; the operation that the
+   loss met may have happened or not;
 3. what came back must look like the twin at one of these moments;
 4. the twin becomes a copy of what is there, and goes on with it.
 """
@@ -45,17 +46,17 @@ class Tree(Chooser):
 class Worker(threading.Thread):
     """Changes what is below `top` until the mount breaks or it is told to stop."""
 
-    def __init__(self, top: Path, random: Random, synced: float, pace: float) -> None:
+    def __init__(self, top: Path, random: Random, share: float, pace: float) -> None:
         super().__init__()
         self._side = RealSide(top)
         self._random = random
         self._chooser = Tree(random)
-        self._synced = synced
+        self._share = share
         self._pace = pace
         self._enough = threading.Event()
         self.done: list[tuple[Operation, Any]] = []  # with the answer
         self.in_doubt: Operation | None = None
-        self.promised = 0  # of those that are done
+        self.synced = 0  # of those that are done
         self.trouble: OSError | None = None  # of a sync that failed
 
     def stop(self) -> None:
@@ -71,7 +72,7 @@ class Worker(threading.Thread):
                 self.in_doubt = operation
                 break
             self.done.append((_done(operation, answer), answer))
-            if self._random.random() < self._synced and not self._sync():
+            if self._random.random() < self._share and not self._sync():
                 break
             self._enough.wait(self._pace)
         for number in list(self._side.handles):
@@ -89,21 +90,22 @@ class Worker(threading.Thread):
             if broken.errno not in (errno.ENOTCONN, errno.ECONNABORTED):
                 self.trouble = broken
             return False
-        self.promised = before
+        self.synced = before
         return True
 
 
 class Operations:
-    """synced: share of the operations after which all is synced, which promises them; pace: seconds between two."""
+    """share: of the operations after which all is synced, which promises them; pace: seconds between two."""
 
-    def __init__(self, top: Path, beside: Path, random: Random, synced: float = SYNCED, pace: float = 0.0) -> None:
+    def __init__(self, top: Path, beside: Path, random: Random, share: float = SYNCED, pace: float = 0.0) -> None:
         self._top, self._twin = top / "operations", beside / "twin"
-        self._new_worker = lambda: Worker(self._top, random, synced, pace)
+        self._new_worker = lambda: Worker(self._top, random, share, pace)
         for directory in (self._top, self._twin):
             directory.mkdir()
             directory.chmod(0o755)
-        self._moments: dict[int, Look] = {}  # after so many operations
+        self._moments: list[tuple[int, Look]] = []  # after so many operations
         self._worker = self._new_worker()
+        self._told: int | None = None
 
     def begin(self) -> None:
         self._worker.start()
@@ -115,51 +117,64 @@ class Operations:
         """The twin goes through the same. Failed: it answers something else, or a sync failed."""
         worker = self._worker
         require(worker.trouble is None, f"fsync of the directory failed: {worker.trouble}")
-        twin = RealSide(self._twin)
-        if worker.promised == 0:
+        twin, since = RealSide(self._twin), self._promised()
+        if since == 0:
             self._note(0)
         for number, (operation, answer) in enumerate(worker.done, 1):
+            if number > since:
+                self._do_parts(twin, operation, number)
             answered = twin.apply(operation)
             require(answered == answer, f"{operation!r:.99} was answered {answer!r:.99}, not {answered!r:.99}")
-            if number == worker.promised or (number > worker.promised and not _is_refused(answer)):
+            if number == since or (number > since and not _is_refused(answer)):
                 self._note(number)
-        for number, operation in enumerate(_parts(worker.in_doubt), len(worker.done) + 1):
-            twin.apply(operation)
-            self._note(number)
+            elif number > since:
+                self._moments.append((number, self._moments[-1][1]))
+        if worker.in_doubt is not None:
+            self._do_parts(twin, worker.in_doubt, len(worker.done) + 1)
+            twin.apply(worker.in_doubt)
+            self._note(len(worker.done) + 1)
         twin.close_all()
 
     def _note(self, number: int) -> None:
-        self._moments[number] = look(self._twin)
+        self._moments.append((number, look(self._twin)))
+
+    def _do_parts(self, twin: RealSide, operation: Operation, number: int) -> None:
+        """What there may have been of this one, more and more of it."""
+        for part in _parts(operation):
+            twin.apply(part)
+            self._note(number - 1)
+
+    def _promised(self) -> int:
+        return self._worker.synced if self._told is None else self._told
 
     def told(self) -> int:
-        """Operations that are done, and are promised from now on."""
-        self._worker.promised = len(self._worker.done)
-        return self._worker.promised
+        """Operations that are done. What comes back must not be older than that, wherever it is looked at."""
+        self._told = len(self._worker.done)
+        return self._told
 
     def found(self, top: Path) -> int:
-        """Which moment came back below `top`, the last of those that looked alike. Failed: none since what was
-        promised."""
+        """Which moment came back below `top`, the last of those that looked alike. Failed: none since what was told,
+        or synced, if nothing was told."""
         if not self._moments:
             self._replay()
         there = look(top / self._top.name)
-        unlike = {number: there.items() ^ was.items() for number, was in self._moments.items()}
-        moment = min(reversed(unlike), key=lambda number: len(unlike[number]))
-        differs = ", ".join(sorted({f"{fact} of {b'/'.join(path)!r:.60}" for (path, fact), _ in unlike[moment]}))
-        done, promised = len(self._worker.done), self._worker.promised
-        require(
-            not differs, f"what came back was never so after operation {promised} of {done}: at {moment}, {differs}"
-        )
+        unlike = [(number, there.items() ^ was.items()) for number, was in self._moments]
+        moment, facts = min(reversed(unlike), key=lambda each: len(each[1]))
+        differs = ", ".join(sorted({f"{fact} of {b'/'.join(path)!r:.60}" for (path, fact), _ in facts}))
+        when = f"after operation {self._promised()} of {len(self._worker.done)}"
+        require(not differs, f"what came back was never so {when}: at {moment}, {differs}")
         return moment
 
     def check(self) -> None:
-        self.found(self._top.parent)
+        moment, synced = self.found(self._top.parent), self._worker.synced
+        require(moment >= synced, f"{moment} operations are there, and {synced} were synced")
         self.renew()
 
     def renew(self) -> None:
         """Go on with what is there."""
         run("rsync", "-aHAX", "--delete", f"{self._top}/", self._twin)
         require(look(self._twin) == look(self._top), "rsync's copy differs")
-        self._worker, self._moments = self._new_worker(), {}
+        self._worker, self._moments, self._told = self._new_worker(), [], None
 
 
 def _is_refused(answer: Any) -> bool:
@@ -175,16 +190,13 @@ def _done(operation: Operation, answer: Any) -> Operation:
     return name, (number, offset, data[:answer])
 
 
-def _parts(operation: Operation | None) -> list[Operation]:
-    """What may have happened of the one that the loss met, more and more of it."""
-    if operation is None:
-        return []
+def _parts(operation: Operation) -> list[Operation]:
+    """What may have been done of a write, and even committed, before all of it was."""
     name, arguments = operation
     if name != "write":
-        return [operation]
+        return []
     number, offset, data = arguments
-    ends = range(PAGE - offset % PAGE, len(data), PAGE)
-    return [(name, (number, offset, data[:end])) for end in [*ends, len(data)]]
+    return [(name, (number, offset, data[:end])) for end in range(PAGE - offset % PAGE, len(data), PAGE)]
 
 
 def look(top: Path) -> Look:

@@ -23,13 +23,14 @@ from pathlib import Path
 from random import Random
 
 import click
-from suitelib.shell import Failed, require
+from suitelib.shell import Failed, require, run
 
 from campaignlib.burdens import Burden, Files, Git
 from campaignlib.changes import Changes
 from campaignlib.databases import Sqlite
 from campaignlib.history import History
 from campaignlib.losses import Counted
+from campaignlib.operations import Operations
 from campaignlib.platter import Platter
 from campaignlib.record import RECORD, Record
 from campaignlib.stage import DIRECTORY, stage
@@ -49,6 +50,9 @@ LONGEST = 4.0  # seconds of one round's load
 VIEWED = 0.4  # share of the outages of partners after which a restore view is looked at
 DEEP = 0.2  # share of all after which every block is checked
 NEW_KIT = 0.5  # share of all, besides those that are looked at, before which a kit is exported
+
+
+Other = Files | Operations | Git | Sqlite
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,9 @@ class Outages:
         self._random = random
         top = owner.mount_point
         self._history = History(top, random)
-        self._others: dict[str, Files | Git | Sqlite] = {
+        self._others: dict[str, Other] = {
             "files": Files(top, beside, random),
+            "operations": Operations(top, beside, random),
             "git": Git(top, beside, random),
             "sqlite": Sqlite(top, beside, random),
         }
@@ -93,7 +98,7 @@ class Outages:
         viewed = struck != [OWNER] and random.random() < VIEWED
         deep = random.random() < DEEP
         # with files, every few milliseconds somebody waits for a commit; without, the last second is at stake
-        checks = ["history", *random.sample(["files", "git", "sqlite"], random.randint(0, 2))]
+        checks = ["history", *random.sample(sorted(self._others), random.randint(0, 2))]
         behind, ready = 0, 0.0
         try:
             behind, ready = self._round(struck, viewed, [self._others[name] for name in checks[1:]])
@@ -105,15 +110,16 @@ class Outages:
             self._clear_away()
         return Outage(struck, checks, behind, ready, viewed, deep, self._changes.what, broken)
 
-    def _round(self, struck: Sequence[str], viewed: bool, others: Sequence[Files | Git | Sqlite]) -> tuple[int, float]:
+    def _round(self, struck: Sequence[str], viewed: bool, others: Sequence[Other]) -> tuple[int, float]:
         for burden in (self._history, *others):
             burden.begin()
             self._working.append(burden)
         self._wait()
         self._changes.begin()
         # files are compared with what is there now, which after the promise goes on changing
-        promised = [(each, each.told()) for each in (self._history, *others) if not isinstance(each, Files)]
+        promised: list[tuple[Counted, int]] = []
         if viewed:
+            promised += [(each, each.told()) for each in (self._history, *others) if not isinstance(each, Files)]
             self._owner.sync(complete=True)
         if viewed or self._random.random() < NEW_KIT:
             self._changes.renew_kit()
@@ -163,7 +169,7 @@ class Outages:
         copy = self._beside / "copy"
         well(self._owner.restore("--accept-older"))
         try:
-            shutil.copytree(self._owner.view, copy, symlinks=True)
+            run("rsync", "-aHAXS", f"{self._owner.view}/", copy)
             for burden, least in promised:
                 there = burden.found(copy)
                 require(

@@ -22,7 +22,7 @@ def operations(tmp_path: Path) -> Operations:
     """That were carried out below tmp_path / "top", and are all promised."""
     for name in ("top", "beside"):
         (tmp_path / name).mkdir()
-    made = Operations(tmp_path / "top", tmp_path / "beside", Random(1), synced=0.0, pace=0.0)
+    made = Operations(tmp_path / "top", tmp_path / "beside", Random(1), share=0.0)
     work(made)
     return made
 
