@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from coopfs.app.disk import changing
+from coopfs.app.disk import changing, kitwatch
 from coopfs.app.disk.status import describe_disk
 from coopfs.core.columnstate import ColumnState, Event
 from coopfs.core.master import INCOMING, PRIMARY, VAULT, open_master
 from coopfs.errors import UsageError
-from coopfs.limits import RECONNECT_MAX
+from coopfs.limits import AWAY_AFTER, RECONNECT_MAX
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
 from tests.sim.network import Site
@@ -336,5 +336,55 @@ def test_a_restore_in_the_middle_reads_from_both(tmp_path: Path) -> None:
         assert isinstance(found, Restored)
         assert found.group == group
         assert found.doubt is not None
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_who_takes_no_master_block_is_no_help_to_a_kit(tmp_path: Path) -> None:
+    """Or the last one who has it could be lost, and nobody whom the kit names would know of the new partner."""
+
+    async def main(owner: Owner) -> None:
+        world, own = owner.world, owner.own
+        own.hand_out(MadeKit(0, own.places.nodes))
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        world.sites[2].full = True
+        await group_of(owner, b"b", 50_000)
+        await trio.sleep(AWAY_AFTER + LONG)
+        assert own.columns.columns[2].state is ColumnState.AWAY
+        site = world.join(0)
+        await changing.give(own, entry(world.sites[0]), entry(site))
+        await trio.sleep(LONG)
+        assert roles(owner, 0) == [PRIMARY, INCOMING]
+        assert "a new kit must be exported" in describe_disk(own)["replacement"]["waits_for"]
+        own.hand_out(MadeKit(0, own.places.nodes))
+        await trio.sleep(LONG)
+        assert own.columns.columns[0].state is ColumnState.COUNTED
+        assert own.places.primaries[0].node == site.host.key
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_who_held_it_is_no_help_to_a_kit(tmp_path: Path) -> None:
+    """He goes: of the two that must know besides him one does not."""
+
+    async def main(owner: Owner) -> None:
+        world, own = owner.world, owner.own
+        own.hand_out(MadeKit(0, own.places.nodes))
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        await changing.give(own, entry(world.sites[0]), entry(world.join(0)))
+        while roles(owner, 0) != [PRIMARY, VAULT]:
+            await trio.sleep(0.001)
+        world.sites[2].full = True
+        await group_of(owner, b"b", 50_000)
+        await trio.sleep(AWAY_AFTER + LONG)
+        assert own.columns.columns[2].state is ColumnState.AWAY
+        assert own.columns.columns[0].state is ColumnState.REBUILT
+        assert (kitwatch.wanted(own) or "").startswith("a new kit must be exported that names")
+        own.hand_out(MadeKit(0, own.places.nodes))
+        await trio.sleep(LONG)
+        assert own.columns.columns[0].state is ColumnState.COUNTED
+        assert kitwatch.wanted(own) is None
 
     play(tmp_path, Geometry(1, 2), main)

@@ -57,7 +57,7 @@ def wanted(own: OwnDisk) -> str | None:
 def _hindrances(own: OwnDisk) -> list[str | None]:
     """Why what is under way does not go on."""
     return [
-        own.replacing.hindrance() if own.columns.incoming is not None else None,
+        own.replacing.hindrance() if own.columns.incoming is not None else own.replacing.kit_lacking(),
         own.reshaping.hindrance() if own.reshaping.coming is not None else None,
         own.growing.hindrance() if not own.growing.is_done else None,
         own.rekeying.hindrance() if not own.rekeying.is_done else None,

@@ -116,7 +116,7 @@ class Replacing:
                 if self._columns.incoming is not None and self.hindrance() is None:
                     await self._promote()
                 for column in self._columns.columns:
-                    if column.state is ColumnState.REBUILT and self._is_known(column):
+                    if column.state is ColumnState.REBUILT and self._is_told(column) and self._is_in_kit(column):
                         self._columns.happen(column, Event.KNOWN)
                 await self._settle()
                 await self._fill_again()
@@ -141,11 +141,11 @@ class Replacing:
         absent = [c.place.name for c in (*others, old) if c.session is None and not c.away]
         if absent:
             return f"{', '.join(absent)} must be told and cannot be reached"
-        made = self._kits.newest()
-        remaining = {c.place.node for c in (*others, incoming) if c.session is not None} | {
-            c.place.node for c in others if c.state is ColumnState.EMPTIED and c.place.node in self._keeper.holders()
-        }
-        remaining |= {t.node for t in self._keeper.block.trustees} & self._keeper.holders()
+        made, holders = self._kits.newest(), self._keeper.holders()
+        # who counts must take the block; of who does not nobody knows whether it will, as when its disk is full
+        will = {c.place.node for c in (*others, incoming) if c.session is not None and (c is incoming or not c.away)}
+        has = {c.place.node for c in others if c.session is not None or c.state is ColumnState.EMPTIED}
+        remaining = will | (has | {t.node for t in self._keeper.block.trustees}) & holders
         if made is not None and len(remaining.intersection(made.partners)) <= self._ledger.seats.f:
             return f"{MUST_EXPORT} that names {incoming.place.name}"
         return None
@@ -171,8 +171,16 @@ class Replacing:
             self._named_at = trio.current_time()
             self._columns.seat(self._keeper.block.layouts)
 
-    def _is_known(self, column: Column) -> bool:
-        """Whether so many have the master block that the column's new store may count (R14)."""
+    def kit_lacking(self) -> str | None:
+        """Why another kit is wanted before a new store can count that has taken its place, in words. None: it is
+        not."""
+        for column in self._columns.columns:
+            if column.state is ColumnState.REBUILT and self._is_told(column) and not self._is_in_kit(column):
+                return f"{MUST_EXPORT} that names {column.place.name}"
+        return None
+
+    def _is_told(self, column: Column) -> bool:
+        """Whether so many have the master block that the column's new store may count, by whatever kit (R14)."""
         holders, quorum = self._keeper.holders(), self._ledger.seats.at(column.number).quorum
         others = self._others(column)
         if column.place.node not in holders or any(c.place.node not in holders for c in others if not c.away):
@@ -183,8 +191,16 @@ class Replacing:
         gone = sum(c.state in GONE_FOR_GOOD for c in others)
         if len(holders & asked) < min(quorum.told_needed, len(asked) - gone):  # what went took its claims with it
             return False
-        made, more = self._kits.newest(), max(0, quorum.f - gone)  # losses that are still to be survived
-        return (made is None or len(holders.intersection(made.partners)) > more) and self._former_knows()
+        return self._former_knows()
+
+    def _is_in_kit(self, column: Column) -> bool:
+        """Whether who restores finds somebody that has it, after all losses that are still to be survived. Not him who
+        held the column until now: he goes."""
+        made, quorum = self._kits.newest(), self._ledger.seats.at(column.number).quorum
+        gone = sum(c.state in GONE_FOR_GOOD for c in self._others(column) if c.layout.id == column.layout.id)
+        lasting = {c.place.node for c in self._columns.columns} | {t.node for t in self._keeper.block.trustees}
+        named = () if made is None else self._keeper.holders() & lasting & frozenset(made.partners)
+        return made is None or len(named) > max(0, quorum.f - gone)
 
     def _former_knows(self) -> bool:
         """Whether who held the column until now will not answer for it any more."""
