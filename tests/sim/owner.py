@@ -19,6 +19,7 @@ from coopfs.core.quorum import Quorum
 from coopfs.errors import OutOfSpace, StateError
 from coopfs.fs.callers import ROOT
 from coopfs.fs.handlers import Handlers
+from coopfs.local.contents import Contents
 from coopfs.local.disk import STAGE
 from coopfs.local.groups import Group
 from coopfs.local.stage import Stage
@@ -68,7 +69,7 @@ class Owner:
         self.history = history
         self.platter = platter
         self.took_over = bool(elsewhere)
-        self._evicted = _Elsewhere(elsewhere)  # what left the cache, of all processes
+        self._evicted = _Elsewhere(elsewhere)  # what left the cache, or died, of all processes
         self.own: OwnDisk
         self.side: OurSide
         self._camera: Camera
@@ -119,6 +120,7 @@ class Owner:
         self._look()
         own.reshaping.slicing.given = lambda node: self.world.given
         self._limit_cache(own.local.stage)
+        self._remember_removed(own.local.stage.contents)
         own.local.metadata.extents.at_once = 1  # so that files of two extents are dropped in slices
         self.side = OurSide(own.disk)
         self.side.evicted = self._evicted
@@ -327,6 +329,18 @@ class Owner:
             return stripe
 
         cache.evict = remember  # type: ignore[method-assign]
+
+    def _remember_removed(self, contents: Contents) -> None:
+        """What died and was given up may live in a state that a takeover finds, if nobody can know of a newer one."""
+        remove = contents.remove
+
+        def remember(stripe: int) -> int:
+            path = contents.path(stripe)
+            if stripe not in self._evicted and path.exists():
+                self._evicted[stripe] = path.read_bytes()
+            return remove(stripe)
+
+        contents.remove = remember  # type: ignore[method-assign]
 
     def _check_evicted(self, id_: int) -> None:
         """R8, counted at the partners: what leaves this machine survives one loss more than it must."""
