@@ -14,7 +14,7 @@ from tests.memory import MemoryHost
 from tests.sim.invariants import check_ledger, have_masters
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
-from tests.tasks.homes import SETTLED, group_of, play
+from tests.tasks.homes import SETTLED, group_of, play, write
 from tests.tasks.test_check import damage, look, some_tree, told
 
 
@@ -223,3 +223,26 @@ def test_what_is_not_held_and_nowhere_is_named_by_path(tmp_path: Path) -> None:
         assert answer["lost"] == ["/c"]
 
     play(tmp_path, Geometry(2, 1), main)
+
+
+def test_what_is_at_enough_partners_need_not_be_here(tmp_path: Path) -> None:
+    """After a crash: of a group that was held the last acks were not saved, and some of its content had gone."""
+
+    async def main(owner: Owner) -> None:
+        await some_tree(owner)
+        own = owner.own
+        await write(owner, b"c", 300_000)
+        sent = "SELECT id FROM stripes WHERE born > ? AND kind = ? AND row NOT NULL ORDER BY id"
+        while not (sealed := own.local.database.read(sent, (own.ledger.held, Kind.DATA)).fetchall()):
+            await trio.sleep(0.001)
+        ((stripe,), *_) = sealed
+        while not own.ledger.progress.may_go(stripe):
+            await trio.sleep(0.001)
+        for site in owner.world.sites:
+            site.go(up=False)
+        await trio.sleep(SETTLED)
+        assert stripe in own.log.born_after(own.ledger.held)
+        own.local.stage.contents.path(stripe).unlink()
+        assert told(await look(owner)) == []
+
+    play(tmp_path, Geometry(1, 2), main)

@@ -1,7 +1,8 @@
 """What is not held stays here: what was sent, and may not be safe yet, is still on this machine (design R8).
 
 Whatever may go has gone by the rules (core/cache, local/payloads), and comes back from partners. Of a group that was
-never held nothing may have gone: where partners have too few blocks by now it would be nowhere.
+never held nothing may have gone: where partners have too few blocks by now it would be nowhere. But after a crash it is
+not known yet that a group was held whose last acks were not saved; content of it that had gone has blocks enough.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -63,7 +64,8 @@ class UnheldCheck:
         if stripe.born <= self._ledger.held:
             return False
         if stripe.kind == Kind.DATA:
-            return self._stage.contents.size(stripe.id) < stripe.length
+            is_gone = self._stage.contents.size(stripe.id) < stripe.length
+            return is_gone and not self._ledger.progress.may_go(stripe.id)
         return self._ledger.log.payloads.get(stripe.id) is None
 
     async def _bring_back(self, stripe: Sealed) -> bool:
