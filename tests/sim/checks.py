@@ -11,8 +11,9 @@ from tests.sim.patience import not_stuck
 from tests.sim.trace import Violation
 from tests.sim.world import World
 
-# what happens to partners and is there to be found; of a machine that was taken over they hold what is another one's
-DAMAGES = ("damage", "altered", "empty", "setback", "liars", "takeover")
+# what happens to partners and is there to be found; where a machine was taken over, or copied, they hold what is the
+# other one's
+DAMAGES = ("damage", "altered", "empty", "setback", "liars", "takeover", "beside")
 
 
 class Checks:
