@@ -29,7 +29,6 @@ LOST = ("errno", "ENOTCONN"), ("errno", "ECONNABORTED")  # what a kernel answers
 PAGE = 4096  # bytes
 LIMIT = 300_000  # bytes of a file at the most, as every burden's files are read as a whole
 
-
 Look = dict[tuple[tuple[bytes, ...], str], bytes]  # (path, fact) -> digest
 
 
