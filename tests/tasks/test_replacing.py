@@ -37,6 +37,14 @@ async def give(owner: Owner, number: int) -> Site:
     return site
 
 
+async def fill_up(owner: Owner, number: int) -> None:
+    """A partner's disk is full, for so long that its column does not count."""
+    owner.world.sites[number].full = True
+    await group_of(owner, b"more", 50_000)
+    await trio.sleep(AWAY_AFTER + LONG)
+    assert owner.own.columns.columns[number].state is ColumnState.AWAY
+
+
 def roles(owner: Owner, number: int) -> list[str]:
     return [store.role for store in owner.own.places.columns[number]]
 
@@ -348,10 +356,7 @@ def test_who_takes_no_master_block_is_no_help_to_a_kit(tmp_path: Path) -> None:
         own.hand_out(MadeKit(0, own.places.nodes))
         await group_of(owner, b"a", 50_000)
         await trio.sleep(SETTLED)
-        world.sites[2].full = True
-        await group_of(owner, b"b", 50_000)
-        await trio.sleep(AWAY_AFTER + LONG)
-        assert own.columns.columns[2].state is ColumnState.AWAY
+        await fill_up(owner, 2)
         site = world.join(0)
         await changing.give(own, entry(world.sites[0]), entry(site))
         await trio.sleep(LONG)
@@ -376,10 +381,7 @@ def test_who_held_it_is_no_help_to_a_kit(tmp_path: Path) -> None:
         await changing.give(own, entry(world.sites[0]), entry(world.join(0)))
         while roles(owner, 0) != [PRIMARY, VAULT]:
             await trio.sleep(0.001)
-        world.sites[2].full = True
-        await group_of(owner, b"b", 50_000)
-        await trio.sleep(AWAY_AFTER + LONG)
-        assert own.columns.columns[2].state is ColumnState.AWAY
+        await fill_up(owner, 2)
         assert own.columns.columns[0].state is ColumnState.REBUILT
         assert (kitwatch.wanted(own) or "").startswith("a new kit must be exported that names")
         own.hand_out(MadeKit(0, own.places.nodes))
