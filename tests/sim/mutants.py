@@ -345,7 +345,8 @@ def a_new_store_counts_before_anybody_knows_of_it() -> Iterator[None]:
         await trio.sleep_forever()
 
     with (
-        patch.object(Replacing, "_is_known", lambda *_: True),
+        patch.object(Replacing, "_is_told", lambda *_: True),
+        patch.object(Replacing, "_is_in_kit", lambda *_: True),
         patch.object(Replacing, "hindrance", lambda *_: None),
         patch.object(MasterKeeper, "_tell_others", nothing),
     ):
