@@ -4,16 +4,20 @@
 2. each round, files are changed on the mount, synced and unsynced, and some lines go bad: a kilobyte per second, half
    of all packets lost, or nothing gets through for two weeks, in which the daemon is killed and started again;
 3. as long as enough partners are left all goes on and becomes held, and a restore view shows it; otherwise writers
-   wait when no more may wait here, and deleting works all the same;
+   wait when no more may wait here, and deleting works all the same. What must get over lines that lose packets may take
+   TCP for ever: they are good again after a while;
 4. status tells what is the matter, and blames nobody who is not to blame;
 5. the lines are good again: everything becomes complete by itself, and a restore view shows all of it.
 
 A campaign that was stopped goes on where its record ends, with a new disk and other moments.
 """
 
+import contextlib
+import math
+import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -42,6 +46,7 @@ SPARE = 2  # partners whose absence keeps nothing from becoming held: f of 3+3
 CACHE = 16 * MIB  # bytes of content here, three quarters of which may wait
 FILE = 2 * MIB  # bytes of each file that fills it
 WORK = 3.0  # seconds at most before lines go bad
+LOAD = 0.1  # of the time for which lines stay bad there is load at the most; what it wrote becomes held in the rest
 AWAY = 15 * 86_400  # seconds: more than the grace period
 PATIENCE = 300.0  # seconds until all is well again: the longest wait between two calls is about as long as the absence
 
@@ -67,10 +72,12 @@ TROUBLES = {
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """healed: seconds until all was complete again; broken: "" if all went well."""
+    """held: whether what was written meanwhile became so while the lines were bad; healed: seconds until all was
+    complete again; broken: "" if all went well."""
 
     trouble: str
     victims: int
+    held: bool
     healed: float
     broken: str
 
@@ -95,31 +102,50 @@ class Networks:
         """Trouble, and its end."""
         trouble = TROUBLES[name]
         victims = self._random.sample(PARTNERS, self._random.randint(*trouble.victims))
+        held, healed = False, 0.0
         try:
-            healed = self._round(trouble, victims)
+            held = self._suffer(trouble, victims)
+            healed = self._heal()
             broken = "\n".join(self._owner.world.complaints())
         except BREAKS as wrong:
-            healed, broken = 0.0, in_words(wrong, self._owner)
-        return Round(name, len(victims), healed, broken)
+            broken = in_words(wrong, self._owner)
+        return Round(name, len(victims), held, healed, broken)
 
-    def _round(self, trouble: Trouble, victims: Sequence[str]) -> float:
+    def _suffer(self, trouble: Trouble, victims: Sequence[str]) -> bool:
+        """Whether what was written became held all the same."""
         self._history.begin()
         self._writer.start()
         time.sleep(self._random.uniform(0.0, WORK))  # the moment: nothing waits for it
         self._lines.change(victims, trouble.loss, trouble.rate)
-        if trouble.away:
-            self._owner.kill()
-            self._mount_again()
-            self._until_states([name for name in PARTNERS if name not in victims], {"caught up"})
-            self._until_states(victims, {"unreachable"})
-            self._clock += AWAY
-            self._offset.write_text(str(self._clock))
-        else:
-            time.sleep(self._random.uniform(0.0, self._longest))
-        self._rest()
-        (self._go_on if len(victims) <= SPARE else self._stand_still)(trouble, victims)
-        self._lines.change(victims)
-        return self._heal()
+        with self._mended(victims, math.inf if trouble.away else self._longest) as mending:
+            if trouble.away:
+                self._lose_weeks(victims)
+            else:
+                time.sleep(self._random.uniform(0.0, LOAD * self._longest))
+            self._rest()
+            (self._go_on if len(victims) <= SPARE else self._stand_still)(trouble, victims)
+            return len(victims) <= SPARE and mending.is_alive()
+
+    @contextlib.contextmanager
+    def _mended(self, victims: Sequence[str], patience: float) -> Iterator[threading.Timer]:
+        """The lines are good again afterwards, and after so many seconds in any case."""
+        mending = threading.Timer(min(patience, threading.TIMEOUT_MAX), self._lines.change, (victims,))
+        mending.start()
+        try:
+            yield mending
+        finally:
+            mending.cancel()
+            mending.join()
+            self._lines.change(victims)
+
+    def _lose_weeks(self, victims: Sequence[str]) -> None:
+        """Two of them go by, in which the machine is started anew."""
+        self._owner.kill()
+        self._mount_again()
+        self._until_states([name for name in PARTNERS if name not in victims], {"caught up"})
+        self._until_states(victims, {"unreachable"})
+        self._clock += AWAY
+        self._offset.write_text(str(self._clock))
 
     def _mount_again(self) -> None:
         self._owner.world.launch_with_clock(self._owner.name, self._offset)
@@ -202,7 +228,9 @@ class Networks:
 @click.option("--rounds", default=20, show_default=True, metavar="N", type=click.IntRange(1), help="Troubles.")
 @click.option("--seed", default=1, show_default=True, metavar="N", help="Of what is lost, and of the moments.")
 @click.option("--trouble", "names", multiple=True, type=click.Choice(list(TROUBLES)), help="Instead of all; repeated.")
-@click.option("--longest", default=100.0, show_default=True, metavar="SECONDS", help="That lines stay bad under load.")
+@click.option(
+    "--longest", default=1000.0, show_default=True, metavar="SECONDS", help="That lines slow or lossy stay so."
+)
 @RECORD
 @DIRECTORY
 def networks(rounds: int, seed: int, names: tuple[str, ...], longest: float, record: Path | None, parent: Path) -> int:
@@ -221,7 +249,8 @@ def networks(rounds: int, seed: int, names: tuple[str, ...], longest: float, rec
     for name, count in Counter(one.trouble for one in kept.lines).items():
         these = [one for one in kept.lines if one.trouble == name and not one.broken]
         victims, healed = sum(one.victims for one in these), max((one.healed for one in these), default=0.0)
-        print(f"{name}: {count} times, {victims} lines in all, complete again after {healed:.0f} s at most")
+        held = f"{sum(one.held for one in these)} times held meanwhile"
+        print(f"{name}: {count} times, {victims} lines in all, {held}, complete again after {healed:.0f} s at most")
     broken = [f"broken at trouble {number}: {one.broken}" for number, one in enumerate(kept.lines, 1) if one.broken]
     print("\n".join(broken) if broken else "nothing was lost, and all was told")
     return 1 if broken else 0

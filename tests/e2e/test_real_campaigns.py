@@ -91,7 +91,7 @@ def test_a_command_that_hangs_breaks_a_round(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_bad_networks_do_no_harm(tmp_path: Path) -> None:
-    few = ["--trouble", "offline", "--trouble", "loss", "--longest", "1"]
+    few = ["--trouble", "offline", "--trouble", "loss", "--longest", "10"]
     done = campaign("networks", "--rounds", "2", *few, "--dir", str(tmp_path))
     assert "nothing was lost, and all was told\n" in done.stdout, done
     assert "offline: 1 times, " in done.stdout
