@@ -65,12 +65,14 @@ class Answers:
 
     def may_have_been_held(self, end: Place | None) -> bool:
         """Whether an END, or (None) one of which nothing was seen, can have been held (R7)."""
+        return self.quorum.may_have_been_held(self.denials(end))
+
+    def denials(self, end: Place | None) -> int:
+        """How many answer that they have not stored this END, or (None) one of which nothing was seen."""
         if end is None:
-            denials = len(self.slots) - max(self._spoiled.values(), default=0)
-        else:
-            claims = sum(slots.get(end.row) == end.version for slots in self.slots.values())
-            denials = len(self.slots) - claims - self._spoiled[end.row]
-        return self.quorum.may_have_been_held(denials)
+            return len(self.slots) - max(self._spoiled.values(), default=0)
+        claims = sum(slots.get(end.row) == end.version for slots in self.slots.values())
+        return len(self.slots) - claims - self._spoiled[end.row]
 
 
 class AllAnswers:

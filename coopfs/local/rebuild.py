@@ -100,6 +100,11 @@ class Rebuild:
         found = self._db.read(query)
         return (Named(layout, Place(version, row), tag, born) for layout, version, row, tag, born in found)
 
+    def ends(self) -> Iterator[Place]:
+        """Where each group in the log of the state ends."""
+        found = self._db.read("SELECT version, row FROM stripes WHERE kind = ?", (Kind.END,))
+        return (Place(version, row) for version, row in found)
+
     def finish(self, group: int, closed_at: int, facts: Mapping[str, int]) -> None:
         """The whole database, at the end of `group`; closed_at: wall seconds. Inodes that were unlinked while open have
         no name; whoever writes the disk next buries them, which takes a tombstone."""

@@ -39,7 +39,8 @@ class Checks:
             await self._over.wait()
 
     async def _run(self, deep: bool, repair: bool, over: trio.Event) -> None:
-        damages, was_well = self._damages(), not self._world.damaged
+        # what the other home of two left in the way may stay, while the cache has no room to write anything anew
+        damages, was_well = self._damages(), not (self._world.damaged or self._owner.own.columns.disputed())
         try:
             with suppress(UsageError):  # the simulator looks closely just now
                 report = await self._owner.own.checker.run(lambda step, done, total: None, deep=deep, repair=repair)

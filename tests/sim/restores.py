@@ -7,6 +7,8 @@ it: then a restore must be honest, and bring what is there.
 from collections.abc import Collection, Iterable, Sequence
 from math import inf
 
+from coopfs.core.columnstate import ColumnState
+from coopfs.core.master import VAULT
 from coopfs.types import StoredBlock
 from tests.sim.budget import Budget
 from tests.sim.hosted import FileHost
@@ -119,7 +121,7 @@ class Restores:
             others = {each.layout.id: progress.margin() for each in self.world.used}
             budget = Budget(self.world, owner.away, others)
         gone, vanished = budget.gone, {site.number for site in self.world.sites if site.vanished}
-        for number in self.world.damaged | vanished:
+        for number in self.world.damaged | vanished | self._not_yet_made_good(owner):
             budget.spend(number)
         if budget.left < 0:
             return None
@@ -130,6 +132,14 @@ class Restores:
         lost |= vanished
         self.world.note(f"lost {sorted(lost)}")
         return lost if self._kit_names_one(everybody - lost) else None
+
+    def _not_yet_made_good(self, owner: Owner) -> set[int]:
+        """Whose column was of somebody who is gone, and does not count yet: till then one less may be lost."""
+        former = owner.own.keeper.spare(VAULT)
+        if former is not None and not self.world.known[former[2].node].vanished:
+            return set()
+        nodes = {each.place.node for each in owner.own.columns.columns if each.state is ColumnState.REBUILT}
+        return {site.number for site in self.world.sites if site.host.key in nodes}
 
     def _kit_names_one(self, left: Collection[int]) -> bool:
         """Of those that are left: with a kit that was made before partners were replaced nothing is promised else."""

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import trio
 
+from coopfs.tasks.recovery.recovery import BESIDE
 from coopfs.types import Kind, StoredBlock
 from tests.sim.owner import Owner
 from tests.sim.restore import Refused, restore
 from tests.sim.world import Geometry
-from tests.tasks.homes import group_of, play
+from tests.tasks.homes import group_of, play, running
 
 SOON = 10.0  # seconds: all is complete, and the floor has not followed yet
 BORN = "SELECT row FROM stripes WHERE kind = ? AND born = ?"
@@ -81,3 +82,49 @@ def test_what_was_held_long_ago_is_opened_at_spots(tmp_path: Path) -> None:
         assert "has 1 of the 2 blocks needed" in found.why
 
     play(tmp_path, Geometry(2, 1), main)
+
+
+def test_what_a_copy_has_put_at_few_partners_takes_the_place_of_nothing_held(tmp_path: Path) -> None:
+    """Both have written a group after the same one; the copy's is newer, and was never held."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        older = await group_of(owner, b"a")
+        await trio.sleep(SOON)
+        copy = owner.copied(tmp_path / "copy")
+        world.sites[3].go(up=False)
+        held = await group_of(owner, b"b")
+        await trio.sleep(SOON)
+        assert owner.own.ledger.progress.barrier == held == older + 1
+        (end,) = owner.own.local.database.read(
+            "SELECT version FROM stripes WHERE grp = ? AND kind = ?", (held, Kind.END)
+        )
+        await owner.burn()
+        for number, site in enumerate(world.sites):
+            site.go(up=number == 3)
+        async with running(copy):
+            await group_of(copy, b"c", 0)  # nothing but an END, which waits for no content
+            await trio.sleep(SOON)
+            assert copy.own.ledger.progress.barrier == older
+            await copy.burn()
+        (store,) = world.sites[3].host.stores.values()
+        assert max(block.version for block in store.blocks.values()) > end[0]
+        for site in world.sites:
+            site.go(up=True)
+        found = await restore(world, world.network, tmp_path / "all")
+        assert not isinstance(found, Refused)
+        assert (found.group, found.state.end.version, found.doubt) == (held, end[0], None)
+
+        world.sites[0].go(up=False)  # who may have had what the copy wrote
+        found = await restore(world, world.network, tmp_path / "few")
+        assert not isinstance(found, Refused)
+        assert (found.group, found.state.end.version, found.doubt) == (held, end[0], BESIDE)
+
+        world.sites[1].go(up=False)
+        found = await restore(world, world.network, tmp_path / "too few")
+        assert not isinstance(found, Refused)
+        assert found.state.end.version > end[0]
+        assert found.doubt is not None
+        assert found.doubt.endswith(f"; {BESIDE}")
+
+    play(tmp_path, Geometry(1, 3), main)

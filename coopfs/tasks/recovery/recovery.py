@@ -5,7 +5,9 @@
 3. walk END stripes by descending version: T is the newest whose chain opens as far as its head, all of whose stripes
    have k claims, and of whose doubtful stripes the young ones open, and some of the others;
 4. the chain is fetched newest first and replayed on the way into a database;
-5. if something newer than T may have been held, say so and ask.
+5. an END that may have been held and is not in T's chain was written by a copy of the home (R12): that which more
+   partners claim is taken;
+6. if something newer than T may have been held, say so and ask.
 
 All this goes over all layouts that the master block names: a stripe lies in the stores of one, and is judged by them.
 """
@@ -14,7 +16,7 @@ import heapq
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,17 +43,19 @@ logger = logging.getLogger(__name__)
 
 Watch = Callable[[str, int, int], None]  # step, done, total (0: not known)
 NS = 1_000_000_000
+BESIDE = "a copy of this home wrote at the same time, and something else may have been held"
 OLD_KIT = "the disk was given a new key after this kit was made, and what was written since then needs a newer kit"
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state found whole. time: ns since 1970; chain: of tags, after its END; directory: of the rebuilt database;
-    doubt: why a newer one may have been held, in words, or None."""
+    """A state found whole. time: ns since 1970; ends: of all groups in its log; chain: of tags, after its END;
+    directory: of the rebuilt database; doubt: why a newer one may have been held, in words, or None."""
 
     end: Place
     group: int
     time: int
+    ends: frozenset[Place]
     chain: bytes
     directory: Path
     doubt: str | None
@@ -119,7 +123,8 @@ class Recovery:
             if self._voids.cover(place.version):
                 continue
             try:
-                return await self._rebuild(layout, place, answers, _join(doubts, newer))
+                found = await self._rebuild(layout, place, answers, _join(doubts, newer))
+                return await self._of_two(layout, found, answers)
             except (ContentUnavailable, NotAuthentic) as broken:
                 logger.info("the state that ends at version %d is not whole: %s", place.version, broken)
                 if its.may_have_been_held(place):
@@ -127,6 +132,37 @@ class Recovery:
         raise NotRestorable(
             f"no whole state was found: {_join(doubts, newer) or self._missing(self._layouts.values())}"
         )
+
+    async def _of_two(self, layout: int, found: State, answers: AllAnswers) -> State:
+        """If a home and its copy wrote at the same time, the state that more partners claim; else what was found."""
+        fork = await self._fork(layout, found, answers)
+        if fork is None:
+            return found
+        its, beside = answers.layouts[layout], answers.layouts[fork[0]]
+        logger.warning(
+            "versions %d and %d are of two homes that wrote at the same time", found.end.version, fork[1].version
+        )
+        if beside.holders(fork[1]) > its.holders(found.end):
+            with suppress(ContentUnavailable, NotAuthentic):
+                doubts = [found.doubt, BESIDE if its.may_have_been_held(found.end) else None]
+                return await self._rebuild(*fork, answers, _join(filter(None, doubts), []))
+        return replace(found, doubt=_join(filter(None, [found.doubt, BESIDE]), []))
+
+    async def _fork(self, layout: int, found: State, answers: AllAnswers) -> tuple[int, Place] | None:
+        """(layout, place) of an END that may have been held, older than that of this state and not in its chain."""
+        if not answers.layouts[layout].denials(found.end):
+            return None
+        oldest = min(end.version for end in found.ends)
+        for other, place, claimed in answers.places():
+            its = answers.layouts[other]
+            if place.version < oldest or (place in found.ends and not its.is_doubtful(place)):
+                break  # it goes on from there
+            if place.version > found.end.version or place in found.ends or not its.may_have_been_held(place):
+                continue
+            header = await self._header(place, [self._readers[other, number] for number in claimed])
+            if header is not None and header.kind == Kind.END and not self._voids.cover(place.version):
+                return other, place
+        return None
 
     def _unseen(self, layout: Layout, answers: AllAnswers) -> str | None:
         """Why something of which nothing was seen may have been held in a layout, or None."""
@@ -213,10 +249,11 @@ class Recovery:
                 "k": self._layouts[layout].k,
                 "shard_length": shard_capacity(self._layouts[layout].block_size),
             }
+            ends = frozenset(rebuild.ends())
             rebuild.finish(newest.group, newest.time // NS, facts)
         finally:
             rebuild.close()
-        return State(end, newest.group, newest.time, chain, directory, doubt)
+        return State(end, newest.group, newest.time, ends, chain, directory, doubt)
 
     async def _open(self, chosen: Sequence[Named]) -> None:
         """ContentUnavailable: a stripe does not open."""
@@ -284,7 +321,7 @@ class Recovery:
         return head, list(records.decode_all(encoded))
 
 
-def _join(doubts: Sequence[str], newer: Sequence[str]) -> str | None:
+def _join(doubts: Iterable[str], newer: Sequence[str]) -> str | None:
     """What is told of them: of newer states the newest, as one for each would fill the screen."""
     told = [*doubts, *(f"a newer state may have been held, but {why}" for why in newer[:1])]
     return "; ".join(told) or None
