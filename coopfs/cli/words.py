@@ -308,11 +308,16 @@ def advice(disk: Json) -> Iterator[str]:
                 f"{escape(column['partner'])} keeps {_blocks(column['disputed'])} damaged, and takes no others for "
                 "them: their content is written anew in other rows; ask its owner to look after its disk"
             )
-            if disk["cache"]["writers_waiting"]:
-                yield (
-                    "there is no room for that while the cache is full of what is not safe: give the column to a new "
-                    f"partner: coopfs partner replace {escape(column['partner'])} CODE"
-                )
+        if column["foreign"]:
+            yield (
+                f"{escape(column['partner'])} has {_blocks(column['foreign'])} in the way that another machine with "
+                "this disk put there: what belongs there is written anew in other rows"
+            )
+        if (column["disputed"] or column["foreign"]) and disk["cache"]["writers_waiting"]:
+            yield (
+                "there is no room for that while the cache is full of what is not safe: give the column to a new "
+                f"partner: coopfs partner replace {escape(column['partner'])} CODE"
+            )
     if disk["bytes_free"] * NEARLY_FULL < disk["bytes"]:
         moves = disk["reshaping"] is not None and disk["reshaping"]["used"]
         yield "the disk is nearly full" + (" until more of it has moved" if moves else ": delete something")

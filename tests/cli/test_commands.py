@@ -79,7 +79,7 @@ STATUS: dict[str, Any] = {
         "columns": [
             {
                 **{"column": 0, "partner": "bob", "state": "catching up", "trouble": None},
-                **{"missing": 7, "lost": 7, "damaged": 1, "disputed": 0},
+                **{"missing": 7, "lost": 7, "damaged": 1, "disputed": 0, "foreign": 0},
             }
         ],
     },

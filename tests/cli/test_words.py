@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 21, 15, 0, tzinfo=timezone(timedelta(hours=1)))
 HELD = "2026-11-21 12:34:56 UTC"
 COLUMN: dict[str, Any] = {
     **{"column": 1, "partner": "bob", "state": "caught up"},
-    **{"missing": 0, "lost": 0, "damaged": 0, "disputed": 0},
+    **{"missing": 0, "lost": 0, "damaged": 0, "disputed": 0, "foreign": 0},
 }
 DISK: dict[str, Any] = {
     **{"id": "ab" * 16, "k": 2, "m": 2, "mounted": None, "epoch": 1, "trouble": None},
@@ -185,6 +185,10 @@ def test_a_kit_that_does_not_name_everybody_says_so() -> None:
             ["bob lost 1 block that", "dora returned 2 blocks damaged"],
         ),
         (with_columns(bob={"disputed": 3}), ["bob keeps 3 blocks damaged, and takes no others"]),
+        (
+            with_columns(bob={"foreign": 1}),
+            ["bob has 1 block in the way that another machine with this disk put there"],
+        ),
         (
             with_columns(bob={"disputed": 3}) | {"cache": {**DISK["cache"], "writers_waiting": 1}},
             ["bob keeps 3 blocks damaged", "no room for that while the cache is full of what is not safe"],

@@ -7,6 +7,7 @@ from random import Random
 
 import trio
 
+from coopfs.types import Kind
 from tests.sim import schedule
 from tests.sim.history import History
 from tests.sim.network import Weather
@@ -57,6 +58,33 @@ async def heir_of(owner: Owner, directory: Path) -> Owner:
     heir = Owner(owner.world, Platter(found.taken.directory), history, owner.content())
     heir.may_be_fenced = True
     return heir
+
+
+async def written_twice(owner: Owner, directory: Path) -> tuple[int, int]:
+    """The last of four partners has a newer END of a copy of this home, which was never held, and all others have what
+    the original was told to be held: its group, and the version of its END. Both homes have burned."""
+    world = owner.world
+    older = await group_of(owner, b"a")
+    await trio.sleep(SETTLED)
+    copy = owner.copied(directory)
+    world.sites[3].go(up=False)
+    held = await group_of(owner, b"b")
+    await trio.sleep(SETTLED)
+    assert owner.own.ledger.progress.barrier == held == older + 1
+    query = "SELECT version FROM stripes WHERE grp = ? AND kind = ?"
+    ((end,),) = owner.own.local.database.read(query, (held, Kind.END))
+    await owner.burn()
+    for number, site in enumerate(world.sites):
+        site.go(up=number == 3)
+    async with running(copy):
+        await group_of(copy, b"c", 0)  # nothing but an END, which waits for no content
+        await trio.sleep(SETTLED)
+        assert copy.own.ledger.progress.barrier == older
+        await copy.burn()
+    assert max(block.version for block in world.sites[3].host.only_store.blocks.values()) > end
+    for site in world.sites:
+        site.go(up=True)
+    return held, end
 
 
 def sleep_through(owner: Owner, seconds: float) -> None:

@@ -19,7 +19,7 @@ from tests.memory import MemoryStore, StoreContent
 from tests.sim.invariants import check_ledger
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
-from tests.tasks.homes import SETTLED, group_of, play
+from tests.tasks.homes import SETTLED, group_of, heir_of, play, running, written_twice
 from tests.tasks.test_replacing import give, roles
 
 WEEK = 7 * 86400.0  # seconds, in which everything must have healed
@@ -120,6 +120,24 @@ def test_one_that_was_never_acked_hinders_nothing_and_its_claim_is_not_believed(
             await heal(owner, 1)
 
     play(tmp_path, Geometry(1, 1), main)
+
+
+def test_what_a_copy_of_the_machine_has_put_is_not_blamed_on_who_stores_it(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await written_twice(owner, tmp_path / "copy")
+        heir = await heir_of(owner, tmp_path / "heir")
+        async with running(heir):
+            column = heir.own.columns.columns[3]
+            with trio.fail_after(SETTLED):
+                while not column.foreign:
+                    await trio.sleep(0.01)
+            described = describe_disk(heir.own)["columns"][3]
+            assert (described["disputed"], described["foreign"]) == (0, 1)
+            assert await told(heir) == ["p3 has 1 block of another machine in the way"]
+            await heal(heir, 3)
+            assert not column.foreign
+
+    play(tmp_path, Geometry(1, 3), main)
 
 
 def test_a_store_that_is_being_filled_gets_it_elsewhere_too(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from coopfs.types import Kind, StoredBlock
 from tests.sim.owner import Owner
 from tests.sim.restore import Refused, restore
 from tests.sim.world import Geometry
-from tests.tasks.homes import group_of, play, running
+from tests.tasks.homes import group_of, play, written_twice
 
 SOON = 10.0  # seconds: all is complete, and the floor has not followed yet
 BORN = "SELECT row FROM stripes WHERE kind = ? AND born = ?"
@@ -89,41 +89,20 @@ def test_what_a_copy_has_put_at_few_partners_takes_the_place_of_nothing_held(tmp
 
     async def main(owner: Owner) -> None:
         world = owner.world
-        older = await group_of(owner, b"a")
-        await trio.sleep(SOON)
-        copy = owner.copied(tmp_path / "copy")
-        world.sites[3].go(up=False)
-        held = await group_of(owner, b"b")
-        await trio.sleep(SOON)
-        assert owner.own.ledger.progress.barrier == held == older + 1
-        (end,) = owner.own.local.database.read(
-            "SELECT version FROM stripes WHERE grp = ? AND kind = ?", (held, Kind.END)
-        )
-        await owner.burn()
-        for number, site in enumerate(world.sites):
-            site.go(up=number == 3)
-        async with running(copy):
-            await group_of(copy, b"c", 0)  # nothing but an END, which waits for no content
-            await trio.sleep(SOON)
-            assert copy.own.ledger.progress.barrier == older
-            await copy.burn()
-        (store,) = world.sites[3].host.stores.values()
-        assert max(block.version for block in store.blocks.values()) > end[0]
-        for site in world.sites:
-            site.go(up=True)
+        held, end = await written_twice(owner, tmp_path / "copy")
         found = await restore(world, world.network, tmp_path / "all")
         assert not isinstance(found, Refused)
-        assert (found.group, found.state.end.version, found.doubt) == (held, end[0], None)
+        assert (found.group, found.state.end.version, found.doubt) == (held, end, None)
 
         world.sites[0].go(up=False)  # who may have had what the copy wrote
         found = await restore(world, world.network, tmp_path / "few")
         assert not isinstance(found, Refused)
-        assert (found.group, found.state.end.version, found.doubt) == (held, end[0], BESIDE)
+        assert (found.group, found.state.end.version, found.doubt) == (held, end, BESIDE)
 
         world.sites[1].go(up=False)
         found = await restore(world, world.network, tmp_path / "too few")
         assert not isinstance(found, Refused)
-        assert found.state.end.version > end[0]
+        assert found.state.end.version > end
         assert found.doubt is not None
         assert found.doubt.endswith(f"; {BESIDE}")
 

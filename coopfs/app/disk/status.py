@@ -204,7 +204,8 @@ def _describe_column(column: Column, own: OwnDisk, damage: Mapping[str, int], pa
         "missing": missing,
         "lost": column.lost,
         "damaged": damage.get(column.place.name, 0),
-        "disputed": len(column.disputed),
+        "disputed": len(column.disputed - column.foreign),
+        "foreign": len(column.foreign),
         "trouble": "the agreement with it is over" if column.place.node in parted else column.trouble,
     }
 

@@ -41,8 +41,8 @@ class BlockCheck:
         self.bad: defaultdict[int, int] = defaultdict(int)
 
     async def inventories(self, report: Report, watch: Watch, *, repair: bool) -> None:
-        """Blocks that a column acked, and does not claim to hold; and those that it keeps damaged, whatever it is sent:
-        these are repaired by the mover."""
+        """Blocks that a column acked, and does not claim to hold; and those in whose place it keeps something
+        else, whatever it is sent: these are repaired by the mover."""
         columns = self._columns.columns
         for number, column in enumerate(columns):
             watch("inventories of partners", number, len(columns))
@@ -50,9 +50,12 @@ class BlockCheck:
             if lost:
                 text = f"{column.place.name} lacks {lost} block{_s(lost)} that it had acked"
                 report.add(Finding(About.BLOCKS, text), repaired=repair)
-            if column.disputed:
-                damaged = len(column.disputed)
+            damaged, foreign = len(column.disputed - column.foreign), len(column.foreign)
+            if damaged:
                 text = f"{column.place.name} keeps {damaged} damaged block{_s(damaged)}, and takes no others"
+                report.add(Finding(About.BLOCKS, text), repaired=repair)
+            if foreign:
+                text = f"{column.place.name} has {foreign} block{_s(foreign)} of another machine in the way"
                 report.add(Finding(About.BLOCKS, text), repaired=repair)
         watch("inventories of partners", 1, 1)
 

@@ -32,7 +32,7 @@ from coopfs.limits import (
 )
 from coopfs.tasks.network import Network, read_inventory
 from coopfs.tasks.signal import Signal
-from coopfs.tasks.writing.rivals import IsMine, Rivals
+from coopfs.tasks.writing.rivals import IsMine, Rivals, Settled
 from coopfs.tasks.writing.seat import Parcel, Seat
 from coopfs.types import BlockStore, Opening, Partner, Write
 
@@ -60,6 +60,7 @@ class Column:
         self.session: BlockStore | None = None
         self.queued: set[int] = set()  # stripes in the queue or in flight
         self.disputed: set[int] = set()  # stripes in whose place it holds something else, for all that is known now
+        self.foreign: set[int] = set()  # of these where that is a block of another machine with this disk
         self.trouble: str | None = "not reached yet"  # why it is not open, in words
         self.state = ColumnState.COUNTED
         self.resting: dict[int, float] = {}  # stripes acked and not given back -> trio time when they are sent again
@@ -170,6 +171,7 @@ class Column:
         self.trouble = why
         self.queued.clear()
         self.disputed.clear()
+        self.foreign.clear()
         self._stalled = False
         self._send, self._receive = trio.open_memory_channel[Sequence[Parcel]](COLUMN_QUEUE // PUT_RUN)
         self._moved.notify()
@@ -230,19 +232,26 @@ class Column:
     async def _refused(self, session: BlockStore, parcel: Parcel, refusal: PeerError) -> None:
         if not isinstance(refusal, BlockRefused):
             raise refusal
-        if await self._rivals.settle(session, parcel, refusal):
+        settled = await self._rivals.settle(session, parcel, refusal)
+        if settled is Settled.THERE:
             self._take([parcel.stripe])
         else:
-            self._dispute(parcel.stripe, refusal)
+            self._dispute(parcel.stripe, settled, refusal)
 
-    def _dispute(self, stripe: int, refusal: PeerError) -> None:
+    def _dispute(self, stripe: int, settled: Settled, refusal: PeerError) -> None:
         """It will not take this block, and what it claims to have of it does not count (R15)."""
         self.queued.discard(stripe)
         if self.gone or self.seat.log.get(stripe) is None:
             return
         if len(self.disputed) >= DISPUTES_MAX:
             raise refusal
-        if not self.disputed:
+        if settled is Settled.FOREIGN:
+            if not self.foreign:
+                logger.warning(
+                    "partner %s has blocks of another machine in the way: all is moved away", self.place.name
+                )
+            self.foreign.add(stripe)
+        elif self.disputed == self.foreign:
             logger.warning("partner %s keeps damaged blocks and takes no others: all is moved away", self.place.name)
         self.disputed.add(stripe)
         self.seat.disprove([stripe], self.number)
@@ -263,6 +272,7 @@ class Column:
     def settle_disputes(self) -> None:
         """Forget those of stripes whose rows are free: a newer block will take their place."""
         self.disputed = {stripe for stripe in self.disputed if self.seat.log.is_sealed(stripe)}
+        self.foreign &= self.disputed
 
     async def _reconcile(self, session: BlockStore) -> None:
         """The digest came after the claim was raised; if it is what this home expects, an inventory would neither find

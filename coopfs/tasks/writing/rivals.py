@@ -9,6 +9,7 @@
 """
 
 from collections.abc import Callable
+from enum import Enum, auto
 
 from coopfs.core.inventory import Inventory
 from coopfs.core.master import StorePlace
@@ -17,6 +18,16 @@ from coopfs.local.database import REMEDY
 from coopfs.local.log import Log
 from coopfs.tasks.writing.seat import Parcel
 from coopfs.types import BlockStore, Octets, Place, StoredBlock, Write, epoch_of
+
+
+class Settled(Enum):
+    """What is in the place of a block that was refused. THERE: it, or it is not needed any more; DAMAGED: something
+    that nobody gave; FOREIGN: what another machine with this disk put there."""
+
+    THERE = auto()
+    DAMAGED = auto()
+    FOREIGN = auto()
+
 
 IsMine = Callable[[StorePlace, int, Place, Octets], bool]
 
@@ -31,31 +42,30 @@ class Rivals:
         self._log = log
         self._is_mine = is_mine
 
-    async def settle(self, session: BlockStore, parcel: Parcel, refusal: BlockRefused) -> bool:
-        """A block was refused. True: the store has it by now, or it is not needed any more; False: it holds something
-        else in its place, and will not take it. StaleHome: this home must not write. PeerError: the partner is wrong.
-        """
+    async def settle(self, session: BlockStore, parcel: Parcel, refusal: BlockRefused) -> Settled:
+        """A block was refused; if something else is in its place, the store will not take it. StaleHome: this home
+        must not write. PeerError: the partner is wrong."""
         if self._log.get(parcel.stripe) is None and not self._log.versions.foreign()(refusal.stored_version):
-            return True  # given up while it was on the way, and this home used the row again: no harm done
+            return Settled.THERE  # given up while it was on the way, and this home used the row again: no harm done
         stored = await session.get(parcel.place.row)
         if stored is None:  # it is rotten, which was noticed only now
             (refused,) = await session.put_many([Write(parcel.place.row, parcel.place.version, parcel.box)])
             if refused is None:
-                return True
+                return Settled.THERE
             raise refused
         same = stored.version == parcel.place.version
         if same and stored.data == parcel.box:
             raise refusal
         if self._is_ours(stored, parcel.place.row):
             if epoch_of(stored.version) < self._log.epoch:
-                return False
+                return Settled.FOREIGN
             raise StaleHome(
                 f"{self._place.name} holds a newer block of this disk in row {parcel.place.row}: this home is a copy "
                 f"of another, or older than its partners; nothing more is sent from here: {REMEDY}"
             )
         if not same:
             raise refusal
-        return False
+        return Settled.DAMAGED
 
     async def compare(self, session: BlockStore, found: Inventory) -> None:
         """What a store lists must have been given here. StaleHome: this home must not write. NotAuthentic: the partner
