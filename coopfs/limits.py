@@ -295,6 +295,8 @@ FORMAT_TIMEOUT = 60.0  # seconds that `format` waits for all partners to be reac
 RESTORE_YOUNG = 256  # newest stripes opened before a state is believed: 384 MB, several times what is usually unheld
 RESTORE_SPOT = 16  # and of the older ones: who lacks a fifth of what it claims is found out with 1 - 0.8^16 = 97 %
 CANDIDATES = 1024  # newest stripes sorted out of the inventories at once, among which the newest END is searched
+FORK_LOOKS = 64  # blocks, 16 MB: asked for in search of a copy's END, which is among the newest that T does not name
+FORK_KNOWN = 4096  # newest stripes of T that such a search passes over: 600 KB, and more than is ever sent and not held
 CLAIM_TRIES = 8  # epochs that one takeover tries: one more than granted does, unless another machine tries too
 CLAIM_LEAP = 256  # epochs that a partner may be ahead: one comes with each takeover, and there are 65535 in all
 RESTORE_PATIENCE = 15.0  # seconds that a restore waits for partners before it goes on with those that answer

@@ -16,7 +16,7 @@ DOUBT = "only 1 of 3 partners answers"
 
 
 def state(doubt: str | None) -> State:
-    return State(Place(1, 1), 1, 60 * 10**9, frozenset(), b"", Path("x"), doubt)
+    return State(Place(1, 1), 1, 60 * 10**9, frozenset(), frozenset(), b"", Path("x"), doubt)
 
 
 def dialogue(said: list[str], answer: bool | None, *, accept_older: bool = False) -> Dialogue:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from coopfs.tasks.recovery import recovery
 from coopfs.tasks.recovery.recovery import BESIDE
 from coopfs.types import Kind, StoredBlock
 from tests.sim.owner import Owner
@@ -84,7 +85,9 @@ def test_what_was_held_long_ago_is_opened_at_spots(tmp_path: Path) -> None:
     play(tmp_path, Geometry(2, 1), main)
 
 
-def test_what_a_copy_has_put_at_few_partners_takes_the_place_of_nothing_held(tmp_path: Path) -> None:
+def test_what_a_copy_has_put_at_few_partners_takes_the_place_of_nothing_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both have written a group after the same one; the copy's is newer, and was never held."""
 
     async def main(owner: Owner) -> None:
@@ -105,5 +108,11 @@ def test_what_a_copy_has_put_at_few_partners_takes_the_place_of_nothing_held(tmp
         assert found.state.end.version > end
         assert found.doubt is not None
         assert found.doubt.endswith(f"; {BESIDE}")
+
+        monkeypatch.setattr(recovery, "FORK_LOOKS", 0)
+        found = await restore(world, world.network, tmp_path / "too far")
+        assert not isinstance(found, Refused)
+        assert found.doubt is not None
+        assert BESIDE not in found.doubt, "the search ends"
 
     play(tmp_path, Geometry(1, 3), main)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import trio
@@ -32,7 +33,7 @@ from coopfs.core.meta import MetaHead, extend_chain
 from coopfs.core.newest import AllAnswers, Voids
 from coopfs.core.replay import Replay
 from coopfs.errors import ContentUnavailable, NotAuthentic, NotRestorable, PeerError, first_of
-from coopfs.limits import READ_AHEAD_STRIPES, RESTORE_PATIENCE, RESTORE_SPOT, RESTORE_YOUNG
+from coopfs.limits import FORK_KNOWN, FORK_LOOKS, READ_AHEAD_STRIPES, RESTORE_PATIENCE, RESTORE_SPOT, RESTORE_YOUNG
 from coopfs.local.disk import DATABASE, STAGE
 from coopfs.local.rebuild import Named, Rebuild
 from coopfs.tasks.reading.fetcher import Fetched, Fetcher
@@ -49,13 +50,15 @@ OLD_KIT = "the disk was given a new key after this kit was made, and what was wr
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state found whole. time: ns since 1970; ends: of all groups in its log; chain: of tags, after its END;
-    directory: of the rebuilt database; doubt: why a newer one may have been held, in words, or None."""
+    """A state found whole. time: ns since 1970; ends: of all groups in its log; newest: what it names last, FORK_KNOWN
+    stripes at the most; chain: of tags, after its END; directory: of the rebuilt database; doubt: why a newer one may
+    have been held, in words, or None."""
 
     end: Place
     group: int
     time: int
     ends: frozenset[Place]
+    newest: frozenset[Place]
     chain: bytes
     directory: Path
     doubt: str | None
@@ -149,16 +152,21 @@ class Recovery:
         return replace(found, doubt=_join(filter(None, [found.doubt, BESIDE]), []))
 
     async def _fork(self, layout: int, found: State, answers: AllAnswers) -> tuple[int, Place] | None:
-        """(layout, place) of an END that may have been held, older than that of this state and not in its chain."""
+        """(layout, place) of an END that may have been held, older than that of this state and not in its chain. Of
+        what the state does not name few blocks are looked at: a partner that was away for long denies much."""
         if not answers.layouts[layout].denials(found.end):
             return None
-        oldest = min(end.version for end in found.ends)
+        oldest, looks = min(end.version for end in found.ends), 0
         for other, place, claimed in answers.places():
             its = answers.layouts[other]
-            if place.version < oldest or (place in found.ends and not its.is_doubtful(place)):
-                break  # it goes on from there
-            if place.version > found.end.version or place in found.ends or not its.may_have_been_held(place):
+            if place.version < oldest or looks == FORK_LOOKS:
+                break
+            if place in found.ends and not (its.is_doubtful(place) and its.denials(place)):
+                break  # both go on from there
+            known = place.version > found.end.version or place in found.newest or place in found.ends
+            if known or not its.may_have_been_held(place):
                 continue
+            looks += 1
             header = await self._header(place, [self._readers[other, number] for number in claimed])
             if header is not None and header.kind == Kind.END and not self._voids.cover(place.version):
                 return other, place
@@ -249,11 +257,11 @@ class Recovery:
                 "k": self._layouts[layout].k,
                 "shard_length": shard_capacity(self._layouts[layout].block_size),
             }
-            ends = frozenset(rebuild.ends())
+            ends, named = frozenset(rebuild.ends()), frozenset(s.place for s in islice(rebuild.stripes(), FORK_KNOWN))
             rebuild.finish(newest.group, newest.time // NS, facts)
         finally:
             rebuild.close()
-        return State(end, newest.group, newest.time, ends, chain, directory, doubt)
+        return State(end, newest.group, newest.time, ends, named, chain, directory, doubt)
 
     async def _open(self, chosen: Sequence[Named]) -> None:
         """ContentUnavailable: a stripe does not open."""
