@@ -9,7 +9,7 @@ complete its layout is not remembered: where that matters, the layout counts tha
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 
 from coopfs.core.pending import Pending, PendingStripes
@@ -98,8 +98,11 @@ class Progress:
         """The barrier, moved on as far as what is safe now allows. It never moves back (R7)."""
         if not all(map(self._is_safe_everywhere, self.seats)):
             return self.barrier  # so many are away that not even what lies on all columns is safe
-        while (group := max(self.barrier + 1, self._oldest)) <= self.sealed and self._is_held(group):
-            self.barrier = group
+        for group in range(max(self.barrier + 1, self._oldest), self.sealed + 1):
+            if self._is_held(group):
+                self.barrier = group
+            elif not self._hopeless:  # nobody needs the states before one that is held, so it may be the first
+                break
         return self.barrier
 
     # --- what is the case -----------------------------------------------------------------------------------------
@@ -179,6 +182,11 @@ class Progress:
     def reach_of(self, ids: Iterable[int]) -> Reach:
         """The least reach of these sealed stripes."""
         return min((self._reach(self._acks(i), self.away) for i in ids), default=Reach.COMPLETE)
+
+    @property
+    def lost(self) -> Set[int]:
+        """The stripes that cannot be had any more: no group that names one will ever be held."""
+        return self._hopeless
 
     @property
     def pending(self) -> int:

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from coopfs.app.disk.checking import check
+from coopfs.limits import MAX_GROUPS_UNHELD
 from coopfs.local.database import Database
 from coopfs.local.disk import DATABASE
 from coopfs.types import Kind
@@ -94,7 +95,31 @@ def test_what_a_partner_was_found_to_lack_is_enough(tmp_path: Path) -> None:
     play(tmp_path, Geometry(2, 1), main)
 
 
-def test_content_that_is_lost_does_not_hold_up_the_rest_once_it_is_deleted(tmp_path: Path) -> None:
+def test_the_log_goes_on_where_a_group_was_sealed_before_it_was_noticed(tmp_path: Path) -> None:
+    """That group names the stripe that is lost, and never becomes held; those after it do."""
+
+    async def main(owner: Owner) -> None:
+        for number in range(6):
+            await group_of(owner, b"%d" % number, 2000)
+            await trio.sleep(SETTLED)
+        broken = _metas(owner)[-1]
+        await _break(owner, broken, 2)
+        for number in (0, 1):
+            owner.world.sites[number].cut()
+        await group_of(owner, b"busy", 2000)
+        await trio.sleep(10 * SETTLED)
+        progress = owner.own.ledger.progress
+        assert broken not in _metas(owner)
+        assert (progress.away, progress.pending, progress.barrier) == (0, 0, progress.sealed)
+        await _comes_back(owner, tmp_path / "takeover")
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
+@pytest.mark.parametrize("between", [0, 1, MAX_GROUPS_UNHELD + 2])
+def test_content_that_is_lost_does_not_hold_up_the_rest_once_it_is_deleted(tmp_path: Path, between: int) -> None:
+    """between: groups that are sealed before that."""
+
     async def main(owner: Owner) -> None:
         await group_of(owner, b"lost", 2000)
         await group_of(owner, b"kept", 2000)
@@ -107,6 +132,9 @@ def test_content_that_is_lost_does_not_hold_up_the_rest_once_it_is_deleted(tmp_p
         await trio.sleep(SETTLED)
         (text,) = await _ask(owner, repair=False)
         assert "needed, and is not here" in text
+        for number in range(between):
+            await group_of(owner, b"%d" % number, 100)
+        await trio.sleep(SETTLED)
         await owner.apply(("unlink", ((b"lost",),)))
         group = await owner.own.committer.close_group()
         assert group is not None

@@ -195,6 +195,11 @@ class Ledger:
         self.moved.notify()
         self._advance()
 
+    def has_buried_the_lost(self) -> bool:
+        """Whether stripes are lost, and all of them are dead, as of the last commit: the open group can be held."""
+        lost = self.progress.lost
+        return bool(lost) and all((stripe := self.log.get(id_)) is None or stripe.died is not None for id_ in lost)
+
     def write_group(self, group: int, end: Place) -> None:
         """The group's END is written: headers sealed from now on name it."""
         self.log.set_state(group, State.WRITTEN)

@@ -2,7 +2,8 @@
 
 While nothing becomes held, each group waits twice as long as the one before for its age to close it: two weeks without
 partners are sixteen groups. When no row is left for writers, only one group is under way at a time; what frees goes
-into the open one meanwhile, in which a key is told once however often it changes.
+into the open one meanwhile, in which a key is told once however often it changes. But a group that kills all that is
+lost waits for none before it, as these will never be held.
 """
 
 from typing import Protocol
@@ -56,4 +57,6 @@ class HeldPace:
         return self._unheld() > 0 and self._space.is_full
 
     def _unheld(self) -> int:
+        if self._ledger.has_buried_the_lost():
+            return 0  # those before it name what is lost, and never become held
         return self._metadata.group - 1 - self._ledger.progress.barrier

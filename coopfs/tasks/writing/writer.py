@@ -81,8 +81,10 @@ class Writer:
             self._ledger.changed.notify()
 
     def _may_seal(self) -> bool:
-        """G of R9: what is sent and not held is bounded, since its rows cannot be used again."""
-        return self._coded_up_to - self._ledger.progress.barrier < MAX_GROUPS_UNHELD
+        """G of R9: what is sent and not held is bounded, since its rows cannot be used again. But where something is
+        lost, nothing is held until a group kills it; which that is nobody knows, and rows and cache are the bound."""
+        progress = self._ledger.progress
+        return bool(progress.lost) or self._coded_up_to - progress.barrier < MAX_GROUPS_UNHELD
 
     def _somebody_is_reached(self) -> bool:
         """Blocks that nobody takes would have to be made again: coding is most of what a stripe costs here."""
