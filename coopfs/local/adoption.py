@@ -37,6 +37,7 @@ def adopt(
     layouts that it names, one after the other, in A until caught up, and for what else their states wait for;
     wishes: of the owner, that are still to come true."""
     database = Database(path)
+    database.read("PRAGMA temp_store = FILE")  # sorting 10^7 extents would take a gigabyte
     try:
         facts: dict[str, int | bytes] = {
             "epoch": claim.epoch,

@@ -48,8 +48,10 @@ class Attendance:
                 await reader.changed.wait()
 
     def _tell(self) -> None:
+        if not (self._told or self._missing()):
+            return  # looking at all stripes takes seconds
         line = self._describe()
-        if line != self._told and (self._told or self._missing()):
+        if line != self._told:
             self._say(line)
             self._told = line
 
