@@ -8,6 +8,7 @@ import trio
 from coopfs.tasks.recovery import recovery
 from coopfs.tasks.recovery.recovery import BESIDE
 from coopfs.types import Kind, StoredBlock
+from tests.sim.network import Weather
 from tests.sim.owner import Owner
 from tests.sim.restore import Refused, restore
 from tests.sim.world import Geometry
@@ -63,6 +64,32 @@ def test_one_liar_among_more_than_k_costs_nothing(tmp_path: Path) -> None:
         assert (found.group, found.doubt) == (newest, None)
 
     play(tmp_path, Geometry(2, 2), main)
+
+
+def test_a_line_that_breaks_meanwhile_costs_no_state(tmp_path: Path) -> None:
+    """At whatever moment: whoever is needed is waited for when he went away, and asked again."""
+
+    async def main(owner: Owner) -> None:
+        for name in (b"a", b"b", b"c"):
+            newest = await group_of(owner, name)
+            await trio.sleep(SOON)
+        await owner.burn()
+        owner.world.sites[2].go(up=False)
+
+        async def cut(after: float) -> None:
+            await trio.sleep(after)
+            owner.world.sites[0].cut()
+
+        for moment in range(40):
+            network = owner.world.way(Weather(delay=0.15))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(cut, moment * 0.1)
+                found = await restore(owner.world, network, tmp_path / str(moment))
+                nursery.cancel_scope.cancel()
+            assert not isinstance(found, Refused), (moment, found.why)
+            assert (moment, found.group, found.doubt) == (moment, newest, None)
+
+    play(tmp_path, Geometry(2, 1), main)
 
 
 def test_what_was_held_long_ago_is_opened_at_spots(tmp_path: Path) -> None:

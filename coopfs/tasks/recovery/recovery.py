@@ -12,9 +12,9 @@
 All this goes over all layouts that the master block names: a stripe lies in the stores of one, and is judged by them.
 """
 
-import heapq
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,11 +33,19 @@ from coopfs.core.meta import MetaHead, extend_chain
 from coopfs.core.newest import AllAnswers, Voids
 from coopfs.core.replay import Replay
 from coopfs.errors import ContentUnavailable, NotAuthentic, NotRestorable, PeerError, first_of
-from coopfs.limits import FORK_KNOWN, FORK_LOOKS, READ_AHEAD_STRIPES, RESTORE_PATIENCE, RESTORE_SPOT, RESTORE_YOUNG
+from coopfs.limits import (
+    CHECK_SLICE,
+    FORK_KNOWN,
+    FORK_LOOKS,
+    READ_AHEAD_STRIPES,
+    RESTORE_PATIENCE,
+    RESTORE_TRIES,
+)
 from coopfs.local.disk import DATABASE, STAGE
 from coopfs.local.rebuild import Named, Rebuild
 from coopfs.tasks.reading.fetcher import Fetched, Fetcher
 from coopfs.tasks.reading.reader import Reader, answers_of
+from coopfs.tasks.recovery.spots import Spots
 from coopfs.types import BlockStore, Kind, Layout, Place
 
 logger = logging.getLogger(__name__)
@@ -89,14 +97,18 @@ class Recovery:
         self._directory = directory
         self._watch = watch
         self._sessions: dict[Reader, BlockStore | None] = {}  # when it was asked for its inventory
+        self._given_up: set[Reader] = set()  # of those who went away since then: who did not come back
         self._silent: set[tuple[Reader, Place]] = set()  # who was asked for what it claims, and did not answer
         self._voids = Voids()
 
     async def gather(self) -> None:
-        """Wait until every column is open or was tried in vain, RESTORE_PATIENCE at the most."""
+        """Wait until every column is open or was tried in vain, twice if it answers; RESTORE_PATIENCE at the most."""
 
         async def wait(reader: Reader) -> None:
             await reader.opened()
+            if reader.session is None and reader.trouble is not None:
+                await reader.changed.wait()  # a line may break at any moment: once more
+            self._sessions[reader] = reader.session
             up = sum(each.session is not None for each in self._readers.values())
             self._watch("reaching partners", up, len(self._readers))
 
@@ -126,7 +138,7 @@ class Recovery:
             if self._voids.cover(place.version):
                 continue
             try:
-                found = await self._rebuild(layout, place, answers, _join(doubts, newer))
+                found = await self._state(layout, place, answers, _join(doubts, newer))
                 return await self._of_two(layout, found, answers)
             except (ContentUnavailable, NotAuthentic) as broken:
                 logger.info("the state that ends at version %d is not whole: %s", place.version, broken)
@@ -148,7 +160,7 @@ class Recovery:
         if beside.holders(fork[1]) > its.holders(found.end):
             with suppress(ContentUnavailable, NotAuthentic):
                 doubts = [found.doubt, BESIDE if its.may_have_been_held(found.end) else None]
-                return await self._rebuild(*fork, answers, _join(filter(None, doubts), []))
+                return await self._state(*fork, answers, _join(filter(None, doubts), []))
         return replace(found, doubt=_join(filter(None, [found.doubt, BESIDE]), []))
 
     async def _fork(self, layout: int, found: State, answers: AllAnswers) -> tuple[int, Place] | None:
@@ -193,8 +205,7 @@ class Recovery:
         primaries = sum(layout.n for layout in self._layouts.values())
 
         async def ask(reader: Reader) -> None:
-            self._sessions[reader] = reader.session
-            inventory = await reader.inventory()
+            inventory = await self._inventory(reader)
             if inventory is not None:
                 found[reader] = inventory
             self._watch("reading inventories", sum(each.place.role == PRIMARY for each in found), primaries)
@@ -204,6 +215,21 @@ class Recovery:
                 nursery.start_soon(ask, reader)
         return answers_of(self._layouts.values(), found)
 
+    async def _inventory(self, reader: Reader) -> Inventory | None:
+        """Of who was reached, once more if the line broke meanwhile. None: it does not answer."""
+        for _ in range(RESTORE_TRIES):
+            before = self._sessions.get(reader)
+            self._sessions[reader] = reader.session
+            inventory = await reader.inventory()
+            if inventory is not None or (before, reader.session) == (None, None):
+                return inventory
+            with trio.move_on_after(RESTORE_PATIENCE):
+                while reader.session in (None, self._sessions[reader]):
+                    await reader.changed.wait()
+            if reader.session is None:
+                break
+        return None
+
     def _missing(self, layouts: Iterable[Layout]) -> str:
         primaries = (self._readers[layout.id, column] for layout in layouts for column in range(layout.n))
         missing = [f"{r.place.name} ({r.trouble or 'not reached'})" for r in primaries if r.session is None]
@@ -211,15 +237,33 @@ class Recovery:
 
     async def _header(self, place: Place, holders: Iterable[Reader]) -> Header | None:
         """The header of a stripe, from the first authentic block."""
-        for reader in holders:
-            try:
-                block = await self._fetcher.ask(reader, place)
-            except PeerError:
-                self._silent.add((reader, place))
-                continue
-            if block is not None:
-                return block[0]
+        for _ in range(RESTORE_TRIES):
+            for reader in holders:
+                self._silent.discard((reader, place))
+                try:
+                    block = await self._fetcher.ask(reader, place)
+                except PeerError:
+                    self._silent.add((reader, place))
+                    continue
+                if block is not None:
+                    return block[0]
+            if not await self._came_back():
+                break
         return None
+
+    async def _came_back(self) -> bool:
+        """Wait for those who have gone since they told what they hold, as a line breaks now and then. False: nobody
+        came back."""
+        here = {reader: session for reader, session in self._sessions.items() if session is not None}
+        gone = [r for r, session in here.items() if r.session is not session and (r.session or r not in self._given_up)]
+        with trio.move_on_after(RESTORE_PATIENCE):
+            for reader in gone:
+                while reader.session is None:
+                    await reader.changed.wait()
+        back = {reader: reader.session for reader in gone if reader.session is not None}
+        self._sessions.update(back)
+        self._given_up = self._given_up.union(gone).difference(back)
+        return bool(back)
 
     def _why_not(self, place: Place, holders: Sequence[Reader]) -> str | None:
         """Why what these claim to have there could not be had; None: it has been overwritten since.
@@ -233,22 +277,26 @@ class Recovery:
             return f"who claims row {place.row} has no intact block of it"
         return None
 
+    async def _state(self, layout: int, end: Place, answers: AllAnswers, doubt: str | None) -> State:
+        """`_rebuild`, once more where somebody went away meanwhile and came back."""
+        for _ in range(RESTORE_TRIES - 1):
+            try:
+                return await self._rebuild(layout, end, answers, doubt)
+            except ContentUnavailable:
+                if not await self._came_back():
+                    raise
+        return await self._rebuild(layout, end, answers, doubt)
+
     async def _rebuild(self, layout: int, end: Place, answers: AllAnswers, doubt: str | None) -> State:
         """layout: of the END, which new stripes get from whoever goes on from it. ContentUnavailable, NotAuthentic:
         this state is not whole."""
         directory = self._directory / str(end.version)
+        shutil.rmtree(directory, ignore_errors=True)  # of an earlier try
         (directory / STAGE).mkdir(parents=True)
         rebuild = Rebuild(directory / DATABASE)
         try:
             newest, chain = await self._replay(layout, end, answers, rebuild)
-            lacking = answers.lacks((stripe.layout, stripe.place) for stripe in rebuild.stripes())
-            if lacking is not None:
-                raise ContentUnavailable(f"row {lacking.row} does not have the blocks needed of its version")
-            sealed = next((s.place for s in rebuild.stripes() if not self._keys.opens(s.place.version)), None)
-            if sealed is not None:  # it was forgotten when a state was held that does not need it
-                raise ContentUnavailable(f"row {sealed.row} is sealed with a key that is not here")
-            doubtful = (s for s in rebuild.stripes() if answers.layouts[s.layout].is_doubtful(s.place))
-            await self._open(_worth_opening(doubtful, newest.held))
+            await self._open(await self._judge(rebuild, answers, newest.held))
             facts = {
                 "next_ino": newest.next_ino,
                 "next_stripe": newest.next_stripe + rebuild.metas,
@@ -262,6 +310,21 @@ class Recovery:
         finally:
             rebuild.close()
         return State(end, newest.group, newest.time, ends, named, chain, directory, doubt)
+
+    async def _judge(self, rebuild: Rebuild, answers: AllAnswers, held: int) -> list[Named]:
+        """The stripes that are worth opening. A disk of a terabyte has millions, and partners want to hear from here
+        meanwhile. ContentUnavailable: one cannot be had."""
+        worth = Spots(held)
+        for number, stripe in enumerate(rebuild.stripes()):
+            if number % CHECK_SLICE == 0:
+                await trio.lowlevel.checkpoint()
+            if answers.lacks([(stripe.layout, stripe.place)]) is not None:
+                raise ContentUnavailable(f"row {stripe.place.row} does not have the blocks needed of its version")
+            if not self._keys.opens(stripe.place.version):  # it was forgotten when a state was held without it
+                raise ContentUnavailable(f"row {stripe.place.row} is sealed with a key that is not here")
+            if answers.layouts[stripe.layout].is_doubtful(stripe.place):
+                worth.add(stripe)
+        return worth.chosen()
 
     async def _open(self, chosen: Sequence[Named]) -> None:
         """ContentUnavailable: a stripe does not open."""
@@ -333,20 +396,3 @@ def _join(doubts: Iterable[str], newer: Sequence[str]) -> str | None:
     """What is told of them: of newer states the newest, as one for each would fill the screen."""
     told = [*doubts, *(f"a newer state may have been held, but {why}" for why in newer[:1])]
     return "; ".join(told) or None
-
-
-def _worth_opening(doubtful: Iterable[Named], held: int) -> list[Named]:
-    """Claims are no proof. What was held when the END was sealed has blocks to spare, and the floor below it; what is
-    younger may hang on one false claim, so it is opened. Of the others those with the least tags are: tags are known
-    to nobody who could prepare for that. doubtful: newest first; held: group."""
-    young: list[Named] = []
-
-    def others() -> Iterator[Named]:
-        for stripe in doubtful:
-            if stripe.born > held and len(young) < RESTORE_YOUNG:
-                young.append(stripe)
-            else:
-                yield stripe
-
-    least = heapq.nsmallest(RESTORE_SPOT, others(), key=lambda stripe: stripe.tag)
-    return young + least
