@@ -230,8 +230,8 @@ class Days:
                 await self._give(self.world.vanished()[0].number)
             return
         if (incoming := places.spare(INCOMING)) is not None:
-            if own.columns.incoming is None or own.columns.incoming.gone:
-                return  # it has just become the column's, as the next master block says
+            if self.owner.is_promoting():
+                return  # it has just become the column's, as the next master block says, or is about to
             self.world.known[incoming[1].node].vanished = True
             self.world.known[incoming[1].node].go(up=False)
             await self._give(incoming[0])

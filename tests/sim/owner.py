@@ -23,6 +23,7 @@ from coopfs.local.contents import Contents
 from coopfs.local.disk import STAGE
 from coopfs.local.groups import Group
 from coopfs.local.stage import Stage
+from coopfs.tasks.reshaping.incoming import Incoming
 from coopfs.tasks.signal import Signal
 from coopfs.types import Kind, Place
 from tests.fs.operations import Operation, OurSide, shrinking
@@ -78,6 +79,7 @@ class Owner:
         self._starts = 0
         self._told = False
         self._zombie = False
+        self._was_unseen = False  # a copy until now, whose groups became held while nobody looked
         self.may_be_fenced = False  # somebody is taking the disk over
 
     # --- the process ----------------------------------------------------------------------------------------------
@@ -166,7 +168,9 @@ class Owner:
                 Stripe(Place(version, row), self.own.ledger.seats.of(layout).layout.k) for row, version, layout in named
             ]
             self.world.trace.protected = self.history.newest_versions
-            self._check_held(progress.barrier, progress.away, named)
+            if not self._was_unseen:  # else it became held with an A of before
+                self._check_held(progress.barrier, progress.away, named)
+        self._was_unseen = False
 
     def seat(self) -> None:
         """Let the world know who holds the columns now."""
@@ -224,6 +228,14 @@ class Owner:
         stage = self.platter.directory / STAGE
         return self._evicted | {int(path.name): path.read_bytes() for path in stage.iterdir() if path.name.isdigit()}
 
+    def is_promoting(self) -> bool:
+        """Whether a new store has just taken its place, or is about to: its loss is that of a column."""
+        coming = self.own.columns.incoming
+        if coming is None or coming.gone:
+            return True
+        assert isinstance(coming.seat, Incoming)
+        return coming.seat.has_caught_up() and self.own.replacing.hindrance() is None
+
     def become_zombie(self) -> None:
         """Another machine is the node: what this one believes to be held, and that it gives up, is of no account."""
         self._zombie = True
@@ -241,7 +253,7 @@ class Owner:
     def go_on(self) -> None:
         """This one is the node, and the only one. What it has written meanwhile is on the disk by now."""
         if self._zombie:
-            self.platter = Platter(self.platter.directory)
+            self.platter, self._was_unseen = Platter(self.platter.directory), True
         self._zombie = self.may_be_fenced = False
 
     async def haunt(self, work: Work, random: Random) -> None:
