@@ -89,8 +89,7 @@ class Database:
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Change something in the transaction, which this begins if need be. StateError: the disk failed (`fail`)."""
-        if not self._begun:
-            self._begin()
+        self._join()
         try:
             return self._connection.execute(sql, values)
         except sqlite3.Error as bad:
@@ -101,20 +100,21 @@ class Database:
         """`write` for each row."""
         if not rows:
             return
-        if not self._begun:
-            self._begin()
+        self._join()
         try:
             self._connection.executemany(sql, rows)
         except sqlite3.Error as bad:
             self.fail(str(bad))
             raise StateError(self._failure) from bad
 
-    def _begin(self) -> None:
+    def _join(self) -> None:
+        """Be in the transaction. A failure may have ended it, and each statement would be committed by itself."""
         if self._failure is not None:
             raise StateError(self._failure)
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._begun = True
-        self.touch()
+        if not self._begun:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._begun = True
+            self.touch()
 
     def touch(self) -> None:
         """The next commit has something to write. The first time after a commit `on_touched` is told."""

@@ -292,6 +292,7 @@ class OwnDisk:
         except* SqliteError as group:
             torn = first_of(group)
             assert isinstance(torn, SqliteError)
+            self.local.database.fail(str(torn))  # half of what met it may be in the transaction
             self.give_up(str(damage_of(path, torn)))
 
     def give_up(self, trouble: str) -> None:

@@ -1,0 +1,39 @@
+"""The database of a disk, when the local disk fails under it."""
+
+import os
+import resource
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from coopfs.errors import StateError
+from coopfs.local.database import Database
+
+
+def test_after_a_failed_commit_nothing_is_written(tmp_path: Path) -> None:
+    """SQLite has ended the transaction then: what follows would be durable, statement by statement."""
+    database = Database.create(tmp_path / "disk.sqlite")
+    database.set_fact("before", 1)
+    database.commit()
+    log = tmp_path / "disk.sqlite-wal"
+    database.set_fact("much", bytes(200_000))
+    limits, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(log) + 8192, limits[1]))
+        with pytest.raises(StateError, match="failed"):
+            database.commit()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    with pytest.raises(StateError, match="failed"):
+        database.set_fact("after", 1)
+    with pytest.raises(StateError, match="failed"):
+        database.write_many("INSERT INTO facts VALUES (?, ?)", [("after", 1)])
+    other = sqlite3.connect(tmp_path / "disk.sqlite")
+    facts = {key for (key,) in other.execute("SELECT key FROM facts")}
+    other.close()
+    assert "before" in facts
+    assert not facts & {"much", "after"}
+    database.close()
