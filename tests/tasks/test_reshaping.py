@@ -534,3 +534,34 @@ def test_the_machine_burns_while_half_has_moved(tmp_path: Path) -> None:
             site.go(up=True)
 
     play(tmp_path, Geometry(2, 1), main)
+
+
+def test_nothing_is_given_back_that_the_block_in_force_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one without it takes its time to become durable, and partners come and go."""
+
+    async def main(owner: Owner) -> None:
+        own, commit, seen = owner.own, owner.own.keeper._commit, list[list[int]]()
+
+        def stores() -> list[int]:
+            return [len(site.host.stores) for site in owner.world.sites]
+
+        async def slow() -> None:
+            if own.reshaping.returning.owed and not seen:
+                seen.append(stores())
+                own.columns.stirred.notify()
+                await trio.sleep(5)
+                seen.append(stores())
+            await commit()
+
+        for name in (b"a", b"b", b"c"):
+            await group_of(owner, name, CONTENT)
+        await trio.sleep(SETTLED)
+        await begin(owner, 3, 1, [*owner.world.sites, owner.world.join(3)])
+        monkeypatch.setattr(own.keeper, "_commit", slow)
+        await until(lambda: own.ledger.layout.id == 2)
+        await group_of(owner, b"d", CONTENT)
+        await until(lambda: len(seen) == 2 and not own.reshaping.returning.owed)
+        assert seen == [[2, 2, 2, 1], [2, 2, 2, 1]]
+        assert stores() == [1, 1, 1, 1]
+
+    play(tmp_path, Geometry(2, 1), main)

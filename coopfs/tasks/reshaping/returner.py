@@ -45,14 +45,21 @@ class Returner:
         """Give back whatever is to be, for ever."""
         while True:
             with changes(self._keeper.changed, self._columns.stirred) as changed:
-                if not (self._returning.owed and self._is_known()):
+                due = self._due()
+                if not (due and self._is_known()):
                     await changed.wait()
                     continue
             async with trio.open_nursery() as nursery:
-                for store, node in self._returning.owed.items():
+                for store, node in due.items():
                     nursery.start_soon(self._try, store, node)
             self.changed.notify()
             await trio.sleep(RECONNECT_MAX if self._returning.owed else AWAY_CHECK)
+
+    def _due(self) -> dict[StoreId, NodeKey]:
+        """What is owed and not named any more: the block without it may still be on its way to the disk here, and who
+        lost that would begin with the one before."""
+        named = {each.store for each in self._keeper.stores}
+        return {store: node for store, node in self._returning.owed.items() if store not in named}
 
     def _is_known(self) -> bool:
         holders = self._keeper.holders()
