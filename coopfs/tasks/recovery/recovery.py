@@ -38,6 +38,7 @@ from coopfs.limits import (
     FORK_KNOWN,
     FORK_LOOKS,
     READ_AHEAD_STRIPES,
+    RESTORE_NOTICE,
     RESTORE_PATIENCE,
     RESTORE_TRIES,
 )
@@ -238,22 +239,23 @@ class Recovery:
     async def _header(self, place: Place, holders: Iterable[Reader]) -> Header | None:
         """The header of a stripe, from the first authentic block."""
         for _ in range(RESTORE_TRIES):
+            silent = set()
             for reader in holders:
-                self._silent.discard((reader, place))
                 try:
                     block = await self._fetcher.ask(reader, place)
                 except PeerError:
-                    self._silent.add((reader, place))
+                    silent.add((reader, place))
                     continue
                 if block is not None:
                     return block[0]
-            if not await self._came_back():
+            if not silent or not await self._came_back():
+                self._silent |= silent
                 break
         return None
 
     async def _came_back(self) -> bool:
-        """Wait for those who have gone since they told what they hold, as a line breaks now and then. False: nobody
-        came back."""
+        """Wait for those who have gone since they told what they hold, as a line may break. False: in vain."""
+        await trio.sleep(RESTORE_NOTICE)
         here = {reader: session for reader, session in self._sessions.items() if session is not None}
         gone = [r for r, session in here.items() if r.session is not session and (r.session or r not in self._given_up)]
         with trio.move_on_after(RESTORE_PATIENCE):
