@@ -194,10 +194,10 @@ class Networks:
             raise Failed(f"{', '.join(names)} did not become {wanted}: {self._owner.columns()}") from None
 
     def _status(self, victims: Sequence[str], blamed: set[str]) -> str:
-        """What it says for people. Only the victims may be in another state than caught up, and in those alone."""
-        for name, column in self._owner.columns().items():
-            good = blamed if name in victims else {"caught up"}
-            require(column["state"] in good, f"{name} is {column['state']} ({column['trouble']})")
+        """What it says for people. Only the victims are in another state than caught up, and in those alone; but for a
+        moment after both sides have called, as one connection of two ends."""
+        self._until_states([name for name in PARTNERS if name not in victims], {"caught up"})
+        self._until_states(victims, blamed)
         return well(coopfs("status", home=self._owner.home)).out
 
     def _heal(self) -> float:
