@@ -277,6 +277,8 @@ MAX_KIT = 1 * MIB  # bytes of a recovery kit's text: a page or two when sane, so
 # --- threads ------------------------------------------------------------------------------------------------------
 CODING_THREADS = 2  # threads that code and seal: the cores of a small machine, the event loop waits meanwhile
 STALL_TIMEOUT = 2.0  # seconds that a full queue may stand still before its partner is left to the cleaner
+ONLINE_AFTER = 3600.0  # seconds online before anybody is lost: after an outage back-off alone keeps partners for 5 min
+CLOCK_STEP = 60.0  # seconds between two looks by which two clocks differ when the machine slept, or its clock was set
 AWAY_CHECK = 5.0  # seconds at least between looks at how far columns are, as blocks are acked all the time
 LOST_CHECK = 600.0  # seconds between looks for how long one is missed: the clock on the wall may be set
 CLEANER_INTERVAL = 1.0  # seconds between looks for missing blocks: what a returned partner waits at the most

@@ -12,7 +12,7 @@ from coopfs.app.disk.status import describe_disk
 from coopfs.core.columnstate import ColumnState, Event
 from coopfs.core.master import INCOMING
 from coopfs.errors import UsageError
-from coopfs.limits import AWAY_AFTER, CHALLENGE_AGAIN, GRACE_PERIOD, LOST_CHECK, RECONNECT_MAX
+from coopfs.limits import AWAY_AFTER, CHALLENGE_AGAIN, GRACE_PERIOD, LOST_CHECK, ONLINE_AFTER, RECONNECT_MAX
 from coopfs.local.partners import PartnerEntry
 from coopfs.tasks.writing import columns as columns_of
 from coopfs.types import StoreId
@@ -71,6 +71,7 @@ def test_who_is_unreachable_for_weeks_is_lost_unless_most_are(
     """This machine must have been online for a while to know: for a minute here. Most gone: it is offline, and says
     so."""
     monkeypatch.setattr(columns_of, "AWAY_AFTER", 60.0)
+    monkeypatch.setattr(columns_of, "ONLINE_AFTER", 60.0)
 
     async def main(owner: Owner) -> None:
         await trio.sleep(SETTLED)
@@ -90,6 +91,33 @@ def test_who_is_unreachable_for_weeks_is_lost_unless_most_are(
         assert describe_disk(owner.own)["offline"] is False
 
     play(tmp_path, Geometry(1, m), main)
+
+
+@pytest.mark.parametrize("asleep", [False, True])
+def test_who_comes_back_later_than_others_after_weeks_offline_is_not_lost(tmp_path: Path, asleep: bool) -> None:
+    """asleep: this machine is, and with it the clock of its process."""
+
+    async def main(owner: Owner) -> None:
+        await trio.sleep(AWAY_AFTER + SETTLED)
+        for site in owner.world.sites:
+            site.go(up=False)
+        await trio.sleep(60)
+        if asleep:
+            sleep_through(owner, GRACE_PERIOD)
+        else:
+            await trio.sleep(GRACE_PERIOD)
+        for site in owner.world.sites:
+            site.go(up=True)
+            await trio.sleep(SETTLED)
+        await trio.sleep(2 * ONLINE_AFTER)
+        assert set(states(owner)) == {S.COUNTED}
+
+        sleep_through(owner, 60)
+        owner.world.sites[0].go(up=False)
+        await trio.sleep(GRACE_PERIOD + LOST_CHECK + SETTLED)
+        assert states(owner)[0] is S.LOST, "by its own fault"
+
+    play(tmp_path, Geometry(2, 2), main)
 
 
 def test_a_stripe_that_died_since_it_was_seen_is_no_loss(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import trio
 
 from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
 from coopfs.core.master import INCOMING, LayoutPlaces, StorePlace
-from coopfs.limits import AWAY_AFTER, AWAY_CHECK, GRACE_PERIOD, LOST_CHECK
+from coopfs.limits import AWAY_AFTER, AWAY_CHECK, CLOCK_STEP, GRACE_PERIOD, LOST_CHECK, ONLINE_AFTER
 from coopfs.local.log import Sealed
 from coopfs.tasks.signal import Signal, changes
 from coopfs.tasks.writing.column import Column
@@ -39,6 +39,8 @@ class Columns:
         self._ledger = ledger
         self._wall = wall
         self._began = 0.0
+        self._online = 0.0  # since when this machine has been online, and has neither slept nor had its clock set
+        self._ahead = 0.0  # seconds by which the clock on the wall is ahead of the process's
         self._states = ledger.log.columns()  # as the log has them: column -> (unreachable since, state)
         self.seat(layouts)
         for column in self.columns:
@@ -103,7 +105,8 @@ class Columns:
 
     async def run(self) -> None:
         """Run all columns. StateError: from any of them."""
-        self._began = trio.current_time()
+        self._began = self._online = trio.current_time()
+        self._ahead = self._wall() - self._began
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.each, Column.run)
             nursery.start_soon(self.each, self._watch)
@@ -113,8 +116,16 @@ class Columns:
                     if patience := self._patience():
                         with trio.move_on_after(patience):
                             await changed.wait()
+                self._look_around()
                 for column in self.columns:
                     self._judge(column)
+
+    def _look_around(self) -> None:
+        """While this machine was offline, slept, or believed another time, nobody was missed by his own fault."""
+        ahead = self._wall() - trio.current_time()
+        if self.offline or abs(ahead - self._ahead) >= CLOCK_STEP:
+            self._online = trio.current_time()
+        self._ahead = ahead
 
     def _patience(self) -> float:
         """Seconds until time alone may change the state of a column, beyond AWAY_CHECK. Who comes, goes or acks is told
@@ -163,6 +174,7 @@ class Columns:
 
     async def _watch(self, column: Column) -> None:
         while True:
+            self._look_around()
             self._judge(column)
             self.stirred.notify()
             self._ledger.changed.notify()  # the writer waits until somebody is reached
@@ -196,7 +208,8 @@ class Columns:
 
     def _may_judge(self) -> bool:
         """Whether this machine is online, and has been for long enough to know."""
-        return trio.current_time() - self._began >= AWAY_AFTER and not self.offline
+        now = trio.current_time()
+        return now - self._began >= AWAY_AFTER and now - self._online >= ONLINE_AFTER and not self.offline
 
     def _note(self, column: Column, since: int | None) -> None:
         if (since, column.state) != self._states[column.number]:
