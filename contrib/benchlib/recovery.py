@@ -30,6 +30,7 @@ from coopfs.cli.client import Watch
 from coopfs.config import load
 from coopfs.core import storeformat
 from coopfs.demo import mounts
+from coopfs.demo.exporting import export_kit
 from coopfs.demo.network import OWNER
 from coopfs.errors import CoopfsError
 
@@ -195,7 +196,7 @@ def _sync(network: Spared) -> None:
 
 
 def _export_kit(network: Spared) -> None:
-    network.kit.write_text(client.call(network.home(OWNER), "kit_export")["text"], encoding="utf-8")
+    export_kit(network.home(OWNER), network.kit)
 
 
 def _until(condition: Callable[[], bool]) -> None:

@@ -14,6 +14,7 @@ from benchlib import nullfs, slowlink
 from coopfs.cli import client, detach
 from coopfs.cli.client import Watch
 from coopfs.demo import mounts
+from coopfs.demo.exporting import export_kit
 from coopfs.demo.network import OWNER, Network, free_ports
 from coopfs.errors import CoopfsError, MountError, UsageError
 
@@ -117,7 +118,7 @@ def network(kind: type[T], work: Path, content: int, watch: Watch) -> Iterator[T
         coding = {"data": DATA, "redundancy": REDUNDANCY, "block_size": None, "partners": None, "no_redundancy": False}
         client.call(made.home(OWNER), "format", coding, watch=watch)
         made.kit.touch(mode=0o600)
-        made.kit.write_text(client.call(made.home(OWNER), "kit_export")["text"], encoding="utf-8")
+        export_kit(made.home(OWNER), made.kit)
         client.call(made.home(OWNER), "mount", {"mountpoint": str(made.mount), "options": []}, watch=watch)
         yield made
     finally:

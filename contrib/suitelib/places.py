@@ -13,6 +13,7 @@ from benchlib.costs import peak_memory
 from coopfs.cli import client, detach
 from coopfs.cli.client import ignore_progress
 from coopfs.demo import mounts
+from coopfs.demo.exporting import export_kit
 from coopfs.demo.network import OWNER, Network
 from coopfs.errors import CoopfsError
 
@@ -83,7 +84,7 @@ class Disk:
         }
         self._call("format", coding)
         self.network.kit.touch(mode=0o600)
-        self.network.kit.write_text(str(self._call("kit_export")["text"]), encoding="utf-8")
+        export_kit(self.network.home(OWNER), self.network.kit)
         self._mount()
 
     def sync(self, *, complete: bool = False) -> None:

@@ -22,6 +22,7 @@ from coopfs.core.kit import to_text
 from coopfs.errors import StateError, UsageError
 from coopfs.limits import DEFAULT_BLOCK_SIZE, DEFAULT_TARGET
 from coopfs.local import partners
+from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
 from coopfs.types import Layout
 
@@ -34,6 +35,7 @@ class DiskCalls:
 
     def __init__(self, node: "Node") -> None:
         self._node = node
+        self._made: MadeKit | None = None  # exported last, and perhaps not written yet
 
     async def call_format(self, arguments: Arguments, watch: Watch) -> Any:
         if self._node.own is not None or self._node.damage is not None:
@@ -118,11 +120,16 @@ class DiskCalls:
             made, told = await kits.read_only(own, self._node.settings.name, known, until)
             return {"text": to_text(made, day), "told": told, "partners": len(own.columns.columns)}
         made = await kits.whole(own, self._node.settings.name, self._node.seed, entries)
-        return {"text": to_text(made, day), "key": made.disks[0].keys.newest}
+        self._made = MadeKit(made.date, tuple(partner.node for partner in made.partners))
+        return {"text": to_text(made, day), "key": made.disks[0].keys.newest, "date": made.date}
 
     async def call_kit_written(self, arguments: Arguments, watch: Watch) -> Any:
-        """The kit with this key lies where its owner wants it: what is sealed with it can be restored."""
+        """The kit of this date lies where its owner wants it: it is his from now on, and what is sealed with its key
+        can be restored."""
         own = self._node.disk()
+        if self._made is None or self._made.time != arguments["date"]:
+            raise UsageError("another kit was exported meanwhile, or the daemon started anew: export it once more")
+        own.hand_out(self._made)
         own.rekeying.carry(arguments["key"])
         await own.committer.commit()
 

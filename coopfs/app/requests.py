@@ -108,7 +108,7 @@ CALLS: Mapping[str, Mapping[str, Shape]] = {
     "log": {"path": Shape(_path)},
     "check": {"deep": Shape(_truth), "repair": Shape(_truth), "anew": Shape(_truth)},
     "kit_export": {"read_only": Shape(_truth, absent=True), "until": Shape(_whole(1, FOREVER), absent=True)},
-    "kit_written": {"key": Shape(_whole(1, MAX_KEY_ID))},
+    "kit_written": {"key": Shape(_whole(1, MAX_KEY_ID)), "date": Shape(_whole(0, FOREVER))},
     "kit_readers": {},
     "kit_revoke": {"reader": Shape(_text)},
     "rekey": {"everything": Shape(_truth)},

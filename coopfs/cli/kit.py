@@ -87,9 +87,10 @@ def export(
 
 
 def _say_written(home: Path, answer: dict[str, Any]) -> None:
-    """The node may seal with the newest key that the kit has: before, a fault here would have lost what it seals."""
+    """The node may rely on whom the kit names, and seal with its newest key: before, a fault here would have lost what
+    it does so."""
     if "key" in answer:
-        client.call(home, "kit_written", {"key": answer["key"]})
+        client.call(home, "kit_written", {"key": answer["key"], "date": answer["date"]})
 
 
 def _who_knows(answer: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ from coopfs.cli.client import Watch
 from coopfs.config import Config
 from coopfs.demo import summary
 from coopfs.demo.compare import Comparison, compare
+from coopfs.demo.exporting import export_kit
 from coopfs.demo.network import OWNER, Network
 from coopfs.demo.selection import Selection, choose
 from coopfs.errors import CoopfsError, UsageError
@@ -119,7 +120,7 @@ def _build(selection: Selection, network: Network, watch: Watch) -> None:
     coding = {"data": DATA, "redundancy": REDUNDANCY, "block_size": None, "partners": None, "no_redundancy": False}
     client.call(owner, "format", coding, watch=watch)
     network.kit.touch(mode=0o600)
-    network.kit.write_text(client.call(owner, "kit_export")["text"], encoding="utf-8")
+    export_kit(owner, network.kit)
     client.call(owner, "mount", {"mountpoint": str(network.mount), "options": []}, watch=watch)
 
 

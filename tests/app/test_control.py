@@ -78,7 +78,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "reshape": {"data": 2, "redundancy": 1, "add": [], "leave_out": []},
     "check": {"deep": False, "repair": False, "anew": False},
     "kit_export": {"read_only": True, "until": None},
-    "kit_written": {"key": 2},
+    "kit_written": {"key": 2, "date": 1},
     "rekey": {"everything": True},
     "kit_revoke": {"reader": "ab"},
 }

@@ -14,7 +14,7 @@ from tests.cli.test_kit_page import kit
 from tests.cli.test_words import DISK, NOW
 
 Captured = pytest.CaptureFixture[str]
-EXPORTED = result(text=to_text(kit(2), "today"), key=2)
+EXPORTED = result(text=to_text(kit(2), "today"), key=2, date=7)
 
 
 @pytest.mark.parametrize("everything", [False, True])
@@ -39,7 +39,7 @@ def test_the_node_hears_of_a_kit_when_it_is_written(tmp_path: Path, target: str)
     with answering(tmp_path, [EXPORTED], [result()]) as requests:
         assert run(cli, "coopfs", ["--home", str(tmp_path), "kit", "export", file]) == 0
     assert [request["call"] for request in requests] == ["kit_export", "kit_written"]
-    assert requests[1]["args"] == {"key": 2}
+    assert requests[1]["args"] == {"key": 2, "date": 7}
 
 
 def test_the_node_does_not_hear_of_one_that_is_not_written(tmp_path: Path) -> None:

@@ -117,3 +117,16 @@ def test_the_kit_of_another_disk(world: World, tmp_path: Path) -> None:
         assert "none of 2 partners gives a master block" in said.line
     assert (owner.mount_point / "a").read_text() == "a"
     assert owner.status()["margin"] == 1
+
+
+def test_one_that_was_not_written_is_nobodys(world: World, tmp_path: Path) -> None:
+    """The node relies on whom the kit names that its owner has, and on no other."""
+    owner = world.owner("kuno", data=1, redundancy=1, partners=("p1", "p2"))
+    there = tmp_path / "kit"
+    there.write_text("of before")
+    said = coopfs("kit", "export", there, home=owner.home)
+    assert "is there already" in said.line
+    assert (there.read_text(), owner.status()["kit"]) == ("of before", None)
+    there.unlink()
+    assert coopfs("kit", "export", there, home=owner.home).code == 0
+    assert owner.status()["kit"]["holders"] == 2

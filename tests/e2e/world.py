@@ -192,7 +192,9 @@ class Owner:
         return directory
 
     def export_kit(self) -> None:
-        self.kit.write_text(self.world.call(self.name, "kit_export")["text"])
+        made = self.world.call(self.name, "kit_export")
+        self.kit.write_text(made["text"])
+        self.world.call(self.name, "kit_written", key=made["key"], date=made["date"])
 
     def mount(self) -> Path:
         """By the real helper."""

@@ -213,7 +213,7 @@ class Household:
         kit = from_text(made["text"])
         assert isinstance(kit, Kit)
         self.kit = kit
-        await self.ask("kit_written", key=made["key"])
+        await self.ask("kit_written", key=made["key"], date=made["date"])
 
     async def take_over(self, say: Callable[[str], None]) -> None:
         """A new machine becomes the node, with what is in the drawer. NotRestorable."""

@@ -5,7 +5,6 @@ R16).
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +16,7 @@ from coopfs.app.requests import FOREVER
 from coopfs.core.identity import SEED_SIZE, Identity
 from coopfs.core.kit import Kit, KitDisk, KitPartner
 from coopfs.core.master import VAULT
-from coopfs.errors import StateError
 from coopfs.limits import GRANT_PATIENCE
-from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
 from coopfs.types import NodeKey
 
@@ -34,11 +31,7 @@ async def whole(own: OwnDisk, name: str, seed: bytes, entries: Sequence[PartnerE
     kit = _kit(own, name, seed, {entry.key: entry.addresses for entry in entries})
     named = {partner.node for partner in kit.partners}
     others = tuple(KitPartner(e.key, e.name, e.addresses) for e in entries if e.key not in named)
-    kit = replace(kit, partners=kit.partners + others)
-    with suppress(StateError):  # a failing database is no reason to keep the kit back
-        own.hand_out(MadeKit(kit.date, tuple(partner.node for partner in kit.partners)))
-        await own.committer.commit()
-    return kit
+    return replace(kit, partners=kit.partners + others)
 
 
 async def read_only(own: OwnDisk, name: str, known: Addresses, until: int) -> tuple[Kit, int]:
