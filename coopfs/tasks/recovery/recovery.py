@@ -158,26 +158,26 @@ class Recovery:
         logger.warning(
             "versions %d and %d are of two homes that wrote at the same time", found.end.version, fork[1].version
         )
-        if beside.holders(fork[1]) > its.holders(found.end):
+        may_be = its.may_have_been_held(found.end)
+        if not may_be or beside.holders(fork[1]) > its.holders(found.end):
             with suppress(ContentUnavailable, NotAuthentic):
-                doubts = [found.doubt, BESIDE if its.may_have_been_held(found.end) else None]
+                doubts = [found.doubt, BESIDE if may_be else None]
                 return await self._state(*fork, answers, _join(filter(None, doubts), []))
         return replace(found, doubt=_join(filter(None, [found.doubt, BESIDE]), []))
 
     async def _fork(self, layout: int, found: State, answers: AllAnswers) -> tuple[int, Place] | None:
-        """(layout, place) of an END that may have been held, older than that of this state and not in its chain. Of
-        what the state does not name few blocks are looked at: a partner that was away for long denies much."""
+        """(layout, place) of an older END that may have been held and is not in its chain, if FORK_LOOKS show one."""
         if not answers.layouts[layout].denials(found.end):
             return None
         oldest, looks = min(end.version for end in found.ends), 0
         for other, place, claimed in answers.places():
             its = answers.layouts[other]
-            if place.version < oldest or looks == FORK_LOOKS:
+            if place.version >= found.end.version:
+                continue
+            both = place in found.ends and not (its.is_doubtful(place) and its.denials(place))  # go on from there
+            if both or place.version < oldest or looks == FORK_LOOKS:
                 break
-            if place in found.ends and not (its.is_doubtful(place) and its.denials(place)):
-                break  # both go on from there
-            known = place.version > found.end.version or place in found.newest or place in found.ends
-            if known or not its.may_have_been_held(place):
+            if place in found.newest or place in found.ends or not its.may_have_been_held(place):
                 continue
             looks += 1
             header = await self._header(place, [self._readers[other, number] for number in claimed])
