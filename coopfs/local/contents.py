@@ -5,6 +5,8 @@
     stage/<stripe id>.fetched     come back from partners: content, then its BLAKE3 hash
     stage/<stripe id>.part        on its way to be the latter
 
+A bad sector is content that is not here: what is held can be fetched, and for what is not, its absence is said.
+
 What was fetched is not synced, since it can be fetched again. A power loss may leave any part of it, under its name and
 at its length; so a file that was there when the process started is not read before its hash was compared. Whether it
 must be is asked before it is opened: meanwhile another one may take its place, which proves nothing of this one.
@@ -28,6 +30,7 @@ from coopfs.local.descriptors import open_now, open_patiently
 FETCHED = ".fetched"
 PART = ".part"
 HASH = 32  # bytes
+GONE = (errno.ENOENT, errno.EIO)
 
 
 class Local(Enum):
@@ -118,7 +121,9 @@ class Contents:
                 if unproved and not self._prove(stripe, file.readall()):
                     return Local.ABSENT
                 return fill(file.fileno(), at, view, 0)
-        except FileNotFoundError:
+        except OSError as bad:
+            if bad.errno not in GONE:
+                raise
             return Local.ABSENT
 
     def whole(self, stripe: int, length: int) -> bytes | None:
@@ -127,7 +132,9 @@ class Contents:
         try:
             with self._open_file(stripe) as file:
                 data = file.readall()
-        except FileNotFoundError:
+        except OSError as bad:
+            if bad.errno not in GONE:
+                raise
             return None
         if len(data) < length or (unproved and not self._prove(stripe, data)):
             return None
@@ -150,7 +157,9 @@ class Contents:
                         return False
                     at += len(view)
                 return True
-        except FileNotFoundError:
+        except OSError as bad:
+            if bad.errno not in GONE:
+                raise
             return False
 
     def _open_file(self, stripe: int) -> io.FileIO:
@@ -255,6 +264,8 @@ def fill(descriptor: int, at: int, view: memoryview, flags: int) -> Local:
         except OSError as bad:
             if flags and bad.errno == errno.EOPNOTSUPP:  # tmpfs, for one, cannot say whether it would wait
                 return Local.SLOW
+            if bad.errno == errno.EIO:
+                return Local.ABSENT
             raise
         if got == 0:
             return Local.ABSENT

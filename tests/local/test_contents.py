@@ -51,6 +51,13 @@ def test_a_whole_one_is(tmp_path: Path, read: Reader) -> None:
     assert read(started_with(tmp_path, CONTENT)) == CONTENT
 
 
+@pytest.mark.parametrize("read", READERS)
+def test_a_bad_sector_is_content_that_is_not_here(tmp_path: Path, read: Reader) -> None:
+    """Nothing is mapped where this process's memory begins: reading there is an input/output error."""
+    (tmp_path / str(STRIPE)).symlink_to("/proc/self/mem")
+    assert read(Contents(tmp_path)) is None
+
+
 @pytest.mark.parametrize("change", ["adopted", "removed"])
 @pytest.mark.parametrize("read", READERS)
 def test_what_becomes_of_a_torn_file_while_it_is_read_proves_nothing_of_it(
