@@ -182,6 +182,19 @@ async def test_a_store_that_was_recorded_but_not_renamed_is_whole(host: Node, ow
         assert await reader.get(3) == StoredBlock(V1, b"block")
 
 
+async def test_a_lost_store_whose_making_anew_was_cut_short_is_made_again(host: Node, owner: Owner) -> None:
+    with host.running() as hosting:
+        await admit(hosting, owner)
+        await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
+    path = host.home.hosted / STORE.hex()
+    path.unlink()
+    path.with_suffix(".new").write_bytes(bytes(5000))
+    with host.running() as hosting:
+        assert not path.with_suffix(".new").exists()
+        store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
+        assert await store.put(3, V1, b"block") is None
+
+
 async def test_idle_stores_are_closed_beyond_a_number(
     host: Node, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

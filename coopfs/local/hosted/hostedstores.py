@@ -222,9 +222,11 @@ class HostedStores:
         return record
 
     def _finish_creations(self) -> None:
-        """A draft whose store is recorded is whole; any other was never promised to anybody."""
+        """A draft whose store is recorded is whole, unless it was to take the place of a lost file. Any other was never
+        promised to anybody."""
         for record in self._records.values():
-            if _draft(record, self._directory).exists() and not record.file(self._directory).exists():
+            draft = _draft(record, self._directory)
+            if draft.exists() and not record.file(self._directory).exists() and _is_whole(draft, record):
                 self._rename(record)
         with disk_errors("clear", self._directory):
             for draft in self._directory.glob("*.new"):
@@ -235,7 +237,7 @@ class HostedStores:
         for store, record in self._records.items():
             with suppress(HomeError):
                 header = read_header(record.file(self._directory))
-                if replace(header, rows=header.made, added=(), cut=0) == record.header:
+                if _as_made(header) == record.header:
                     self._records[store] = replace(record, header=header)
 
     def _rename(self, record: StoreRecord) -> None:
@@ -259,6 +261,19 @@ class HostedStores:
         given, used = self._agreements.usable(peer), self._used(peer)
         taken = f", of which {format_size(used)} are in use" if used else ""
         return f"offers {format_size(given)}{taken}, {format_size(needed)} needed"
+
+
+def _as_made(header: StoreHeader) -> StoreHeader:
+    """What it said before the store grew or was cut: that is recorded."""
+    return replace(header, rows=header.made, added=(), cut=0)
+
+
+def _is_whole(draft: Path, record: StoreRecord) -> bool:
+    """Whether all of the store's file is there."""
+    try:
+        return _as_made(read_header(draft)) == record.header
+    except HomeError:
+        return False
 
 
 def _draft(record: StoreRecord, directory: Path) -> Path:
