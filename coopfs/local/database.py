@@ -50,7 +50,7 @@ class Database:
                 raise StateError(f"the disk's database {path} cannot be opened ({bad}): is there space left?") from None
             raise damage_of(path, bad) from None
         self._ballast = Ballast(path, WAL_ROOM, DATABASE_GROWTH)
-        self.sync_wal()  # the last process may have died between COMMIT and step 3: nobody acts on less than durable
+        self._settle()
         self._failure: str | None = None
         self._begun = False
         self.touched = False  # whether there is something to commit, in the transaction or still in memory
@@ -83,6 +83,19 @@ class Database:
         if self._pragma("journal_mode") != "wal":
             raise StateError(f"{self.path} is not in WAL mode: {REMEDY}")
         self._connection.execute("SELECT count(*) FROM facts").fetchone()
+
+    def _settle(self) -> None:
+        """The last process may have died between COMMIT and step 3: nobody acts on less than durable. If its step 3
+        failed, the system takes what it did not write for written, so the log is not just synced: what it says is
+        written once more, to the database, and it goes. On a full disk it stays, and grows in its room."""
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except SqliteError as bad:
+            if bad.sqlite_errorcode & PRIMARY not in ABOUT_THE_PLACE:
+                raise damage_of(self.path, bad) from None
+            if bad.sqlite_errorcode & PRIMARY != sqlite3.SQLITE_FULL:
+                raise StateError(f"the disk's database {self.path} failed ({bad})") from bad
+        self.sync_wal()
 
     def _pragma(self, name: str) -> Any:
         return self._connection.execute(f"PRAGMA {name}").fetchone()[0]

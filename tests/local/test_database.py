@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 from pathlib import Path
@@ -37,3 +38,19 @@ def test_after_a_failed_commit_nothing_is_written(tmp_path: Path) -> None:
     assert "before" in facts
     assert not facts & {"much", "after"}
     database.close()
+
+
+def test_what_a_killed_process_committed_is_durable_without_its_log(tmp_path: Path) -> None:
+    """Its last sync of the log may have failed, and the system says so only once."""
+    database = Database.create(tmp_path / "disk.sqlite")
+    database.set_fact("committed", 1)
+    database.commit()
+    shutil.copytree(tmp_path, tmp_path / "killed")
+    database.close()
+    killed = Database(tmp_path / "killed" / "disk.sqlite")
+    (tmp_path / "alone").mkdir()
+    shutil.copy(tmp_path / "killed" / "disk.sqlite", tmp_path / "alone")
+    alone = Database(tmp_path / "alone" / "disk.sqlite")
+    assert alone.fact("committed") == 1
+    alone.close()
+    killed.close()
