@@ -285,11 +285,14 @@ class Log:
         """The stripes that a group killed."""
         return [id_ for (id_,) in self._db.read("SELECT id FROM stripes WHERE died = ?", (group,))]
 
-    def dead_by(self, barrier: int) -> list[tuple[int, int, int, int | None, int, int]]:
-        """(stripe id, kind, layout, row, version, acks) of the stripes whose death is held: their rows may be used
-        again."""
-        query = "SELECT id, kind, layout, row, version, acks FROM stripes WHERE died IS NOT NULL AND died <= ?"
-        return self._db.read(query, (barrier,)).fetchall()
+    def dead_by(self, barrier: int, limit: int) -> list[tuple[int, int, int, int | None, int, int]]:
+        """(stripe id, kind, layout, row, version, acks) of stripes whose death is held: their rows may be used again.
+        Those that died first come first."""
+        query = (
+            "SELECT id, kind, layout, row, version, acks FROM stripes WHERE died IS NOT NULL AND died <= ?"
+            " ORDER BY died LIMIT ?"
+        )
+        return self._db.read(query, (barrier, limit)).fetchall()
 
     def forget(self, ids: Sequence[int]) -> None:
         """Dead stripes, after their rows were given back."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from coopfs.core import digest
 from coopfs.core.inventory import Inventory
@@ -15,7 +16,10 @@ from coopfs.fs.disk import Disk
 from coopfs.local.groups import State
 from coopfs.local.log import Log, Sealed
 from coopfs.local.slots import Slots
+from coopfs.tasks.cleaning import releaser as releaser_of
+from coopfs.tasks.cleaning.releaser import Releaser
 from coopfs.tasks.writing import comparing
+from coopfs.tasks.writing import ledger as ledger_of
 from coopfs.tasks.writing.ledger import Ledger
 from coopfs.types import Kind, Layout, Place, Slot
 from tests.fs.parts import close_group, new_disk
@@ -129,6 +133,38 @@ def test_a_row_comes_back_when_what_killed_its_stripe_is_held(desk: Desk) -> Non
     assert desk.ledger.place(LAYOUT.id).row == 0
     desk.ack(first[:1], [2])  # the last block of a stripe that is gone arrives late
     assert desk.ledger.log.get(first[0]) is None
+
+
+def test_what_one_deletion_killed_is_released_slice_by_slice_and_in_many_transactions(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the process after the one that was told that it is held."""
+    monkeypatch.setattr(ledger_of, "RELEASE_SLICE", 2)
+    monkeypatch.setattr(releaser_of, "RELEASE_COMMIT", 2)
+    first = desk.seal(desk.group(160_000))
+    desk.ack(first, [0, 1])
+    second = desk.seal(desk.group())
+    desk.ack(second, [0, 1])
+    dead = first[:-1]
+    assert len(dead) > 8
+    assert desk.forgotten == dead[:2]
+    desk.ledger = desk.open()
+    committed: list[int] = []
+
+    async def commit() -> None:
+        committed.append(len(desk.forgotten))
+        await trio.lowlevel.checkpoint()
+
+    async def release_all() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Releaser(desk.ledger, commit).run)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+
+    trio.run(release_all)
+    assert sorted(desk.forgotten) == dead
+    assert committed == list(range(6, len(dead) + 1, 4)), "two slices each, beside the first of all"
+    assert desk.ledger.rows.free == ROWS - 3, "the second data stripe and two ENDs"
 
 
 def test_no_content_is_forgotten_while_nothing_died(desk: Desk) -> None:

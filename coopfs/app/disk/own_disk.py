@@ -51,6 +51,7 @@ from coopfs.tasks.cleaning.mender import Mender
 from coopfs.tasks.cleaning.mover import Mover
 from coopfs.tasks.cleaning.recaller import Recaller
 from coopfs.tasks.cleaning.reclaimer import Reclaimer
+from coopfs.tasks.cleaning.releaser import Releaser
 from coopfs.tasks.cleaning.retirer import Retirer
 from coopfs.tasks.network import Network
 from coopfs.tasks.reading.content import RemoteContent
@@ -136,6 +137,7 @@ class OwnDisk:
         self._writer = Writer(self.keys, self.ledger, coder, self.columns.stores, self.committer.commit)
         self.cleaner = Cleaner(self.ledger, coder, self._writer.in_hand, self._pass_by)
         self._reclaimer = Reclaimer(self.local.metadata, self.committer.hurry)
+        self._releaser = Releaser(self.ledger, self.committer.commit)
         self._retirer = Retirer(self.ledger, self.local.metadata, self.space, self.committer.hurry)
         content = RemoteContent(self.log, self._fetcher, self.local.stage, nursery)
         may_append = self.committer.until_may_append
@@ -325,6 +327,7 @@ class OwnDisk:
             nursery.start_soon(self.refill.run)
             nursery.start_soon(self.salvager.run)
             nursery.start_soon(self.granter.run)
+            nursery.start_soon(self._releaser.run)
             nursery.start_soon(self._retirer.run)
             nursery.start_soon(self._compactor.run)
             nursery.start_soon(self.columns.each, self.scrubber.run)

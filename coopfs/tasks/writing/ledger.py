@@ -16,7 +16,7 @@ from coopfs.core.rows import Rows
 from coopfs.core.seats import Seats
 from coopfs.core.slicing import Slices
 from coopfs.core.space import stripe_payload
-from coopfs.limits import CLEANER_BATCH, LOST_AT_ONCE, MAX_ROWS
+from coopfs.limits import CLEANER_BATCH, LOST_AT_ONCE, MAX_ROWS, RELEASE_SLICE
 from coopfs.local.chain import Key
 from coopfs.local.groups import State
 from coopfs.local.log import Log, Sealed
@@ -296,7 +296,7 @@ class Ledger:
         if barrier > before:
             self.log.set_barrier(barrier)
             self._let_go(self.log.born_in(before, barrier))
-            self._release(barrier)
+            self.release()
             self.moved.notify()
         self.changed.notify()
 
@@ -311,8 +311,10 @@ class Ledger:
         complete = [id_ for id_ in ids if self.progress.get(id_) is None]
         self.log.payloads.drop_held(complete, self.held)
 
-    def _release(self, barrier: int) -> None:
-        dead = self.log.dead_by(barrier)
+    def release(self) -> bool:
+        """The rows of RELEASE_SLICE stripes at the most whose death is held may be used again. False: there were no
+        more."""
+        dead = self.log.dead_by(self.progress.barrier, RELEASE_SLICE)
         for id_, kind, layout, row, _, _ in dead:
             self.progress.release(id_)
             if row is not None:
@@ -323,3 +325,6 @@ class Ledger:
             self.slots.leave((row, version, acks) for _, _, _, row, version, acks in dead if row is not None)
             self.log.forget(ids)
             self._forget_content(ids)
+            self.moved.notify()
+            self.changed.notify()
+        return len(dead) == RELEASE_SLICE
