@@ -282,10 +282,10 @@ CLOCK_STEP = 60.0  # seconds between two looks by which two clocks differ when t
 AWAY_CHECK = 5.0  # seconds at least between looks at how far columns are, as blocks are acked all the time
 LOST_CHECK = 600.0  # seconds between looks for how long one is missed: the clock on the wall may be set
 CLEANER_INTERVAL = 1.0  # seconds between looks for missing blocks: what a returned partner waits at the most
-CLEANER_AGAIN = 60.0  # seconds until a stripe that could not be had is tried again, if nobody is reached anew before
-CLEANER_ASIDE = 16_384  # such stripes remembered: x ~100 bytes = 1.6 MB
+CLEANER_AGAIN = 60.0  # seconds until stripes that cannot be had are tried again; doubled up to MEND_REST_MAX
 LOST_AT_ONCE = 256  # stripes compared with an inventory in one step: 5 to 15 ms if all are lost, 0.7 if none
 COMPARE_ROWS = 8192  # rows of an inventory noted in one step: as long
+WALK_SLICE = 4096  # stripes below target looked at in one step for what a new store lacks: 5 ms
 WALK_REST = 10  # looks between two walks over all stripes for what a new store lacks: 0.3 s with 2.5 x 10^6 rows
 RATE_WINDOW = 900.0  # seconds of repair from which its rate is taken: links and limits change within hours
 RATE_NOTES = 256  # runs of PUT_RUN blocks remembered for that: x ~100 bytes for each column

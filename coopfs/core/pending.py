@@ -9,9 +9,8 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from coopfs.core.ids import CHUNK, NO_IDS, Ids
 from coopfs.core.seats import ALL_SEATS
-
-_CHUNK = 1024  # ids that share their arrays: stripes are numbered one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +34,9 @@ class _Chunk:
     """Of ids that follow each other. born 0: not pending; died 0: it lives."""
 
     count: int = 0
-    acks: "array[int]" = field(default_factory=lambda: array("Q", bytes(8 * _CHUNK)))
-    born: "array[int]" = field(default_factory=lambda: array("I", bytes(4 * _CHUNK)))
-    died: "array[int]" = field(default_factory=lambda: array("I", bytes(4 * _CHUNK)))
+    acks: "array[int]" = field(default_factory=lambda: array("Q", bytes(8 * CHUNK)))
+    born: "array[int]" = field(default_factory=lambda: array("I", bytes(4 * CHUNK)))
+    died: "array[int]" = field(default_factory=lambda: array("I", bytes(4 * CHUNK)))
 
 
 class PendingStripes:
@@ -45,7 +44,7 @@ class PendingStripes:
 
     def __init__(self) -> None:
         self._chunks: dict[int, _Chunk] = {}
-        self._bits: dict[int, dict[int, int]] = {}  # acks -> chunk -> a bit for each id
+        self._ids: dict[int, Ids] = {}  # acks -> those that have them
         self._counts: dict[int, int] = {}  # acks -> how many
 
     def __len__(self) -> int:
@@ -56,45 +55,40 @@ class PendingStripes:
 
     def get(self, id_: int) -> Pending | None:
         """None: it is not pending."""
-        chunk, at = self._chunks.get(id_ // _CHUNK), id_ % _CHUNK
+        chunk, at = self._chunks.get(id_ // CHUNK), id_ % CHUNK
         if chunk is None or not chunk.born[at]:
             return None
         return Pending(id_, chunk.born[at], chunk.died[at] or None, chunk.acks[at])
 
     def put(self, stripe: Pending) -> None:
         """A new one, or one that has changed."""
-        number, at = divmod(stripe.id, _CHUNK)
+        number, at = divmod(stripe.id, CHUNK)
         chunk = self._chunks.get(number)
         if chunk is None:
             chunk = self._chunks[number] = _Chunk()
         if chunk.born[at]:
-            self._take_bit(stripe.id, chunk.acks[at])
+            self._take_out(stripe.id, chunk.acks[at])
         else:
             chunk.count += 1
         chunk.acks[at], chunk.born[at], chunk.died[at] = stripe.acks, stripe.born, stripe.died or 0
-        bits = self._bits.setdefault(stripe.acks, {})
-        bits[number] = bits.get(number, 0) | 1 << at
+        self._ids.setdefault(stripe.acks, Ids()).add(stripe.id)
         self._counts[stripe.acks] = self._counts.get(stripe.acks, 0) + 1
 
     def remove(self, id_: int) -> None:
         """It is pending no more."""
-        number, at = divmod(id_, _CHUNK)
+        number, at = divmod(id_, CHUNK)
         chunk = self._chunks[number]
-        self._take_bit(id_, chunk.acks[at])
+        self._take_out(id_, chunk.acks[at])
         chunk.born[at] = 0
         chunk.count -= 1
         if not chunk.count:
             del self._chunks[number]
 
-    def _take_bit(self, id_: int, acks: int) -> None:
-        number, at = divmod(id_, _CHUNK)
-        bits = self._bits[acks]
-        bits[number] ^= 1 << at
-        if not bits[number]:
-            del bits[number]
+    def _take_out(self, id_: int, acks: int) -> None:
+        self._ids[acks].remove(id_)
         self._counts[acks] -= 1
         if not self._counts[acks]:
-            del self._bits[acks], self._counts[acks]
+            del self._ids[acks], self._counts[acks]
 
     # --- by acks --------------------------------------------------------------------------------------------------
 
@@ -102,20 +96,16 @@ class PendingStripes:
         """How many stripes have these acks."""
         return dict(self._counts)
 
-    def with_acks(self, acks: int) -> Iterator[Pending]:
-        """By ascending id. Nothing may be changed meanwhile."""
-        bits = self._bits.get(acks, {})
-        for number in sorted(bits):
-            chunk, left = self._chunks[number], bits[number]
-            while left:
-                at = (left & -left).bit_length() - 1
-                left &= left - 1
-                yield Pending(number * _CHUNK + at, chunk.born[at], chunk.died[at] or None, acks)
+    def with_acks(self, acks: int, but: Ids = NO_IDS) -> Iterator[Pending]:
+        """By ascending id, but for some. Nothing may be changed meanwhile."""
+        for id_ in self._ids.get(acks, NO_IDS).without(but):
+            chunk, at = self._chunks[id_ // CHUNK], id_ % CHUNK
+            yield Pending(id_, chunk.born[at], chunk.died[at] or None, acks)
 
-    def by_worth(self, masks: Iterable[int], worth: Callable[[int], int]) -> Iterator[Pending]:
-        """Those with these acks, least worth first, then oldest first."""
+    def by_worth(self, masks: Iterable[int], worth: Callable[[int], int], but: Ids = NO_IDS) -> Iterator[Pending]:
+        """Those with these acks but for some, least worth first, then oldest first."""
         of_worth: dict[int, list[int]] = {}
         for acks in masks:
             of_worth.setdefault(worth(acks), []).append(acks)
         for _, equal in sorted(of_worth.items()):
-            yield from heapq.merge(*map(self.with_acks, equal), key=lambda stripe: stripe.id)
+            yield from heapq.merge(*(self.with_acks(acks, but) for acks in equal), key=lambda stripe: stripe.id)

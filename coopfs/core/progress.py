@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 
+from coopfs.core.ids import NO_IDS, Ids
 from coopfs.core.pending import Pending, PendingStripes
 from coopfs.core.quorum import Reach
 from coopfs.core.seats import ALL_SEATS, Seats, Span
@@ -133,18 +134,18 @@ class Progress:
         """The newest group up to which every stripe lies on all columns."""
         return min(self._oldest_groups[0] - 1, self.sealed) if self._oldest_groups else self.sealed
 
-    def all_pending(self) -> Iterator[Pending]:
-        """The stripes below target, the least redundant first."""
-        return self._pending.by_worth(self._pending.masks(), self._redundancy)
+    def all_pending(self, but: Ids) -> Iterator[Pending]:
+        """The stripes below target but for some, the least redundant first."""
+        return self._pending.by_worth(self._pending.masks(), self._redundancy, but)
 
     def short_of(self, spare: int) -> Iterator[Pending]:
         """Those of which fewer than k + spare blocks were acked, the least redundant first."""
         masks = [acks for acks in self._pending.masks() if self._redundancy(acks) < spare]
         return self._pending.by_worth(masks, self._redundancy)
 
-    def missing(self, seat: int) -> Iterator[Pending]:
-        """The stripes that a column lacks, least redundant first, then oldest first."""
-        return self._pending.by_worth(self._without(seat), self._redundancy)
+    def missing(self, seat: int, but: Ids = NO_IDS) -> Iterator[Pending]:
+        """The stripes that a column lacks but for some, least redundant first, then oldest first."""
+        return self._pending.by_worth(self._without(seat), self._redundancy, but)
 
     def owes(self, seat: int) -> bool:
         """Whether the column lacks any stripe that can be had."""

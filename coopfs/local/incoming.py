@@ -4,7 +4,8 @@ The bit counts for nothing until the store takes its column's place. Then it bec
 for all stripes, remains and the digest.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 
 from coopfs.local.acks import INCOMING
 from coopfs.local.database import Database
@@ -35,6 +36,12 @@ class IncomingAcks:
 
     def remove(self, ids: Iterable[int]) -> None:
         self._db.write_many(f"UPDATE stripes SET acks = acks & ~{_BIT} WHERE id = ?", [(id_,) for id_ in ids])
+
+    def lacked(self, ids: Sequence[int], layout: int) -> list[int]:
+        """Those of these stripes that it needs, as `has`, and has not got; in their order."""
+        query = f"SELECT id FROM stripes WHERE id IN (SELECT value FROM json_each(?)) AND {_LACKED} AND layout = ?"
+        found = {id_ for (id_,) in self._db.read(query, (json.dumps(ids), layout))}
+        return [id_ for id_ in ids if id_ in found]
 
     def lacking(self, layout: int, below: int, limit: int) -> list[int]:
         """Stripes of this layout that it lacks, with ids below this one, the greatest first."""

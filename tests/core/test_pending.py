@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from coopfs.core.ids import Ids
 from coopfs.core.pending import Pending, PendingStripes
 
 IDS = [*range(1, 30), *range(1020, 1030), 5000, 1 << 40]  # around the end of a chunk, and far away
@@ -36,4 +37,8 @@ def test_they_come_least_worth_first_then_oldest_first() -> None:
         stripes.put(Pending(id_, 1, None, acks))
     assert [p.id for p in stripes.by_worth(stripes.masks(), int.bit_count)] == [4, 1, 7, 1500, 2000, 3]
     assert [p.id for p in stripes.with_acks(0b10)] == [1, 1500]
+    some = Ids()
+    for id_ in (7, 1, 1500, 8):
+        some.add(id_)
+    assert [p.id for p in stripes.by_worth(stripes.masks(), int.bit_count, some)] == [4, 2000, 3]
     assert list(stripes.with_acks(0b111)) == []

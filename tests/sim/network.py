@@ -281,6 +281,7 @@ class SimStore:
     async def get_many(self, rows: Sequence[int]) -> Sequence[StoredBlock | None]:
         if self._site.mute:
             raise PartnerAway("it has an error for every request")
+        self._network.trace.counts["get"] += len(rows)
         return await self._call(lambda: self._store.get_many(rows))
 
     async def resize(self, rows: int) -> None:

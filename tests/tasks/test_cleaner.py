@@ -131,6 +131,28 @@ def test_what_too_few_partners_have_is_left_alone_until_they_return(tmp_path: Pa
     play(tmp_path, Geometry(2, 2), main)
 
 
+def test_what_is_lost_for_good_is_fetched_in_vain_ever_more_rarely(tmp_path: Path) -> None:
+    """All partners are up. In a day there are some twelve tries for each of three columns, not one each minute."""
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        for file in (owner.platter.directory / STAGE).iterdir():
+            file.unlink()
+        lost = len(blocks(owner, 0))
+        for site in owner.world.sites[1:]:
+            site.host.only_store.blocks.clear()
+            site.cut()
+        await trio.sleep(SETTLED)
+        before = owner.world.trace.counts["get"]
+        await trio.sleep(86_400)
+        assert owner.own.cleaner.unavailable == lost
+        asked = owner.world.trace.counts["get"] - before
+        assert 3 * 8 < asked / (lost * len(owner.world.sites)) < 3 * 16
+
+    play(tmp_path, Geometry(2, 2), main)
+
+
 @pytest.mark.parametrize("after", [0.8, 0.85, 0.9, 0.95, 1.0])
 def test_whoever_is_reached_anew_may_bring_it_to_any_column(tmp_path: Path, after: float) -> None:
     """Even if that column has looked just before, and nothing else happens afterwards. The moment that matters lies
@@ -138,7 +160,7 @@ def test_whoever_is_reached_anew_may_bring_it_to_any_column(tmp_path: Path, afte
 
     async def main(owner: Owner) -> None:
         sites, whole = owner.world.sites, await lose_too_much(owner)
-        while not owner.own.cleaner._aside:
+        while not owner.own.cleaner._aside.ids:
             await trio.sleep(0.01)
         column, back = owner.own.columns.columns[0], trio.current_time() + after
         while column.session is None:

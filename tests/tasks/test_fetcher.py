@@ -58,6 +58,21 @@ def test_only_k_columns_are_asked_while_they_answer() -> None:
     play(main)
 
 
+def test_nobody_is_asked_while_fewer_than_k_are_reached() -> None:
+    """Two stores of one column are one."""
+
+    async def main(sources: list[Source]) -> None:
+        await store_at(stripe(1), sources)
+        twin = Source(LAYOUT, 1, sources[1].place, sources[1].host, sources[1].session, sources[1].store)
+        for source in (sources[0], *sources[2:]):
+            source.session = None
+        with pytest.raises(ContentUnavailable, match="missing p0, p2, p3"):
+            await fetcher_of([*sources, twin]).fetch(LAYOUT.id, PLACE, None)
+        assert [source.store.asked for source in sources] == [0, 0, 0, 0]
+
+    play(main)
+
+
 def test_a_spare_is_asked_when_nothing_came_for_a_while() -> None:
     async def main(sources: list[Source]) -> None:
         made = stripe(1)

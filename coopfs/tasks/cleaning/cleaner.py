@@ -11,10 +11,11 @@ from math import inf
 
 import trio
 
+from coopfs.core.aside import Aside
 from coopfs.core.master import PRIMARY
 from coopfs.core.pacing import Rate, seconds_left
 from coopfs.errors import ContentUnavailable, KeyMissing
-from coopfs.limits import CLEANER_AGAIN, CLEANER_ASIDE, CLEANER_BATCH, CLEANER_INTERVAL, PUT_RUN
+from coopfs.limits import CLEANER_BATCH, CLEANER_INTERVAL, PUT_RUN
 from coopfs.local.log import Sealed
 from coopfs.tasks.signal import Signal, changes
 from coopfs.tasks.writing.coder import Coder
@@ -37,7 +38,7 @@ class Cleaner:
         self._in_hand = in_hand
         self._on_unreadable = on_unreadable
         self._given_up: set[int] = set()  # stripes that could not be repaired when last tried, which was said
-        self._aside: dict[int, float] = {}  # stripes that could not be had -> trio time when they are tried again
+        self._aside = Aside()  # stripes that could not be had, by trio's clock
         self._taken_up = Signal()  # none of them is any more
         self._rates: defaultdict[int, Rate] = defaultdict(Rate)  # column that counts -> blocks brought to it
 
@@ -48,7 +49,7 @@ class Cleaner:
             with changes(self._ledger.changed, column.changed, self._taken_up) as changed:
                 if column.session is not session:
                     session = column.session
-                    self._aside.clear()  # whoever is reached anew may bring what could not be had, for any column
+                    self._aside.hope()  # whoever is reached anew may bring what could not be had, for any column
                     self._taken_up.notify()
                 worst = self._worst(column)
                 await self._clean(column, worst)
@@ -75,7 +76,7 @@ class Cleaner:
     def _next_end(self, column: Column) -> float:
         """Trio time at which the first of the stripes that nothing is done for just now gets another chance."""
         now = trio.current_time()
-        return min((end for end in (*column.resting.values(), *self._aside.values()) if end > now), default=inf)
+        return min((end for end in (*column.resting.values(), self._aside.until) if end > now), default=inf)
 
     @property
     def unavailable(self) -> int:
@@ -93,12 +94,12 @@ class Cleaner:
         """What its store lacks and would take, the most urgent first."""
         if column.session is None:
             return []
-        now = trio.current_time()
+        self._aside.look(trio.current_time())
 
         def is_apart(id_: int) -> bool:
-            return id_ in self._in_hand or column.is_apart(id_) or self._aside.get(id_, -inf) > now
+            return id_ in self._in_hand or column.is_apart(id_)
 
-        return column.seat.lacking(column.number, is_apart)
+        return column.seat.lacking(column.number, is_apart, self._aside.ids)
 
     async def _repair(self, id_: int, column: Column) -> Parcel | None:
         """The block that the column lacks; None: it cannot be had now, or is not needed any more."""
@@ -109,21 +110,14 @@ class Cleaner:
             coded, head = await self._coder.code_again(stripe)
             ((box,),) = await self._coder.boxes(((stripe, head, coded),), ((column.column, column.place),))
         except KeyMissing:  # it died for good while it was fetched, and its key went with it
-            self._put_aside(id_)
+            self._aside.put(id_, trio.current_time())
             return None
         except ContentUnavailable as missing:
             if id_ not in self._given_up and len(self._given_up) < CLEANER_BATCH:
                 self._given_up.add(id_)
                 logger.warning("stripe %d cannot be repaired now: %s", id_, missing)
-            self._put_aside(id_)
+            self._aside.put(id_, trio.current_time())
             self._on_unreadable(stripe)
             return None
         self._given_up.discard(id_)
         return Parcel(id_, stripe.place, box)
-
-    def _put_aside(self, id_: int) -> None:
-        now = trio.current_time()
-        if len(self._aside) >= CLEANER_ASIDE:
-            self._aside = {other: end for other, end in self._aside.items() if end > now}
-        if len(self._aside) < CLEANER_ASIDE:
-            self._aside[id_] = now + CLEANER_AGAIN

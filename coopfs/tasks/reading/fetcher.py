@@ -1,7 +1,7 @@
 """The fetcher: stripes back from any k of their n columns (section 2.2).
 
 1. k columns are asked at once, data columns first: they need no decoding. Each is asked for its blocks of a whole run
-   of stripes in one go: asking costs as much as the bytes of a block;
+   of stripes in one go: asking costs as much as the bytes of a block. Where fewer are reached nobody is asked;
 2. one that fails, or has nothing authentic there, is replaced at once; when nothing came for SPARE_DELAY, one more is
    asked than needed;
 3. only shards of equal tag are combined, and the tag is checked again after decoding (R2).
@@ -114,6 +114,8 @@ class Fetcher:
         for layout, place, tag in wanted:
             sources = [source for source in reached if source.layout.id == layout]
             k = self._layout(layout).k
+            if len({source.column for source in sources}) < k:  # what they have would be fetched in vain
+                sources = []
             hunt = Hunt(layout, place, tag, k, sources[k:], len(sources[:k]))
             hunts.append(hunt)
             for source in sources[:k]:

@@ -1,16 +1,18 @@
 """The store that is being filled for a column, as its Column sees it (seat.Seat): what it acks is noted, and counts
 for nothing until it takes the column's place (design R7, R14).
 
-Which stripes it lacks is found by walking the table: the least redundant first, which stand in memory, then from the
-newest to the oldest. A walk that finds nothing and a look at what is held say that it has caught up.
+Which stripes it lacks is found in two ways: those below target stand in memory, and come first, the least redundant
+before all; each is looked at once. The others are found by walking the table from the newest to the oldest. A walk that
+finds nothing and a look at what is held say that it has caught up.
 """
 
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+from coopfs.core.ids import Ids
 from coopfs.core.inventory import Inventory
 from coopfs.core.rows import Rows
-from coopfs.limits import CLEANER_BATCH, WALK_REST
+from coopfs.limits import CLEANER_BATCH, WALK_REST, WALK_SLICE
 from coopfs.local.acks import INCOMING
 from coopfs.local.incoming import IncomingAcks
 from coopfs.local.log import ALL_STRIPES, Log
@@ -31,6 +33,7 @@ class Incoming:
         self._ledger = ledger
         self._acks = acks
         self._below = ALL_STRIPES
+        self._seen = Ids()  # stripes below target that were looked at since the walk began
         self._rest = 0  # looks before the table is walked again
 
     def rows_at(self, column: int) -> Rows:
@@ -74,22 +77,32 @@ class Incoming:
         self.has -= sum(self._acks.has(id_, self._layout) for id_ in ids)
         self._acks.remove(ids)
 
-    def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
+    def lacking(self, column: int, under_way: Callable[[int], bool], aside: Ids) -> list[int]:
         """A walk: stripes below target first, the least redundant ones before all, then the newest."""
         if self._rest:
             self._rest -= 1
             return []
-        if self._below == ALL_STRIPES:
-            pending = (stripe.id for stripe in self._ledger.progress.all_pending())
-            wanted = (id_ for id_ in pending if not under_way(id_) and not self._acks.has(id_, self._layout))
-            if worst := list(islice(wanted, CLEANER_BATCH)):
-                return worst
+        found = self._worst() or self._next()
+        return [id_ for id_ in found if not under_way(id_) and id_ not in aside]
+
+    def _worst(self) -> list[int]:
+        """Of those below target; which are not sent now, are when the walk comes to them."""
+        looked = [stripe.id for stripe in islice(self._ledger.progress.all_pending(self._seen), WALK_SLICE)]
+        worst = self._acks.lacked(looked, self._layout)[:CLEANER_BATCH]
+        for id_ in looked:
+            self._seen.add(id_)
+            if len(worst) == CLEANER_BATCH and id_ == worst[-1]:
+                break
+        return worst
+
+    def _next(self) -> list[int]:
         found = self._acks.lacking(self._layout, self._below, CLEANER_BATCH)
-        if not found:
+        if found:
+            self._below = found[-1]
+        else:
             self._below, self._rest, self.has = ALL_STRIPES, WALK_REST, self._acks.count()
-            return []
-        self._below = found[-1]
-        return [id_ for id_ in found if not under_way(id_)]
+            self._seen = Ids()
+        return found
 
     # --- the replacement ------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 from coopfs.core.cache import Cache
+from coopfs.core.ids import Ids
 from coopfs.core.inventory import Inventory
 from coopfs.core.meta import extend_chain
 from coopfs.core.progress import Progress
@@ -266,9 +267,9 @@ class Ledger:
         """What a column's store answers that lost nothing, and got nothing else."""
         return self.slots.digest(column)
 
-    def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
+    def lacking(self, column: int, under_way: Callable[[int], bool], aside: Ids) -> list[int]:
         """Stripes that a column lacks, least redundant first, then oldest first."""
-        missing = (pending.id for pending in self.progress.missing(column) if not under_way(pending.id))
+        missing = (pending.id for pending in self.progress.missing(column, aside) if not under_way(pending.id))
         return list(islice(missing, CLEANER_BATCH))
 
     def another_store(self, gained: Sequence[int], lost: Sequence[int], column: int) -> None:

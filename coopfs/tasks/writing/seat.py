@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from coopfs.core.ids import Ids
 from coopfs.core.inventory import Inventory
 from coopfs.core.rows import Rows
 from coopfs.local.log import Log
@@ -40,5 +41,6 @@ class Seat(Protocol):
     def disprove(self, ids: Sequence[int], column: int) -> None:
         """It has not got these stripes, whatever it acked or claims."""
 
-    def lacking(self, column: int, under_way: Callable[[int], bool]) -> list[int]:
-        """Stripes to send to it next, most urgent first, but for those that are under way; CLEANER_BATCH at most."""
+    def lacking(self, column: int, under_way: Callable[[int], bool], aside: Ids) -> list[int]:
+        """Stripes to send to it next, most urgent first, but for those that are under way, of which there are few, or
+        aside; CLEANER_BATCH at most."""
