@@ -295,6 +295,7 @@ META_CHAIN_MAX = 4096  # places in a whole-chain list: 64 KiB of a meta stripe; 
 CONTROL_QUEUE = 64  # waiting connections, and progress lines of one that reads slowly
 FORMAT_TIMEOUT = 60.0  # seconds that `format` waits for all partners to be reached
 RESTORE_NOTICE = 0.1  # seconds in which whoever keeps a connection notices what broke a request on it: it takes hops
+RESTORE_HEADERS = 16  # blocks asked for at once in search of the newest END: 4 MB, so that no line is idle
 RESTORE_TRIES = 16  # that a state is tried while lines break and come back: reading a long log may take many minutes
 RESTORE_YOUNG = 256  # newest stripes opened before a state is believed: 384 MB, several times what is usually unheld
 RESTORE_SPOT = 16  # and of the older ones: who lacks a fifth of what it claims is found out with 1 - 0.8^16 = 97 %

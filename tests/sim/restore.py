@@ -62,7 +62,7 @@ async def restore(world: World, network: Network, directory: Path) -> Restored |
                 nursery.start_soon(reader.run)
             fetcher = Fetcher(keys, readers)
             recovery = Recovery(keys, master.layouts, readers, fetcher, directory, ignore)
-            await recovery.gather()
+            await recovery.witnesses.gather()
             state = await recovery.find(master.floor)
             return Restored(state, await _view(world, state, fetcher, nursery))
         except NotRestorable as refusal:

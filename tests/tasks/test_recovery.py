@@ -92,6 +92,31 @@ def test_a_line_that_breaks_meanwhile_costs_no_state(tmp_path: Path) -> None:
     play(tmp_path, Geometry(2, 1), main)
 
 
+def test_what_was_sent_after_the_newest_end_is_looked_at_side_by_side(tmp_path: Path) -> None:
+    """A large group was on its way."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        older = await group_of(owner, b"a")
+        await trio.sleep(SOON)
+        sites = [site.host.only_store for site in world.sites]
+        before = len(sites[0].blocks)
+        world.network.weather = Weather(delay=0.5)
+        newer = await group_of(owner, b"b", 2_500_000)
+        while min(len(store.blocks) for store in sites) < before + 20:
+            assert trio.current_time() < 100
+            await trio.sleep(0.1)
+        await owner.burn()
+        sent = min(len(store.blocks) for store in sites) - before
+        start = trio.current_time()
+        found = await restore(world, world.way(Weather(delay=0.5)), tmp_path / "restored")
+        assert not isinstance(found, Refused)
+        assert found.group == older < newer
+        assert trio.current_time() - start < sent * 0.5, "less than half of what one after the other takes"
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
 def test_what_was_held_long_ago_is_opened_at_spots(tmp_path: Path) -> None:
     """Nothing whole is left: that is said, instead of a view whose files cannot be read."""
 

@@ -68,7 +68,7 @@ async def restore(disk: TwoLayouts, lost: Collection[int], directory: Path) -> t
             nursery.start_soon(reader.run)
         fetcher = Fetcher(KEYS, readers)
         recovery = Recovery(KEYS, master.layouts, readers, fetcher, directory / "states", lambda *_: None)
-        await recovery.gather()
+        await recovery.witnesses.gather()
         try:
             state = await recovery.find(master.floor)
             local = LocalDisk(state.directory, lambda: 0)

@@ -109,7 +109,7 @@ async def _recover(
         nursery.start_soon(reader.run)
     fetcher = Fetcher(wanted.keys, readers)
     recovery = Recovery(wanted.keys, master.layouts, readers, fetcher, work, talk.watch)
-    await recovery.gather()
+    await recovery.witnesses.gather()
     state = await recovery.find(max(wanted.floor, master.floor, key=lambda floor: floor.version))
     agree(state, talk)
     local = LocalDisk(state.directory, time.time_ns)

@@ -14,7 +14,7 @@ All this goes over all layouts that the master block names: a stripe lies in the
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,33 +25,30 @@ import trio
 
 from coopfs.core import meta, records
 from coopfs.core.geometry import shard_capacity
-from coopfs.core.header import Header
-from coopfs.core.inventory import Inventory
 from coopfs.core.keys import DiskKeys
-from coopfs.core.master import PRIMARY, Floor, LayoutPlaces
+from coopfs.core.master import Floor, LayoutPlaces
 from coopfs.core.meta import MetaHead, extend_chain
 from coopfs.core.newest import AllAnswers, Voids
 from coopfs.core.replay import Replay
-from coopfs.errors import ContentUnavailable, NotAuthentic, NotRestorable, PeerError, first_of
+from coopfs.errors import ContentUnavailable, NotAuthentic, NotRestorable, first_of
 from coopfs.limits import (
     CHECK_SLICE,
     FORK_KNOWN,
     FORK_LOOKS,
     READ_AHEAD_STRIPES,
-    RESTORE_NOTICE,
-    RESTORE_PATIENCE,
+    RESTORE_HEADERS,
     RESTORE_TRIES,
 )
 from coopfs.local.disk import DATABASE, STAGE
 from coopfs.local.rebuild import Named, Rebuild
 from coopfs.tasks.reading.fetcher import Fetched, Fetcher
-from coopfs.tasks.reading.reader import Reader, answers_of
+from coopfs.tasks.reading.reader import Reader
 from coopfs.tasks.recovery.spots import Spots
-from coopfs.types import BlockStore, Kind, Layout, Place
+from coopfs.tasks.recovery.witnesses import Candidate, Watch, Witnesses
+from coopfs.types import Kind, Layout, Place
 
 logger = logging.getLogger(__name__)
 
-Watch = Callable[[str, int, int], None]  # step, done, total (0: not known)
 NS = 1_000_000_000
 BESIDE = "a copy of this home wrote at the same time, and something else may have been held"
 OLD_KIT = "the disk was given a new key after this kit was made, and what was written since then needs a newer kit"
@@ -73,11 +70,6 @@ class State:
     doubt: str | None
 
 
-def _number(reader: Reader) -> int:
-    """As in Answers.places."""
-    return reader.column if reader.place.role == PRIMARY else reader.column + reader.layout.n
-
-
 class Recovery:
     """The search for T on the columns that answer now. layouts: all in force, the oldest first; readers: of all their
     stores (`readers_of`); directory: for the databases."""
@@ -93,61 +85,56 @@ class Recovery:
     ) -> None:
         self._keys = keys
         self._layouts = {places.layout.id: places.layout for places in layouts}
-        self._readers = {(reader.layout.id, _number(reader)): reader for reader in readers}
+        self.witnesses = Witnesses(list(self._layouts.values()), readers, fetcher, watch)
         self._fetcher = fetcher
         self._directory = directory
         self._watch = watch
-        self._sessions: dict[Reader, BlockStore | None] = {}  # when it was asked for its inventory
-        self._given_up: set[Reader] = set()  # of those who went away since then: who did not come back
-        self._silent: set[tuple[Reader, Place]] = set()  # who was asked for what it claims, and did not answer
         self._voids = Voids()
-
-    async def gather(self) -> None:
-        """Wait until every column is open or was tried in vain, twice if it answers; RESTORE_PATIENCE at the most."""
-
-        async def wait(reader: Reader) -> None:
-            await reader.opened()
-            if reader.session is None and reader.trouble is not None:
-                await reader.changed.wait()  # a line may break at any moment: once more
-            self._sessions[reader] = reader.session
-            up = sum(each.session is not None for each in self._readers.values())
-            self._watch("reaching partners", up, len(self._readers))
-
-        with trio.move_on_after(RESTORE_PATIENCE):
-            async with trio.open_nursery() as nursery:
-                for reader in self._readers.values():
-                    nursery.start_soon(wait, reader)
 
     async def find(self, floor: Floor) -> State:
         """T, rebuilt. floor: an END known held, below which no state is without doubt. NotRestorable."""
         date = datetime.fromtimestamp(floor.date, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         below_floor = f"the state of {date} is known to have been held, and is not whole at those who answer"
-        answers = await self._ask_all()
+        answers = await self.witnesses.ask_all()
         doubts = [doubt for layout in self._layouts.values() if (doubt := self._unseen(layout, answers)) is not None]
         if self._keys.lacking():
             doubts.insert(0, OLD_KIT)
         newer: list[str] = []  # why states may have been held that are not found whole, the newest first
-        for layout, place, claimed in answers.places():
-            its, holders = answers.layouts[layout], [self._readers[layout, number] for number in claimed]
-            header = await self._header(place, holders)
-            if header is None and its.may_have_been_held(place) and (why := self._why_not(place, holders)) is not None:
-                newer.append(why)
-            if header is None or header.kind != Kind.END:
-                continue
-            if place.version < floor.version and below_floor not in doubts:
-                doubts.append(below_floor)
-            if self._voids.cover(place.version):
-                continue
-            try:
-                found = await self._state(layout, place, answers, _join(doubts, newer))
-                return await self._of_two(layout, found, answers)
-            except (ContentUnavailable, NotAuthentic) as broken:
-                logger.info("the state that ends at version %d is not whole: %s", place.version, broken)
-                if its.may_have_been_held(place):
-                    newer.append(str(broken))
+        candidates, looked = self._candidates(answers), 0
+        while batch := list(islice(candidates, RESTORE_HEADERS)):
+            self._watch("looking for the newest state", looked, 0)
+            for candidate, header in zip(batch, await self.witnesses.headers(batch), strict=True):
+                end, may_be = candidate.place, answers.layouts[candidate.layout].may_have_been_held(candidate.place)
+                if header is None and may_be and (why := self.witnesses.why_not(candidate)) is not None:
+                    newer.append(why)
+                if header is None or header.kind != Kind.END:
+                    continue
+                if end.version < floor.version and below_floor not in doubts:
+                    doubts.append(below_floor)
+                if self._voids.cover(end.version):
+                    continue
+                try:
+                    found = await self._state(candidate.layout, end, answers, _join(doubts, newer))
+                    return await self._of_two(candidate.layout, found, answers)
+                except (ContentUnavailable, NotAuthentic) as broken:
+                    logger.info("the state that ends at version %d is not whole: %s", end.version, broken)
+                    if may_be:
+                        newer.append(str(broken))
+            looked += len(batch)
         raise NotRestorable(
-            f"no whole state was found: {_join(doubts, newer) or self._missing(self._layouts.values())}"
+            f"no whole state was found: {_join(doubts, newer) or self.witnesses.missing(self._layouts.values())}"
         )
+
+    def _candidates(self, answers: AllAnswers) -> Iterator[Candidate]:
+        """Where the END of T may be, or of something that was held, newest first. Few stripes that were sent and not
+        held have so many blocks."""
+        for layout, place, claimed in answers.places():
+            its = answers.layouts[layout]
+            if its.can_have(place) or its.may_have_been_held(place):
+                yield self._candidate(layout, place, claimed)
+
+    def _candidate(self, layout: int, place: Place, claimed: Iterable[int]) -> Candidate:
+        return Candidate(layout, place, tuple(self.witnesses[layout, number] for number in claimed))
 
     async def _of_two(self, layout: int, found: State, answers: AllAnswers) -> State:
         """If a home and its copy wrote at the same time, the state that more partners claim; else what was found."""
@@ -169,21 +156,26 @@ class Recovery:
         """(layout, place) of an older END that may have been held and is not in its chain, if FORK_LOOKS show one."""
         if not answers.layouts[layout].denials(found.end):
             return None
-        oldest, looks = min(end.version for end in found.ends), 0
-        for other, place, claimed in answers.places():
-            its = answers.layouts[other]
+        candidates = islice(self._beside(found, answers), FORK_LOOKS)
+        while batch := list(islice(candidates, RESTORE_HEADERS)):
+            for candidate, header in zip(batch, await self.witnesses.headers(batch), strict=True):
+                is_end = header is not None and header.kind == Kind.END
+                if is_end and not self._voids.cover(candidate.place.version):
+                    return candidate.layout, candidate.place
+        return None
+
+    def _beside(self, found: State, answers: AllAnswers) -> Iterator[Candidate]:
+        """Where the END of a copy's state may be, newest first."""
+        oldest = min(end.version for end in found.ends)
+        for layout, place, claimed in answers.places():
+            its = answers.layouts[layout]
             if place.version >= found.end.version:
                 continue
             both = place in found.ends and not (its.is_doubtful(place) and its.denials(place))  # go on from there
-            if both or place.version < oldest or looks == FORK_LOOKS:
-                break
-            if place in found.newest or place in found.ends or not its.may_have_been_held(place):
-                continue
-            looks += 1
-            header = await self._header(place, [self._readers[other, number] for number in claimed])
-            if header is not None and header.kind == Kind.END and not self._voids.cover(place.version):
-                return other, place
-        return None
+            if both or place.version < oldest:
+                return
+            if place not in found.newest and place not in found.ends and its.may_have_been_held(place):
+                yield self._candidate(layout, place, claimed)
 
     def _unseen(self, layout: Layout, answers: AllAnswers) -> str | None:
         """Why something of which nothing was seen may have been held in a layout, or None."""
@@ -191,7 +183,7 @@ class Recovery:
         if its.are_too_few():
             return (
                 f"only {len(its.slots)} of {layout.n} partners{self._of(layout)} answer, "
-                f"{its.quorum.answers_needed} are needed to exclude a newer state: {self._missing([layout])}"
+                f"{its.quorum.answers_needed} are needed to exclude a newer state: {self.witnesses.missing([layout])}"
             )
         if its.may_have_been_held(None):
             return "blocks that partners found torn or rotten may have been of a newer state"
@@ -201,91 +193,13 @@ class Recovery:
         """What tells the user which layout is meant, where there are several."""
         return f" of layout {layout.id} ({layout.k}+{layout.m})" if len(self._layouts) > 1 else ""
 
-    async def _ask_all(self) -> AllAnswers:
-        found: dict[Reader, Inventory] = {}
-        primaries = sum(layout.n for layout in self._layouts.values())
-
-        async def ask(reader: Reader) -> None:
-            inventory = await self._inventory(reader)
-            if inventory is not None:
-                found[reader] = inventory
-            self._watch("reading inventories", sum(each.place.role == PRIMARY for each in found), primaries)
-
-        async with trio.open_nursery() as nursery:
-            for reader in self._readers.values():
-                nursery.start_soon(ask, reader)
-        return answers_of(self._layouts.values(), found)
-
-    async def _inventory(self, reader: Reader) -> Inventory | None:
-        """Of who was reached, once more if the line broke meanwhile. None: it does not answer."""
-        for _ in range(RESTORE_TRIES):
-            before = self._sessions.get(reader)
-            self._sessions[reader] = reader.session
-            inventory = await reader.inventory()
-            if inventory is not None or (before, reader.session) == (None, None):
-                return inventory
-            with trio.move_on_after(RESTORE_PATIENCE):
-                while reader.session in (None, self._sessions[reader]):
-                    await reader.changed.wait()
-            if reader.session is None:
-                break
-        return None
-
-    def _missing(self, layouts: Iterable[Layout]) -> str:
-        primaries = (self._readers[layout.id, column] for layout in layouts for column in range(layout.n))
-        missing = [f"{r.place.name} ({r.trouble or 'not reached'})" for r in primaries if r.session is None]
-        return "missing are " + ", ".join(dict.fromkeys(missing)) if missing else "all partners answer"
-
-    async def _header(self, place: Place, holders: Iterable[Reader]) -> Header | None:
-        """The header of a stripe, from the first authentic block."""
-        for _ in range(RESTORE_TRIES):
-            silent = set()
-            for reader in holders:
-                try:
-                    block = await self._fetcher.ask(reader, place)
-                except PeerError:
-                    silent.add((reader, place))
-                    continue
-                if block is not None:
-                    return block[0]
-            if not silent or not await self._came_back():
-                self._silent |= silent
-                break
-        return None
-
-    async def _came_back(self) -> bool:
-        """Wait for those who have gone since they told what they hold, as a line may break. False: in vain."""
-        await trio.sleep(RESTORE_NOTICE)
-        here = {reader: session for reader, session in self._sessions.items() if session is not None}
-        gone = [r for r, session in here.items() if r.session is not session and (r.session or r not in self._given_up)]
-        with trio.move_on_after(RESTORE_PATIENCE):
-            for reader in gone:
-                while reader.session is None:
-                    await reader.changed.wait()
-        back = {reader: reader.session for reader in gone if reader.session is not None}
-        self._sessions.update(back)
-        self._given_up = self._given_up.union(gone).difference(back)
-        return bool(back)
-
-    def _why_not(self, place: Place, holders: Sequence[Reader]) -> str | None:
-        """Why what these claim to have there could not be had; None: it has been overwritten since.
-
-        Who has left since it told its inventory may hold it. Whose block is damaged, or was never there, does not deny
-        either that others hold it who do not answer.
-        """
-        if any((reader, place) in self._silent or reader.session is not self._sessions[reader] for reader in holders):
-            return f"who claims row {place.row} went away"
-        if any(self._fetcher.met_damage(reader, place.row) for reader in holders):
-            return f"who claims row {place.row} has no intact block of it"
-        return None
-
     async def _state(self, layout: int, end: Place, answers: AllAnswers, doubt: str | None) -> State:
         """`_rebuild`, once more where somebody went away meanwhile and came back."""
         for _ in range(RESTORE_TRIES - 1):
             try:
                 return await self._rebuild(layout, end, answers, doubt)
             except ContentUnavailable:
-                if not await self._came_back():
+                if not await self.witnesses.came_back():
                     raise
         return await self._rebuild(layout, end, answers, doubt)
 

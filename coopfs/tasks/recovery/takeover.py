@@ -32,7 +32,8 @@ from coopfs.tasks.reading.fetcher import Fetcher
 from coopfs.tasks.reading.reader import readers_of
 from coopfs.tasks.recovery.claiming import Claiming
 from coopfs.tasks.recovery.masters import Know, MasterSearch
-from coopfs.tasks.recovery.recovery import OLD_KIT, Recovery, State, Watch
+from coopfs.tasks.recovery.recovery import OLD_KIT, Recovery, State
+from coopfs.tasks.recovery.witnesses import Watch
 from coopfs.types import Claim, NodeKey, epoch_of, make_version
 
 WORK = "states"  # directory of databases that are tried
@@ -122,7 +123,7 @@ class Takeover:
         async with trio.open_nursery() as nursery:
             for reader in readers:
                 nursery.start_soon(reader.run)
-            await recovery.gather()
+            await recovery.witnesses.gather()
             try:
                 found: State | NotRestorable = await recovery.find(floor)
             except NotRestorable as refusal:
