@@ -9,7 +9,9 @@ The table is made as if the rows had been filled over years, all acknowledged by
 2. all columns tell their inventories, page by page, and one of them is compared with the table;
 3. one column is found empty: all it acked is taken back, and it is asked what it lacks;
 4. a restore looks for the newest candidates in all inventories;
-5. a partner opens its store, whose rows are all written, and tells its inventory.
+5. a new store for that column has nearly all of them, and it is asked what this one lacks;
+6. one group has killed many of them, which are released;
+7. a partner opens its store, whose rows are all written, and tells its inventory.
 """
 
 import json
@@ -17,7 +19,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -25,16 +27,21 @@ from typing import TypeVar
 import trio
 
 from coopfs.core import digest
+from coopfs.core.ids import NO_IDS
 from coopfs.core.inventory import Inventory
 from coopfs.core.newest import Answers
 from coopfs.core.quorum import Quorum
 from coopfs.core.seats import seat
 from coopfs.core.storeformat import ENTRY, PAGE, Entry, StoreHeader, checksum
-from coopfs.limits import INVENTORY_PAGE, KIB, MIN_BLOCK_SIZE
+from coopfs.limits import CLEANER_BATCH, INVENTORY_PAGE, KIB, MIN_BLOCK_SIZE, RELEASE_COMMIT, RELEASE_SLICE
+from coopfs.local.acks import INCOMING
+from coopfs.local.database import Database
 from coopfs.local.disk import LocalDisk, create_disk
 from coopfs.local.hosted.storefile import StoreFile, write_header
+from coopfs.local.incoming import IncomingAcks
 from coopfs.local.log import Log
 from coopfs.local.slots import Slots
+from coopfs.tasks.reshaping.incoming import Incoming
 from coopfs.tasks.writing.ledger import Ledger
 from coopfs.types import DiskId, Layout, Slot, StoreId, make_version
 
@@ -45,6 +52,8 @@ COMPLETE = (1 << LAYOUT.n) - 1
 UNDER_WAY = 1024  # of the newest stripes one column lacks
 FIRST = make_version(1, 0)
 COLUMN = 3
+LOOKS = 100
+DEAD = 200_000  # stripes that one group has killed
 
 T = TypeVar("T")
 
@@ -83,6 +92,14 @@ class Watch:
         self.found[name] = (time.process_time() - began) / among
         return result
 
+    def longest(self, name: str, steps: Iterable[Callable[[], object]]) -> None:
+        """Of these, each of which holds up everybody else."""
+        self.found[name] = 0.0
+        for step in steps:
+            before = self.found[name]
+            self.timed(name, step)
+            self.found[name] = max(before, self.found[name])
+
     def memory(self, name: str) -> None:
         """Most of this process until now."""
         self.found[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
@@ -116,7 +133,7 @@ def _inventory(rows: int) -> Inventory:
 
 
 def owner(directory: Path, rows: int, watch: Watch) -> None:
-    """Steps 1 to 4."""
+    """Steps 1 to 6."""
     local = watch.timed("rows_open", lambda: LocalDisk(directory, time.time_ns))
     log, slots = Log(local.database, local.metadata.stripes.take_id), Slots(local.database)
     ledger = watch.timed(
@@ -124,7 +141,9 @@ def owner(directory: Path, rows: int, watch: Watch) -> None:
         lambda: Ledger(log, slots, seat([LAYOUT], {}), LAYOUT.id, {LAYOUT.id: 2 * rows}, lambda ids: None, local.cache),
     )
     group = log.newest_sealed()
-    watch.timed("rows_group", lambda: (log.chain.of(group), log.chain.length(), log.chain.head(), log.dead_by(group)))
+    watch.timed(
+        "rows_group", lambda: (log.chain.of(group), log.chain.length(), log.chain.head(), log.dead_by(group, 1))
+    )
     watch.timed("rows_sparsest", lambda: log.sparsest(200_000, group, 8))
     watch.memory("rows_memory")
     found = watch.timed("rows_inventory", lambda: _inventory(rows), rows)
@@ -135,13 +154,49 @@ def owner(directory: Path, rows: int, watch: Watch) -> None:
     watch.memory("rows_memory_compared")
     del found, answers
     watch.timed("rows_lost", partial(trio.run, ledger.reconcile, Inventory(2 * rows), COLUMN, store), rows)
-    watch.timed("rows_lacking", lambda: ledger.lacking(COLUMN, lambda id_: False))
+    watch.timed("rows_lacking", lambda: ledger.lacking(COLUMN, is_not, NO_IDS))
     watch.memory("rows_memory_lost")
+    _fill(local.database, ledger, watch)
+    _release(local.database, ledger, min(rows, DEAD), watch)
     local.close()
 
 
+def is_not(id_: int) -> bool:
+    """Nothing is under way."""
+    return False
+
+
+def _fill(database: Database, ledger: Ledger, watch: Watch) -> None:
+    acks = IncomingAcks(database)
+    database.write("UPDATE stripes SET acks = acks | ? WHERE id > ?", (1 << INCOMING, CLEANER_BATCH))
+    coming = Incoming(COLUMN, ledger, acks, 0.0)
+    watch.longest("rows_filling", (partial(coming.lacking, COLUMN, is_not, NO_IDS) for _ in range(LOOKS)))
+    acks.forget()
+    database.commit()
+    database.checkpoint()
+
+
+def _release(database: Database, ledger: Ledger, dead: int, watch: Watch) -> None:
+    database.write("UPDATE stripes SET died = ? WHERE id <= ?", (ledger.progress.barrier, dead))
+    database.commit()
+    database.checkpoint()
+    slices, longest_log = -(-dead // RELEASE_SLICE), 0
+
+    def release() -> None:
+        nonlocal longest_log
+        for number in range(slices):
+            ledger.release()
+            if number % RELEASE_COMMIT == 0:
+                database.commit()
+                longest_log = max(longest_log, database.wal_bytes())
+                database.checkpoint()
+
+    watch.timed("rows_release", release, dead)
+    watch.found["rows_release_log"] = longest_log
+
+
 def partner(directory: Path, rows: int, watch: Watch) -> None:
-    """Step 5. The blocks are never written: the file is as sparse as the local disk lets it be."""
+    """Step 7. The blocks are never written: the file is as sparse as the local disk lets it be."""
     path, header = directory / "store", StoreHeader(DiskId(bytes(16)), StoreId(bytes(16)), rows, MIN_BLOCK_SIZE)
     with path.open("wb") as file:
         file.truncate(header.size)

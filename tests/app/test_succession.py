@@ -1,11 +1,16 @@
 """Which partners do not count any more, so that others are looked for (tests/match has the whole of it)."""
 
+from pathlib import Path
+
 import trio
 
 from coopfs.app.partners.succession import Succession
-from coopfs.limits import AWAY_AFTER, GRACE_PERIOD
+from coopfs.limits import AWAY_AFTER, GRACE_PERIOD, ONLINE_AFTER
 from coopfs.local.partners import PartnerEntry
 from coopfs.types import NodeKey
+from tests.sim.owner import Owner
+from tests.sim.world import Geometry
+from tests.tasks.homes import SETTLED, play, sleep_through
 
 NOW = 1_800_000_000
 
@@ -31,3 +36,23 @@ async def test_who_was_absent_for_weeks_counts_no_more_once_this_node_can_know(a
         await trio.sleep(AWAY_AFTER / 2 + 1)
         assert succession.gone() == {known[0].key}
         nursery.cancel_scope.cancel()
+
+
+def test_nobody_is_absent_before_this_node_has_been_awake_again_for_a_while(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        known = [entry("trustee", int(owner.world.wall()))]
+
+        async def tell(title: str, text: str) -> None:
+            raise AssertionError("nobody was replaced")
+
+        succession = Succession(lambda: owner.own, lambda: known, lambda key: False, tell, owner.world.wall)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(succession.run)
+            await trio.sleep(AWAY_AFTER + SETTLED)
+            sleep_through(owner, GRACE_PERIOD)
+            assert (succession.gone(), succession.is_lost(known[0].key)) == (set(), False)
+            await trio.sleep(ONLINE_AFTER + 1)
+            assert (succession.gone(), succession.is_lost(known[0].key)) == ({known[0].key}, True)
+            nursery.cancel_scope.cancel()
+
+    play(tmp_path, Geometry(1, 1), main)

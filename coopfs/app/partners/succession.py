@@ -57,7 +57,7 @@ class Succession:
 
     def gone(self) -> Set[NodeKey]:
         """Partners that are wanted no more: whose column is lost; and those without one that have been absent for
-        GRACE_PERIOD, as far as this run can know, which must have been online for a while."""
+        GRACE_PERIOD, as far as this run can know, which must have been online for a while, without a gap."""
         own = self._disk()
         holders = _holders(own)
         absent = {entry.key for entry in self._entries() if entry.key not in holders and self._is_absent(entry)}
@@ -72,7 +72,9 @@ class Succession:
     def _is_absent(self, entry: PartnerEntry) -> bool:
         if self._began is None or trio.current_time() - self._began < AWAY_AFTER or entry.last_seen is None:
             return False
-        return self._clock() - entry.last_seen >= GRACE_PERIOD and not self._is_up(entry.key)
+        own = self._disk()
+        may_judge = own is None or own.columns.may_judge()
+        return may_judge and self._clock() - entry.last_seen >= GRACE_PERIOD and not self._is_up(entry.key)
 
     async def run(self) -> None:
         """Until cancelled. StateError: the disk's database failed."""

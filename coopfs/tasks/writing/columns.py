@@ -197,7 +197,7 @@ class Columns:
             since = min(since or now, now)  # a clock that was set back must not shorten the wait
             if now - since >= AWAY_AFTER and column.state in (ColumnState.COUNTED, ColumnState.CATCHING_UP):
                 column.happen(Event.ABSENT)
-            if now - since >= GRACE_PERIOD and self._may_judge():
+            if now - since >= GRACE_PERIOD and self.may_judge():
                 column.happen(Event.LOST)
         self._note(column, since)
 
@@ -206,8 +206,9 @@ class Columns:
         takes one and does not give it back."""
         return not column.is_doubtful and self._ledger.progress.has_caught_up(column.number)
 
-    def _may_judge(self) -> bool:
-        """Whether this machine is online, and has been for long enough to know."""
+    def may_judge(self) -> bool:
+        """Whether this machine is online, and has been for long enough to know who is not."""
+        self._look_around()
         now = trio.current_time()
         return now - self._began >= AWAY_AFTER and now - self._online >= ONLINE_AFTER and not self.offline
 
