@@ -175,7 +175,7 @@ async def restore(directory: Path, files: int) -> None:
             nursery.start_soon(reader.run)
         fetcher = Fetcher(keys, readers)
         recovery = Recovery(keys, layouts, readers, fetcher, directory / "restored", lambda step, done, total: None)
-        await recovery.gather()
+        await recovery.witnesses.gather()
         state = await recovery.find(Floor(0, 0))
         view = LocalDisk(state.directory, time.time_ns)
         log = Log(view.database, view.metadata.stripes.take_id)
