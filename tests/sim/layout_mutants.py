@@ -12,7 +12,7 @@ from coopfs.core.newest import AllAnswers
 from coopfs.core.progress import Progress
 from coopfs.core.quorum import Reach
 from coopfs.core.seats import ALL_SEATS
-from coopfs.tasks.recovery import recovery
+from coopfs.tasks.recovery import witnesses
 from coopfs.tasks.recovery.masters import MasterSearch
 from coopfs.tasks.reshaping.growing import Growing
 from coopfs.tasks.reshaping.reshaping import Reshaping
@@ -68,7 +68,7 @@ def a_restore_looks_into_the_newest_layout_only() -> Any:
 
 def a_restore_judges_all_by_the_newest_layout() -> Any:
     """R11: k claims are k of its layout."""
-    answers_of = recovery.answers_of
+    answers_of = witnesses.answers_of
 
     def mutant(*what: Any) -> AllAnswers:
         found = answers_of(*what)
@@ -76,7 +76,7 @@ def a_restore_judges_all_by_the_newest_layout() -> Any:
             answers.quorum = list(found.layouts.values())[-1].quorum
         return found
 
-    return patch.object(recovery, "answers_of", mutant)
+    return patch.object(witnesses, "answers_of", mutant)
 
 
 def stripes_are_held_by_the_rules_of_the_oldest_layout() -> Any:
