@@ -13,10 +13,13 @@ class Aside:
         self.ids = Ids()
         self.until = inf  # when they are tried again
         self._rest = CLEANER_AGAIN
+        self._taken_up = -inf  # when it was time for the last ones
 
     def put(self, id_: int, now: float) -> None:
         """Nothing is done for it for a while."""
         if not self.ids:
+            if now - self._taken_up > self._rest:  # those could be had, and this is another trouble
+                self._rest = CLEANER_AGAIN
             self.until = now + self._rest
         self.ids.add(id_)
 
@@ -24,7 +27,7 @@ class Aside:
         """Take them up again if it is time. What cannot be had then either rests longer."""
         if now >= self.until:
             self._take_up()
-            self._rest = min(2 * self._rest, MEND_REST_MAX)
+            self._taken_up, self._rest = now, min(2 * self._rest, MEND_REST_MAX)
 
     def hope(self) -> None:
         """Something has happened that may bring any of them: take them up, and begin with a short rest."""

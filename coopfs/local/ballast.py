@@ -22,6 +22,7 @@ from coopfs.limits import FILESYSTEM_BLOCK, KIB, MIB
 KEEP_SIZE = 1  # <linux/falloc.h>
 INDEX_STEP = 32 * KIB  # bytes of the index for each
 LOG_STEP = 16 * MIB  # of the log
+STAT_BLOCK = 512  # bytes of one of stat(2)
 WAL_FRAME = FILESYSTEM_BLOCK + 24  # bytes of one page in the log
 MAX_FRAME = slice(16, 20)  # of the index: the newest frame of the log (SQLite's "WAL-mode file format", 2.1)
 
@@ -58,6 +59,10 @@ class Ballast:
         allocate_behind(self._index, 0, self._index_room)
         allocate_behind(self._database, end, self._growth)
         allocate_behind(self.log, 0, self._log_room)
+
+    def is_left(self) -> bool:
+        """Whether a process that was killed has left the log its room."""
+        return os.fstat(self.log).st_blocks * STAT_BLOCK >= self._log_room
 
     def hold_on(self) -> None:
         """Take it again, if it was taken before: the database has grown."""

@@ -87,7 +87,9 @@ class Database:
     def _settle(self) -> None:
         """The last process may have died between COMMIT and step 3: nobody acts on less than durable. If its step 3
         failed, the system takes what it did not write for written, so the log is not just synced: what it says is
-        written once more, to the database, and it goes. On a full disk it stays, and grows in its room."""
+        written once more, to the database, and it goes. On a full disk it stays, and grows in its room; where it goes,
+        the next one gets that room."""
+        had_room = self._ballast.is_left()
         try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except SqliteError as bad:
@@ -95,6 +97,8 @@ class Database:
                 raise damage_of(self.path, bad) from None
             if bad.sqlite_errorcode & PRIMARY != sqlite3.SQLITE_FULL:
                 raise StateError(f"the disk's database {self.path} failed ({bad})") from bad
+        if had_room:
+            self._ballast.hold()
         self.sync_wal()
 
     def _pragma(self, name: str) -> Any:

@@ -5,7 +5,8 @@ from pathlib import Path
 import trio
 
 from coopfs.app.partners.succession import Succession
-from coopfs.limits import AWAY_AFTER, GRACE_PERIOD, ONLINE_AFTER
+from coopfs.core.columnstate import Event
+from coopfs.limits import AWAY_AFTER, GRACE_PERIOD, ONLINE_AFTER, SUCCESSION_CHECK
 from coopfs.local.partners import PartnerEntry
 from coopfs.types import NodeKey
 from tests.sim.owner import Owner
@@ -56,3 +57,29 @@ def test_nobody_is_absent_before_this_node_has_been_awake_again_for_a_while(tmp_
             nursery.cancel_scope.cancel()
 
     play(tmp_path, Geometry(1, 1), main)
+
+
+def test_nobody_who_was_missed_for_weeks_follows_one_that_is_lost(tmp_path: Path) -> None:
+    """Even where nobody can say whose fault that is: while it fills no column nobody else would."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        site = world.join(2)
+        site.go(up=False)
+        seen = int(world.wall()) - 2 * GRACE_PERIOD
+        known = [PartnerEntry("spare", site.host.key, (), 1 << 40, 1 << 40, seen)]
+
+        async def tell(title: str, text: str) -> None:
+            raise AssertionError(text)
+
+        succession = Succession(lambda: owner.own, lambda: known, lambda key: False, tell, world.wall)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(succession.run)
+            await trio.sleep(AWAY_AFTER + SETTLED)
+            owner.own.columns.happen(owner.own.columns.columns[2], Event.LOST)
+            sleep_through(owner, AWAY_AFTER)
+            await trio.sleep(2 * SUCCESSION_CHECK)
+            assert owner.own.columns.incoming is None
+            nursery.cancel_scope.cancel()
+
+    play(tmp_path, Geometry(1, 2), main)

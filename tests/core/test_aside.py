@@ -31,3 +31,14 @@ def test_hope_takes_them_up_at_once_and_begins_anew() -> None:
     assert not aside.ids
     aside.put(7, 200.0)
     assert aside.until == 200.0 + CLEANER_AGAIN
+
+
+def test_another_trouble_begins_with_a_short_rest() -> None:
+    aside, now = Aside(), 0.0
+    for _ in range(5):
+        aside.put(7, now)
+        now = aside.until
+        aside.look(now)
+    later = now + 86_400
+    aside.put(8, later)
+    assert aside.until == later + CLEANER_AGAIN

@@ -50,6 +50,23 @@ def fill(place: Path) -> Path:
     return path
 
 
+def test_who_was_killed_finds_the_room_of_the_log_again(tmp_path: Path) -> None:
+    """What it has written goes into the database, and the log with it."""
+    path = tmp_path / "disk.sqlite"
+    killed = Database.create(path)
+    killed.hold_room()
+    killed.set_fact("before", 1)
+    killed.commit()
+    log = Path(f"{path}-wal")
+    if log.stat().st_blocks * 512 < WAL_ROOM:
+        pytest.skip("this file system cannot allocate")
+    database = Database(path)
+    assert log.stat().st_size == 0
+    assert log.stat().st_blocks * 512 >= WAL_ROOM
+    killed.close()
+    database.close()
+
+
 def churn(disk: Disk, rounds: int) -> None:
     """Commits that change many pages, as deleting does; checkpoints now and then."""
     for number in range(rounds):

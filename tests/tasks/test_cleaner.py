@@ -153,6 +153,22 @@ def test_what_is_lost_for_good_is_fetched_in_vain_ever_more_rarely(tmp_path: Pat
     play(tmp_path, Geometry(2, 2), main)
 
 
+def test_what_happens_just_before_it_is_tried_again_puts_nothing_off(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await lose_too_much(owner)
+        owner.world.sites[0].go(up=True)
+        for site in owner.world.sites[1:]:
+            site.host.only_store.blocks.clear()
+        await trio.sleep(SETTLED)
+        aside = owner.own.cleaner._aside
+        await trio.sleep(aside.until - CLEANER_INTERVAL / 2 - trio.current_time())
+        owner.own.ledger.changed.notify()
+        await trio.sleep(2 * CLEANER_INTERVAL)
+        assert aside.until > trio.current_time()
+
+    play(tmp_path, Geometry(2, 2), main)
+
+
 @pytest.mark.parametrize("after", [0.8, 0.85, 0.9, 0.95, 1.0])
 def test_whoever_is_reached_anew_may_bring_it_to_any_column(tmp_path: Path, after: float) -> None:
     """Even if that column has looked just before, and nothing else happens afterwards. The moment that matters lies

@@ -39,12 +39,28 @@ def test_what_is_endangered_comes_first_and_each_comes_once(desk: Desk) -> None:
     assert coming.lacking(COLUMN, is_not, NO_IDS) == [ids[4], ids[2]]
     coming.ack([ids[4], ids[2]], COLUMN)
     assert coming.lacking(COLUMN, is_not, NO_IDS) == [ids[3], ids[5]], "no matter that these were not acked"
-    assert coming.lacking(COLUMN, is_not, NO_IDS) == [ids[6]]
+    assert coming.lacking(COLUMN, is_not, NO_IDS) == [ids[6], ids[9]]
     looks = [coming.lacking(COLUMN, is_not, NO_IDS) for _ in range(5)]
-    assert looks == [[ids[9], ids[8]], [ids[7], ids[6]], [ids[5], ids[3]], [ids[1], ids[0]], []]
+    assert looks == [[ids[8], ids[7]], [ids[6], ids[5]], [ids[3], ids[1]], [ids[0]], []]
     for _ in range(WALK_REST):
         assert coming.lacking(COLUMN, is_not, NO_IDS) == []
-    assert coming.lacking(COLUMN, is_not, NO_IDS) == [ids[3]], "from the beginning"
+    assert coming.lacking(COLUMN, is_not, NO_IDS) == [ids[3], ids[9]], "from the beginning"
+    desk.disk.close()
+
+
+def test_what_is_written_meanwhile_holds_up_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is endangered as long as it is under way."""
+    monkeypatch.setattr(incoming_of, "CLEANER_BATCH", 4)
+    coming = Incoming(COLUMN, desk.ledger, IncomingAcks(desk.disk.database), 0.0)
+    old = {id_ for id_, *_ in desk.ledger.log.places()}
+    sent: set[int] = set()
+    for _ in range(8):
+        new = desk.seal(desk.group())[:1]
+        looked = coming.lacking(COLUMN, new.__contains__, NO_IDS)
+        sent.update(looked)
+        coming.ack([*looked, *new], COLUMN)
+        desk.ack(new, [0, 1, 2])
+    assert old <= sent
     desk.disk.close()
 
 

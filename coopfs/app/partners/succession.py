@@ -70,11 +70,15 @@ class Succession:
         return any(column.place.node == key for column in _lost(self._disk())) or any(map(self._is_absent, known))
 
     def _is_absent(self, entry: PartnerEntry) -> bool:
-        if self._began is None or trio.current_time() - self._began < AWAY_AFTER or entry.last_seen is None:
+        if self._began is None or trio.current_time() - self._began < AWAY_AFTER:
             return False
         own = self._disk()
-        may_judge = own is None or own.columns.may_judge()
-        return may_judge and self._clock() - entry.last_seen >= GRACE_PERIOD and not self._is_up(entry.key)
+        return (own is None or own.columns.may_judge()) and self._is_missed(entry)
+
+    def _is_missed(self, entry: PartnerEntry) -> bool:
+        """Whether it has not been seen for so long, by whoever's fault."""
+        seen = entry.last_seen
+        return seen is not None and self._clock() - seen >= GRACE_PERIOD and not self._is_up(entry.key)
 
     async def run(self) -> None:
         """Until cancelled. StateError: the disk's database failed."""
@@ -98,7 +102,7 @@ class Succession:
         old = PartnerEntry(column.place.name, column.place.node, column.place.addresses, 0, 0)
         unfit = _holders(own) | self.gone() | self.barred()
         for new in self._entries():
-            if new.key in unfit:
+            if new.key in unfit or self._is_missed(new):
                 continue
             try:
                 await changing.give(own, old, new)

@@ -44,13 +44,13 @@ class Cleaner:
 
     async def run(self, column: Column) -> None:
         """Keep one store clean for ever. Where there was nothing to do, the next look waits for something to happen."""
-        session = None
+        session, gave_nothing = None, False
         while True:
             with changes(self._ledger.changed, column.changed, self._taken_up) as changed:
-                if column.session is not session:
-                    session = column.session
+                if column.session is not session or (gave_nothing and not column.gives_nothing):
                     self._aside.hope()  # whoever is reached anew may bring what could not be had, for any column
                     self._taken_up.notify()
+                session, gave_nothing = column.session, column.gives_nothing
                 worst = self._worst(column)
                 await self._clean(column, worst)
                 await trio.sleep(CLEANER_INTERVAL)
@@ -74,9 +74,10 @@ class Cleaner:
             rate.note(trio.current_time(), acked)
 
     def _next_end(self, column: Column) -> float:
-        """Trio time at which the first of the stripes that nothing is done for just now gets another chance."""
+        """Trio time at which the first of the stripes that nothing is done for just now gets another chance. For those
+        aside it may have come since the last look."""
         now = trio.current_time()
-        return min((end for end in (*column.resting.values(), self._aside.until) if end > now), default=inf)
+        return min(self._aside.until, *(end for end in column.resting.values() if end > now), inf)
 
     @property
     def unavailable(self) -> int:
@@ -92,9 +93,9 @@ class Cleaner:
 
     def _worst(self, column: Column) -> list[int]:
         """What its store lacks and would take, the most urgent first."""
+        self._aside.look(trio.current_time())
         if column.session is None:
             return []
-        self._aside.look(trio.current_time())
 
         def is_apart(id_: int) -> bool:
             return id_ in self._in_hand or column.is_apart(id_)

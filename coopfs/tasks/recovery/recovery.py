@@ -103,9 +103,11 @@ class Recovery:
         candidates, looked = self._candidates(answers), 0
         while batch := list(islice(candidates, RESTORE_HEADERS)):
             self._watch("looking for the newest state", looked, 0)
-            for candidate, header in zip(batch, await self.witnesses.headers(batch), strict=True):
+            headers = await self.witnesses.headers(batch)
+            reasons = [self.witnesses.why_not(candidate) for candidate in batch]  # as of now: others may go later
+            for candidate, header, why in zip(batch, headers, reasons, strict=True):
                 end, may_be = candidate.place, answers.layouts[candidate.layout].may_have_been_held(candidate.place)
-                if header is None and may_be and (why := self.witnesses.why_not(candidate)) is not None:
+                if header is None and may_be and why is not None:
                     newer.append(why)
                 if header is None or header.kind != Kind.END:
                     continue

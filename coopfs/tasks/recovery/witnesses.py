@@ -106,18 +106,18 @@ class Witnesses:
     async def headers(self, wanted: Sequence[Candidate]) -> list[Header | None]:
         """Of each stripe the header, from the first authentic block that its holders give; all are asked for at once.
         None: nobody gives one."""
-        found: dict[Place, Header] = {}
+        found: dict[Candidate, Header] = {}
         silent: set[tuple[Reader, Place]] = set()
 
-        async def ask(place: Place, holders: Sequence[Reader]) -> None:
-            for reader in holders:
+        async def ask(candidate: Candidate, first: int) -> None:
+            for reader in (*candidate.holders[first:], *candidate.holders[:first]):
                 try:
-                    block = await self._fetcher.ask(reader, place)
+                    block = await self._fetcher.ask(reader, candidate.place)
                 except PeerError:
-                    silent.add((reader, place))
+                    silent.add((reader, candidate.place))
                     continue
                 if block is not None:
-                    found[place] = block[0]
+                    found[candidate] = block[0]
                     return
 
         left = list(wanted)
@@ -125,14 +125,12 @@ class Witnesses:
             silent.clear()
             async with trio.open_nursery() as nursery:
                 for turn, each in enumerate(left):
-                    first = turn % len(each.holders)  # so that all lines carry some
-                    nursery.start_soon(ask, each.place, [*each.holders[first:], *each.holders[:first]])
-            unanswered = {place for _, place in silent}.difference(found)
-            left = [each for each in left if each.place in unanswered]
+                    nursery.start_soon(ask, each, turn % len(each.holders))  # so that all lines carry some
+            left = [each for each in left if each not in found and silent & {(r, each.place) for r in each.holders}]
             if not left or not await self.came_back():
                 break
-        self._silent |= {(reader, place) for reader, place in silent if place not in found}
-        return [found.get(each.place) for each in wanted]
+        self._silent |= silent.intersection((reader, each.place) for each in left for reader in each.holders)
+        return [found.get(each) for each in wanted]
 
     async def came_back(self) -> bool:
         """Wait for those who have gone since they told what they hold, as a line may break. False: in vain."""

@@ -82,7 +82,9 @@ class Incoming:
         if self._rest:
             self._rest -= 1
             return []
-        found = self._worst() or self._next()
+        found = self._worst()
+        if len(found) < CLEANER_BATCH:  # the walk goes on while what is written just now is endangered
+            found += [id_ for id_ in self._next(CLEANER_BATCH - len(found)) if id_ not in found]
         return [id_ for id_ in found if not under_way(id_) and id_ not in aside]
 
     def _worst(self) -> list[int]:
@@ -95,8 +97,8 @@ class Incoming:
                 break
         return worst
 
-    def _next(self) -> list[int]:
-        found = self._acks.lacking(self._layout, self._below, CLEANER_BATCH)
+    def _next(self, limit: int) -> list[int]:
+        found = self._acks.lacking(self._layout, self._below, limit)
         if found:
             self._below = found[-1]
         else:

@@ -104,9 +104,15 @@ class Coder:
         for id_, version, fragments in run:
             coded = self._fill_and_code(layout, id_, version, coding.draft(layout, fragments))
             if coded is None:
-                raise StateError(f"content that was not sent yet is gone from the stage (stripe {id_}): {REMEDY}")
+                raise StateError(self._why_not(id_))
             result.append(coded)
         return result
+
+    def _why_not(self, id_: int) -> str:
+        contents = self._stage.contents
+        if contents.path(id_).exists():
+            return f"content that was not sent yet cannot be read ({contents.path(id_)}): repair the disk, then restart"
+        return f"content that was not sent yet is gone from the stage (stripe {id_}): {REMEDY}"
 
     def _fill_and_code(self, layout: Layout, id_: int, version: int, draft: Draft) -> Coded | None:
         if not self._stage.read_whole(id_, draft.content):
