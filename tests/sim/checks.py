@@ -39,13 +39,15 @@ class Checks:
             await self._over.wait()
 
     async def _run(self, deep: bool, repair: bool, over: trio.Event) -> None:
-        # what the other home of two left in the way may stay, while the cache has no room to write anything anew
+        # What the other home of two left in the way may stay, while the cache has no room to write anything anew.
+        # It may also come while the check is under way.
         damages, was_well = self._damages(), not (self._world.damaged or self._owner.own.columns.disputed())
         try:
             with suppress(UsageError):  # the simulator looks closely just now
                 report = await self._owner.own.checker.run(lambda step, done, total: None, deep=deep, repair=repair)
                 self._world.note(f"checked {report.count}")
-                if report.count and was_well and damages == self._damages():
+                is_well = was_well and not self._owner.own.columns.disputed()
+                if report.count and is_well and damages == self._damages():
                     raise Violation(f"a check finds damage in a disk that is well: {report.found[:3]}")
         finally:
             over.set()
