@@ -9,7 +9,7 @@ The table is made as if the rows had been filled over years, all acknowledged by
 2. all columns tell their inventories, page by page, and one of them is compared with the table;
 3. one column is found empty: all it acked is taken back, and it is asked what it lacks;
 4. a restore looks for the newest candidates in all inventories;
-5. a new store for that column has nearly all of them, and it is asked what this one lacks;
+5. a new store for that column has nearly all of them; it is asked what this one lacks, and takes the column's place;
 6. one group has killed many of them, which are released;
 7. a partner opens its store, whose rows are all written, and tells its inventory.
 """
@@ -171,9 +171,28 @@ def _fill(database: Database, ledger: Ledger, watch: Watch) -> None:
     database.write("UPDATE stripes SET acks = acks | ? WHERE id > ?", (1 << INCOMING, CLEANER_BATCH))
     coming = Incoming(COLUMN, ledger, acks, 0.0)
     watch.longest("rows_filling", (partial(coming.lacking, COLUMN, is_not, NO_IDS) for _ in range(LOOKS)))
-    acks.forget()
     database.commit()
     database.checkpoint()
+    ledger.set_away(1 << COLUMN)
+    watch.timed("rows_place", coming.take_place)
+    database.commit()
+    watch.found["rows_place_log"] = database.wal_bytes()
+    database.checkpoint()
+    watch.longest("rows_learning", _learning(ledger))
+    database.commit()
+    database.checkpoint()
+
+
+def _learning(ledger: Ledger) -> Iterator[Callable[[], object]]:
+    after: int | None = 0
+
+    def learn() -> None:
+        nonlocal after
+        assert after is not None
+        after = ledger.learn(COLUMN, after)
+
+    while after is not None:
+        yield learn
 
 
 def _release(database: Database, ledger: Ledger, dead: int, watch: Watch) -> None:

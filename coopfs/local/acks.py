@@ -32,6 +32,11 @@ class Acks:
         )
         return iter(self._db.read(query, (span.mask, span.layout.id)))
 
+    def of_seat(self, seat: int, after: int, limit: int) -> list[int]:
+        """The sealed stripes after this one that the column of this seat has, by ascending id."""
+        query = "SELECT id FROM stripes WHERE id > ? AND row IS NOT NULL AND acks & ? ORDER BY id LIMIT ?"
+        return [id_ for (id_,) in self._db.read(query, (after, 1 << seat, limit))]
+
     def lives(self, ids: Sequence[int]) -> dict[int, tuple[int, int, int | None, int]]:
         """Sealed stripe -> (layout, born, died, acks); all these, of which there are at most LOST_AT_ONCE."""
         marks = ", ".join("?" * len(ids))

@@ -73,6 +73,12 @@ class Ballast:
         """Bytes of the log that are in use."""
         return int.from_bytes(os.pread(self._index, MAX_FRAME.stop, 0)[MAX_FRAME], sys.byteorder) * WAL_FRAME
 
+    def room(self) -> int:
+        """Bytes by which the log can grow: what is allocated, and what is free on its disk."""
+        system = os.fstatvfs(self.log)
+        allocated = max(os.fstat(self.log).st_blocks * STAT_BLOCK - self.log_bytes(), 0)
+        return allocated + system.f_bavail * system.f_frsize
+
     def close(self) -> None:
         """The database is closed, and SQLite has removed the log and cut the rest: a file takes their room's place."""
         for descriptor in (self._database, self.log, self._index):

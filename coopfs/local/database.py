@@ -182,6 +182,10 @@ class Database:
         """Length of what is in use of the WAL file."""
         return self._ballast.log_bytes()
 
+    def room(self) -> int:
+        """Bytes that the WAL can grow by now: in its room, and in what others left of the disk."""
+        return self._ballast.room()
+
     def checkpoint(self) -> None:
         """Copy what is committed from the WAL into the database; the next transaction begins the WAL anew if there was
         none meanwhile. Where the local disk is full and the database would have to grow, the WAL grows in its room.

@@ -1,16 +1,22 @@
 """What the store has that is being filled for a column: a bit of its own in the acks of every stripe (design R7, R14).
 
 The bit counts for nothing until the store takes its column's place. Then it becomes the column's bit, in one statement
-for all stripes, remains and the digest.
+for all stripes, remains and the digest: that needs room on the local disk. A store that comes to nothing leaves its
+bits behind; they go slice by slice before another one is begun, which would be taken to have what they say.
+
+The fact `incoming_clean` is 1 while there are none.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from coopfs.limits import FORGET_SLICE, REMAINS_BYTES, STRIPE_ROW_BYTES, WAL_CHECKPOINT_BYTES
 from coopfs.local.acks import INCOMING
 from coopfs.local.database import Database
 
 _BIT = 1 << INCOMING
+_LAST = (1 << 63) - 1  # SQLite's greatest integer: behind every key
+_CLEAN = "incoming_clean"
 _LACKED = f"row IS NOT NULL AND acks & {_BIT} = 0"
 
 
@@ -56,11 +62,16 @@ class IncomingAcks:
         )
         return self._db.read(query, (barrier, layout)).fetchone() is not None
 
-    def differing(self, column: int) -> tuple[list[int], list[int]]:
-        """(stripes that it has and the column's store lacks, those that it lacks and the column's store has)."""
-        query = "SELECT id FROM stripes WHERE row IS NOT NULL AND acks & ? AND acks & ? = 0"
-        gained, lost = self._db.read(query, (_BIT, 1 << column)), self._db.read(query, (1 << column, _BIT))
-        return [id_ for (id_,) in gained], [id_ for (id_,) in lost]
+    def lost_by(self, column: int) -> list[int]:
+        """Stripes that the column's store has, and it lacks."""
+        query = f"SELECT id FROM stripes WHERE row IS NOT NULL AND acks & ? AND acks & {_BIT} = 0"
+        return [id_ for (id_,) in self._db.read(query, (1 << column,))]
+
+    def lacks_room(self, stripes: int, slots: int) -> int:
+        """Bytes that must be free on the local disk for `become`, with so many stripes in stores of so many slots, and
+        are not: 0 if they are."""
+        wanted = stripes * STRIPE_ROW_BYTES + (slots - stripes) * REMAINS_BYTES + WAL_CHECKPOINT_BYTES
+        return wanted if wanted > self._db.room() else 0
 
     def become(self, column: int) -> None:
         """It is the column's store from now on; what the one before had is forgotten."""
@@ -71,10 +82,37 @@ class IncomingAcks:
         self._db.write("DELETE FROM remains WHERE acks = 0")
         self._db.write("DELETE FROM digests WHERE number = ?", (column,))
         self._db.write("UPDATE digests SET number = ? WHERE number = ?", (column, INCOMING))
+        self._db.set_fact(_CLEAN, 1)
 
-    def forget(self) -> None:
-        """Another store begins, or none: nothing is known of what it has."""
-        for table in ("stripes", "remains"):
-            self._db.write(f"UPDATE {table} SET acks = acks & ~{_BIT} WHERE acks & {_BIT}")
-        self._db.write("DELETE FROM remains WHERE acks = 0")
+    # --- another store --------------------------------------------------------------------------------------------
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing is known of what a store has that comes to nothing."""
+        return bool(self._db.fact(_CLEAN, 0))
+
+    def begin(self) -> None:
+        """A store is filled from now on, of which nothing is known yet."""
+        assert self.is_clean
+        self._db.set_fact(_CLEAN, 0)
+
+    def forget(self) -> Iterator[None]:
+        """Take away what such a store has left, FORGET_SLICE at each step, which the caller commits. When this ends,
+        another store may begin."""
+        if self.is_clean:
+            return
+        for table, key in (("stripes", "id"), ("remains", "row")):
+            after = -1
+            while after < _LAST:
+                ahead = f"SELECT {key} FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT 1 OFFSET {FORGET_SLICE - 1}"
+                found = self._db.read(ahead, (after,)).fetchone()
+                last = _LAST if found is None else found[0]
+                slice_ = f"{key} > ? AND {key} <= ? AND acks"
+                self._db.write(f"UPDATE {table} SET acks = acks & ~{_BIT} WHERE {slice_} & {_BIT}", (after, last))
+                if table == "remains":
+                    self._db.write(f"DELETE FROM {table} WHERE {slice_} = 0", (after, last))
+                after = last
+                if found is not None:
+                    yield
         self._db.write("DELETE FROM digests WHERE number = ?", (INCOMING,))
+        self._db.set_fact(_CLEAN, 1)

@@ -94,6 +94,17 @@ def test_commits_and_checkpoints_go_on(small: Path) -> None:
     filler.unlink()
 
 
+def test_the_room_is_what_is_allocated_and_what_is_free(small: Path) -> None:
+    disk = prepared(small)
+    free = os.statvfs(small).f_bavail * os.statvfs(small).f_frsize
+    assert disk.database.room() == pytest.approx(free + WAL_ROOM, abs=1 << 20)
+    fill(small)
+    assert disk.database.room() == pytest.approx(WAL_ROOM, abs=1 << 20)
+    churn(disk, 20)
+    assert disk.database.room() == pytest.approx(WAL_ROOM - disk.database.wal_bytes(), abs=1 << 20)
+    disk.close()
+
+
 def test_a_disk_that_was_closed_is_opened_and_goes_on(small: Path) -> None:
     disk = prepared(small)
     fill(small)

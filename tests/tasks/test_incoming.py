@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from coopfs.core.ids import NO_IDS, Ids
-from coopfs.limits import WALK_REST
+from coopfs.limits import STRIPE_ROW_BYTES, WAL_CHECKPOINT_BYTES, WALK_REST
+from coopfs.local import incoming as acks_of
+from coopfs.local.acks import INCOMING
 from coopfs.local.incoming import IncomingAcks
 from coopfs.tasks.reshaping import incoming as incoming_of
 from coopfs.tasks.reshaping.incoming import Incoming
+from coopfs.tasks.writing import ledger as ledger_of
 from tests.tasks.test_ledger import Desk
 
 COLUMN = 2
@@ -72,4 +75,83 @@ def test_what_is_under_way_or_aside_is_left_out_until_the_walk_comes_by(desk: De
     assert coming.lacking(COLUMN, lambda id_: id_ == first + 4, aside) == []
     found = [id_ for _ in range(8) for id_ in coming.lacking(COLUMN, is_not, NO_IDS)]
     assert {first + 2, first + 4} <= set(found)
+    desk.disk.close()
+
+
+def filled(desk: Desk) -> tuple[Incoming, IncomingAcks, list[int]]:
+    """A new store that has all ten stripes, and remains of the first, which has died."""
+    acks = IncomingAcks(desk.disk.database)
+    list(acks.forget())
+    acks.begin()
+    coming = Incoming(COLUMN, desk.ledger, acks, 0.0)
+    ids = [id_ for id_, *_ in desk.ledger.log.places()]
+    coming.ack(ids, COLUMN)
+    desk.ack(ids, [0, 1, 2])
+    desk.ledger.set_away(0)
+    desk.ack(desk.seal(desk.group()), [0, 1, 2])
+    assert len(desk.remains()) == 9
+    assert acks.count() == 1
+    return coming, acks, ids
+
+
+def test_what_comes_to_nothing_is_forgotten_slice_by_slice_also_after_a_crash(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acks_of, "FORGET_SLICE", 2)
+    _, acks, _ = filled(desk)
+    steps = acks.forget()
+    next(steps)
+    assert (acks.count(), acks.is_clean) == (0, False)
+    next(steps)
+    del steps
+    acks = IncomingAcks(desk.disk.database)
+    with pytest.raises(AssertionError):
+        acks.begin()
+    assert sum(1 for _ in acks.forget()) >= 5
+    assert acks.is_clean
+    assert {mask >> INCOMING for _, _, mask in desk.remains()} == {0}
+    assert desk.ledger.slots.digest(INCOMING) == bytes(16)
+    assert not list(acks.forget())
+    desk.disk.close()
+
+
+def test_remains_that_only_it_had_go(desk: Desk) -> None:
+    _, acks, ids = filled(desk)
+    desk.disk.database.write("UPDATE remains SET acks = ?", (1 << INCOMING,))
+    assert not list(acks.forget())
+    assert desk.remains() == []
+    assert len(ids) == 10
+    desk.disk.close()
+
+
+def test_it_takes_its_place_and_what_it_has_more_is_learned_slice_by_slice(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_of, "LEARN_SLICE", 3)
+    acks, ledger = IncomingAcks(desk.disk.database), desk.ledger
+    ids = [id_ for id_, *_ in ledger.log.places()]
+    list(acks.forget())
+    acks.begin()
+    coming = Incoming(COLUMN, ledger, acks, 0.0)
+    coming.ack(ids[1:], COLUMN)
+    ledger.retract(ids[2:9], COLUMN)
+    coming.take_place()
+    assert ledger.progress.missing(COLUMN).__next__().id == ids[4]
+    assert {pending.id for pending in ledger.progress.missing(COLUMN)} == {ids[0], *ids[2:9]}
+    after, slices = ledger.learn(COLUMN, 0), 1
+    assert {pending.id for pending in ledger.progress.missing(COLUMN)} == {ids[0], *ids[4:9]}
+    while after is not None:
+        after, slices = ledger.learn(COLUMN, after), slices + 1
+    assert slices == 4
+    assert [pending.id for pending in ledger.progress.missing(COLUMN)] == ids[:1]
+    assert {acks >> COLUMN & 1 for _, _, _, acks in ledger.log.places()[1:]} == {1}
+    assert acks.is_clean
+    desk.disk.close()
+
+
+def test_it_says_how_much_room_its_place_takes_where_there_is_none(desk: Desk) -> None:
+    acks, room = IncomingAcks(desk.disk.database), desk.disk.database.room()
+    assert acks.lacks_room(10, 100) == 0
+    too_many = room // STRIPE_ROW_BYTES
+    assert acks.lacks_room(too_many, too_many) == too_many * STRIPE_ROW_BYTES + WAL_CHECKPOINT_BYTES
     desk.disk.close()

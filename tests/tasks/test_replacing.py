@@ -1,5 +1,6 @@
 """A column is given to another partner: lost or alive, with crashes on the way, and what a restore finds meanwhile."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from coopfs.core.columnstate import ColumnState, Event
 from coopfs.core.master import INCOMING, PRIMARY, VAULT, open_master
 from coopfs.errors import UsageError
 from coopfs.limits import AWAY_AFTER, RECONNECT_MAX
+from coopfs.local import incoming as acks_of
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
 from tests.sim.network import Site
@@ -108,14 +110,19 @@ def test_who_comes_back_after_it_was_replaced_has_its_room_back(tmp_path: Path) 
     play(tmp_path, Geometry(1, 2), main)
 
 
-def test_who_was_to_get_a_column_and_does_not_has_its_room_back(tmp_path: Path) -> None:
+def test_who_was_to_get_a_column_and_does_not_has_its_room_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And who gets it instead gets all of it."""
+    monkeypatch.setattr(acks_of, "FORGET_SLICE", 2)
+
     async def main(owner: Owner) -> None:
         for name in (b"%d" % number for number in range(10)):
             await group_of(owner, name, 50_000)
         await trio.sleep(SETTLED)
         first = await give(owner, 1)
         first.slowness = 300.0
-        while not first.host.stores:
+        while not (first.host.stores and stored(first)):
             await trio.sleep(1)
         second = owner.world.join(1)
         await changing.give(owner.own, entry(owner.world.sites[1]), entry(second))
@@ -123,7 +130,28 @@ def test_who_was_to_get_a_column_and_does_not_has_its_room_back(tmp_path: Path) 
         owner.own.hand_out(MadeKit(0, owner.own.places.nodes))
         await trio.sleep(LONG + 2 * RECONNECT_MAX)
         assert owner.own.places.primaries[1].node == second.host.key
+        assert stored(second) == blocks(owner, 0)
         assert not first.host.stores
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_without_room_for_it_on_the_local_disk_no_store_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        monkeypatch.setattr(acks_of, "STRIPE_ROW_BYTES", 1 << 50)
+        site = await give(owner, 1)
+        await trio.sleep(LONG)
+        assert roles(owner, 1) == [PRIMARY, INCOMING]
+        waits_for = describe_disk(owner.own)["replacement"]["waits_for"]
+        assert re.fullmatch(r"\d.* PiB must be free on the local disk for a moment", waits_for)
+        monkeypatch.undo()
+        await trio.sleep(LONG)
+        assert owner.own.places.primaries[1].node == site.host.key
+        assert stored(site) == blocks(owner, 0)
 
     play(tmp_path, Geometry(1, 2), main)
 

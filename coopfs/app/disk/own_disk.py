@@ -147,7 +147,8 @@ class OwnDisk:
         tools = (self.keeper, self.columns, self.ledger, self.space, self.growing)
         self.reshaping = Reshaping(*tools, self.kits, self.local, draw)
         returning = self.reshaping.returning
-        self.replacing = Replacing(self.keeper, self.columns, self.ledger, acks, self.kits, returning, draw)
+        of_master = (self.keeper, self.columns, self.ledger, acks, self.kits, returning)
+        self.replacing = Replacing(*of_master, self.committer.commit, draw)
         self._returner = Returner(returning, self.keeper, self.columns, network, claim)
         self._wishing = Wishing(self.keeper, self.growing, self.rekeying, self._returner)
         self._recaller = Recaller(self.ledger, self.local.cache, content)

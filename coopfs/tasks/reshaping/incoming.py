@@ -125,8 +125,13 @@ class Incoming:
         done = self.has - count
         return int((self.total - self.has) * (now - began) / done) if done > 0 else None
 
+    def lacks_room(self) -> int:
+        """Bytes that must be free on the local disk before it can take its column's place, and are not; or 0."""
+        return self._acks.lacks_room(self.total, self._ledger.rows_of(self._layout).total)
+
     def take_place(self) -> None:
-        """It is the column's store from now on. The column must be in A, or about to be put there."""
-        gained, lost = self._acks.differing(self.column)
+        """It is the column's store from now on. The column must be in A, or about to be put there; `Ledger.learn` is to
+        be told what it has more."""
+        lost = self._acks.lost_by(self.column)
         self._acks.become(self.column)
-        self._ledger.another_store(gained, lost, self.column)
+        self._ledger.lose(lost, self.column)

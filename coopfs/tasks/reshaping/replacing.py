@@ -17,7 +17,7 @@ Where it stands is what the master block and the states of the columns say, so a
 asks who is named as primary, which is always one store, and may read from the others.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from math import inf
 
@@ -26,10 +26,11 @@ import trio
 from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
 from coopfs.core.master import INCOMING, VAULT, LayoutPlaces, StorePlace
 from coopfs.errors import UsageError
-from coopfs.limits import AWAY_AFTER, AWAY_CHECK
+from coopfs.limits import AWAY_AFTER, AWAY_CHECK, ROOM_CHECK
 from coopfs.local.incoming import IncomingAcks
 from coopfs.local.kitrecord import MUST_EXPORT, KitRecord
 from coopfs.local.returning import Returning
+from coopfs.sizes import format_size
 from coopfs.tasks.reshaping.incoming import Incoming
 from coopfs.tasks.signal import changes
 from coopfs.tasks.writing.column import Column
@@ -41,7 +42,7 @@ from coopfs.types import StoreId
 
 class Replacing:
     """kits: which names the partners that whoever restores can ask; returning: stores that the disk needs no more;
-    draw: random bytes."""
+    commit: makes durable what was changed so far; draw: random bytes."""
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Replacing:
         acks: IncomingAcks,
         kits: KitRecord,
         returning: Returning,
+        commit: Callable[[], Awaitable[None]],
         draw: Callable[[int], bytes],
     ) -> None:
         self._keeper = keeper
@@ -59,7 +61,9 @@ class Replacing:
         self._acks = acks
         self._kits = kits
         self._returning = returning
+        self._commit = commit
         self._draw = draw
+        self._beginning = trio.Lock()
         self._named_at = 0.0  # when the old store was put aside, in this process
 
     async def begin(self, number: int, store: StorePlace) -> None:
@@ -68,45 +72,60 @@ class Replacing:
         store = replace(store, store=StoreId(self._draw(16)))
 
         def name() -> LayoutPlaces:
-            if all(column.number != number for column in self._columns.columns):
-                raise UsageError("the disk has just got another layout, without this column: see `coopfs status`")
-            busy = self._keeper.spare(INCOMING)
-            if busy is None and self._keeper.is_changing:
-                raise UsageError("a column has just been given to another partner, and few partners know: wait a while")
-            if busy is not None and self._seat(busy[0], busy[1]) != number:
-                raise UsageError(
-                    f"the column of {busy[0].primaries[busy[1]].name} is being given to {busy[2].name}: wait until "
-                    "that is done, as `coopfs status` tells"
-                )
+            self._check_free(number)
             return self._with_incoming(number, store)
 
-        await self._keeper.change(name)
-        self._columns.seat(self._keeper.block.layouts)
+        async with self._beginning:
+            incoming = self._columns.incoming
+            if incoming is not None and incoming.number == number:
+                await self._give_up()
+            self._check_free(number)
+            await self._forget()
+            await self._keeper.change(name)
+            self._columns.seat(self._keeper.block.layouts)
+
+    def _check_free(self, number: int) -> None:
+        """UsageError: nobody can be found for the column of this seat now."""
+        if all(column.number != number for column in self._columns.columns):
+            raise UsageError("the disk has just got another layout, without this column: see `coopfs status`")
+        busy = self._keeper.spare(INCOMING)
+        if busy is not None:
+            raise UsageError(
+                f"the column of {busy[0].primaries[busy[1]].name} is being given to {busy[2].name}: wait until "
+                "that is done, as `coopfs status` tells"
+            )
+        if self._keeper.is_changing:
+            raise UsageError("a column has just been given to another partner, and few partners know: wait a while")
 
     def _seat(self, places: LayoutPlaces, column: int) -> int:
         return self._ledger.seats.of(places.layout.id).seats[column]
 
     def _with_incoming(self, number: int, store: StorePlace) -> LayoutPlaces:
-        self._drop_incoming()
+        self._acks.begin()
         span = self._ledger.seats.at(number)
         return self._keeper.of(span.layout.id).with_incoming(span.column(number), store)
 
     async def give_up(self) -> None:
         """The store that is being filled will not come to anything. StateError."""
+        async with self._beginning:
+            await self._give_up()
+            await self._forget()
 
-        def forget() -> LayoutPlaces | None:
+    async def _give_up(self) -> None:
+        def drop() -> LayoutPlaces | None:
             found = self._keeper.spare(INCOMING)
-            self._drop_incoming()
+            if self._columns.incoming is not None:
+                self._columns.incoming.gone = True
+                self._give_back(self._columns.incoming.place)
             return None if found is None else found[0].settled(found[1])
 
-        await self._keeper.change(forget)
+        await self._keeper.change(drop)
         self._columns.seat(self._keeper.block.layouts)
 
-    def _drop_incoming(self) -> None:
-        if self._columns.incoming is not None:
-            self._columns.incoming.gone = True
-            self._give_back(self._columns.incoming.place)
-        self._acks.forget()
+    async def _forget(self) -> None:
+        """What the store has, of which nothing came."""
+        for _ in self._acks.forget():
+            await self._commit()
 
     async def run(self) -> None:
         """Bring whatever was begun to its end, for ever. StateError."""
@@ -125,7 +144,11 @@ class Replacing:
                     await changed.wait()
 
     def _patience(self) -> float:
-        """Seconds until time alone brings something about: who held a column until now need not be told any more."""
+        """Seconds until time alone brings something about: who held a column until now need not be told any more, or
+        others have left room on the local disk."""
+        incoming = self._columns.incoming
+        if incoming is not None and isinstance(incoming.seat, Incoming) and incoming.seat.lacks_room() > 0:
+            return ROOM_CHECK
         if self._keeper.spare(VAULT) is None:
             return inf
         return max(0.0, self._named_at + AWAY_AFTER - trio.current_time())
@@ -148,6 +171,9 @@ class Replacing:
         remaining = will | (has | {t.node for t in self._keeper.block.trustees}) & holders
         if made is not None and len(remaining.intersection(made.partners)) <= self._ledger.seats.f:
             return f"{MUST_EXPORT} that names {incoming.place.name}"
+        assert isinstance(incoming.seat, Incoming)
+        if (wanted := incoming.seat.lacks_room()) > 0:
+            return f"{format_size(wanted)} must be free on the local disk for a moment"
         return None
 
     async def _promote(self) -> None:
@@ -169,7 +195,16 @@ class Replacing:
 
         if await self._keeper.change(name):
             self._named_at = trio.current_time()
+            await self._learn(incoming.number)
             self._columns.seat(self._keeper.block.layouts)
+
+    async def _learn(self, number: int) -> None:
+        """What the new store has and the old one lacked, if that was lost all: nothing of it counts while the column is
+        in A, and nobody sends to it before it has its seat."""
+        after = self._ledger.learn(number, 0)
+        while after is not None:
+            await trio.lowlevel.checkpoint()
+            after = self._ledger.learn(number, after)
 
     def kit_lacking(self) -> str | None:
         """Why another kit is wanted before a new store can count that has taken its place, in words. None: it is
@@ -238,13 +273,15 @@ class Replacing:
 
             def name(column: Column = column, store: StorePlace = store) -> LayoutPlaces | None:
                 if self._keeper.is_changing or column.gone or column.state is not ColumnState.EMPTIED:
-                    return None  # its owner may have begun something else meanwhile
+                    return None
                 return self._with_incoming(column.number, store)
 
-            if column.state is not ColumnState.EMPTIED or self._keeper.is_changing:
-                continue
-            if await self._keeper.change(name):
-                self._columns.seat(self._keeper.block.layouts)
+            async with self._beginning:  # its owner may have begun something else meanwhile
+                if column.state is not ColumnState.EMPTIED or self._keeper.is_changing:
+                    continue
+                await self._forget()
+                if await self._keeper.change(name):
+                    self._columns.seat(self._keeper.block.layouts)
 
     def _others(self, column: Column) -> list[Column]:
         return [other for other in self._columns.columns if other.number != column.number]

@@ -17,7 +17,7 @@ from coopfs.core.rows import Rows
 from coopfs.core.seats import Seats
 from coopfs.core.slicing import Slices
 from coopfs.core.space import stripe_payload
-from coopfs.limits import CLEANER_BATCH, LOST_AT_ONCE, MAX_ROWS, RELEASE_SLICE
+from coopfs.limits import CLEANER_BATCH, LEARN_SLICE, LOST_AT_ONCE, MAX_ROWS, RELEASE_SLICE
 from coopfs.local.chain import Key
 from coopfs.local.groups import State
 from coopfs.local.log import Log, Sealed
@@ -272,15 +272,23 @@ class Ledger:
         missing = (pending.id for pending in self.progress.missing(column, aside) if not under_way(pending.id))
         return list(islice(missing, CLEANER_BATCH))
 
-    def another_store(self, gained: Sequence[int], lost: Sequence[int], column: int) -> None:
-        """Another store is the column's, as the log has it already: in its acks, digest and remains."""
+    def lose(self, lost: Sequence[int], column: int) -> None:
+        """Another store is the column's, which lacks these stripes; the log has it already, in its acks, digest and
+        remains."""
         for some in slices(lost):
             self._note_lost(some, column)
-        for id_ in gained:
-            self.progress.ack(id_, column)
-            self._cache.judge(id_)
-        self._drop_payloads(gained)
         self._advance()
+
+    def learn(self, column: int, after: int) -> int | None:
+        """What the log says that a column has of the next LEARN_SLICE stripes behind this one. The last of these; None:
+        there are no more."""
+        found = self.log.acks.of_seat(column, after, LEARN_SLICE)
+        counted = [id_ for id_ in found if self.progress.ack(id_, column) is not None]
+        for id_ in counted:
+            self._cache.judge(id_)
+        self._drop_payloads(counted)
+        self._advance()
+        return found[-1] if len(found) == LEARN_SLICE else None
 
     def set_away(self, away: int) -> None:
         """The columns in A have changed."""
