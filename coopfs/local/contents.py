@@ -5,7 +5,8 @@
     stage/<stripe id>.fetched     come back from partners: content, then its BLAKE3 hash
     stage/<stripe id>.part        on its way to be the latter
 
-A bad sector is content that is not here: what is held can be fetched, and for what is not, its absence is said.
+A bad sector is content that is not here: what is held can be fetched, which then takes the file's place, and for what
+is not, its absence is said.
 
 What was fetched is not synced, since it can be fetched again. A power loss may leave any part of it, under its name and
 at its length; so a file that was there when the process started is not read before its hash was compared. Whether it
@@ -30,7 +31,6 @@ from coopfs.local.descriptors import open_now, open_patiently
 FETCHED = ".fetched"
 PART = ".part"
 HASH = 32  # bytes
-GONE = (errno.ENOENT, errno.EIO)
 
 
 class Local(Enum):
@@ -48,6 +48,7 @@ class Contents:
         self.directory = directory
         self._fetched: set[int] = set()  # stripes whose file is a fetched one
         self._unproved: set[int] = set()  # of these, those not compared with their hash since the start
+        self._unreadable: set[int] = set()  # stripes whose file has a bad sector
         self._open: OrderedDict[int, int] = OrderedDict()  # stripe -> descriptor for reading
         self.on_excess: Callable[[int], None] = os.close  # given a descriptor that nobody has used for long
 
@@ -110,8 +111,10 @@ class Contents:
         """Fill what `room` gives from the page cache, without waiting for the disk; what is not here needs none."""
         if stripe in self._unproved:
             return Local.SLOW
-        descriptor = self._descriptor(stripe)
-        return Local.ABSENT if descriptor is None else fill(descriptor, at, room(), os.RWF_NOWAIT)
+        try:
+            return fill(self._descriptor(stripe), at, room(), os.RWF_NOWAIT)
+        except OSError as bad:
+            return self._absent(stripe, bad)
 
     def wait_into(self, stripe: int, at: int, view: memoryview) -> Local:
         """Fill the view, READ or ABSENT; waits for the disk: for a thread. The thread needs a descriptor of its own."""
@@ -122,9 +125,7 @@ class Contents:
                     return Local.ABSENT
                 return fill(file.fileno(), at, view, 0)
         except OSError as bad:
-            if bad.errno not in GONE:
-                raise
-            return Local.ABSENT
+            return self._absent(stripe, bad)
 
     def whole(self, stripe: int, length: int) -> bytes | None:
         """The first `length` bytes of a stripe, None if they are not here. Waits for the disk; safe in a thread."""
@@ -133,8 +134,7 @@ class Contents:
             with self._open_file(stripe) as file:
                 data = file.readall()
         except OSError as bad:
-            if bad.errno not in GONE:
-                raise
+            self._absent(stripe, bad)
             return None
         if len(data) < length or (unproved and not self._prove(stripe, data)):
             return None
@@ -158,9 +158,15 @@ class Contents:
                     at += len(view)
                 return True
         except OSError as bad:
-            if bad.errno not in GONE:
-                raise
+            self._absent(stripe, bad)
             return False
+
+    def _absent(self, stripe: int, bad: OSError) -> Local:
+        if bad.errno == errno.EIO:
+            self._unreadable.add(stripe)
+        elif bad.errno != errno.ENOENT:
+            raise bad
+        return Local.ABSENT
 
     def _open_file(self, stripe: int) -> io.FileIO:
         return io.FileIO(open_patiently(self.path(stripe), os.O_RDONLY))
@@ -171,7 +177,7 @@ class Contents:
         self._unproved.discard(stripe)
         return True
 
-    def _descriptor(self, stripe: int) -> int | None:
+    def _descriptor(self, stripe: int) -> int:
         descriptor = self._open.get(stripe)
         if descriptor is not None:
             self._open.move_to_end(stripe)
@@ -179,8 +185,6 @@ class Contents:
         suffix = FETCHED if stripe in self._fetched else ""
         try:
             descriptor = open_now(f"{self.directory}/{stripe}{suffix}", os.O_RDWR)  # a Path costs more than the open
-        except FileNotFoundError:
-            return None
         except NoDescriptors:
             if not self.spare_descriptor():
                 raise
@@ -204,8 +208,8 @@ class Contents:
     # --- what was fetched -----------------------------------------------------------------------------------------
 
     def wants(self, stripe: int) -> bool:
-        """Whether there is no file of this stripe yet that was proved, or written here."""
-        return stripe in self._unproved or not self.path(stripe).exists()
+        """Whether there is no file of this stripe yet that was proved, or written here, and can be read."""
+        return stripe in self._unproved or stripe in self._unreadable or not self.path(stripe).exists()
 
     def write_part(self, stripe: int, pieces: Sequence[memoryview]) -> None:
         """Write the draft of a fetched file; OSError: the local disk is full, or failed. For a thread."""
@@ -223,7 +227,9 @@ class Contents:
             raise
 
     def adopt_part(self, stripe: int) -> None:
-        """Let the draft be the stripe's file."""
+        """Let the draft be the stripe's file, also in the place of one that cannot be read."""
+        if stripe in self._unreadable:
+            self.remove(stripe)
         (self.directory / f"{stripe}{PART}").rename(self.directory / f"{stripe}{FETCHED}")
         self._fetched.add(stripe)
         self._unproved.discard(stripe)
@@ -241,6 +247,7 @@ class Contents:
         path = self.path(stripe)
         self._fetched.discard(stripe)
         self._unproved.discard(stripe)
+        self._unreadable.discard(stripe)
         try:
             size = path.stat().st_size
         except FileNotFoundError:
@@ -264,8 +271,6 @@ def fill(descriptor: int, at: int, view: memoryview, flags: int) -> Local:
         except OSError as bad:
             if flags and bad.errno == errno.EOPNOTSUPP:  # tmpfs, for one, cannot say whether it would wait
                 return Local.SLOW
-            if bad.errno == errno.EIO:
-                return Local.ABSENT
             raise
         if got == 0:
             return Local.ABSENT

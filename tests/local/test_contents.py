@@ -58,6 +58,35 @@ def test_a_bad_sector_is_content_that_is_not_here(tmp_path: Path, read: Reader) 
     assert read(Contents(tmp_path)) is None
 
 
+def now(contents: Contents) -> bytes | None:
+    """As the loop reads; what it would wait for is read in a thread."""
+    view = bytearray(len(CONTENT))
+    found = contents.read_into(STRIPE, 0, lambda: memoryview(view))
+    if found is Local.SLOW:
+        found = contents.wait_into(STRIPE, 0, memoryview(view))
+    return bytes(view) if found is Local.READ else None
+
+
+@pytest.mark.parametrize("read", [*READERS, now])
+def test_what_was_fetched_takes_the_place_of_a_file_with_a_bad_sector(tmp_path: Path, read: Reader) -> None:
+    path = tmp_path / str(STRIPE)
+    path.symlink_to("/proc/self/mem")
+    contents = Contents(tmp_path)
+    assert not contents.wants(STRIPE), "as far as is known"
+    assert read(contents) is None
+    assert contents.wants(STRIPE)
+    contents.write_part(STRIPE, [memoryview(CONTENT)])
+    contents.adopt_part(STRIPE)
+    assert not path.is_symlink()
+    assert not contents.wants(STRIPE)
+    assert read(contents) == CONTENT
+    again = Contents(tmp_path)
+    again.scan()
+    assert read(again) == CONTENT
+    contents.close()
+    again.close()
+
+
 @pytest.mark.parametrize("change", ["adopted", "removed"])
 @pytest.mark.parametrize("read", READERS)
 def test_what_becomes_of_a_torn_file_while_it_is_read_proves_nothing_of_it(
