@@ -10,9 +10,10 @@ The fact `incoming_clean` is 1 while there are none.
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
-from coopfs.limits import FORGET_SLICE, REMAINS_BYTES, STRIPE_ROW_BYTES, WAL_CHECKPOINT_BYTES
+from coopfs.limits import FORGET_SLICE, REMAINS_BYTES, STRIPE_ROW_BYTES, WAL_CHECKPOINT_BYTES, WALK_ROWS
 from coopfs.local.acks import INCOMING
 from coopfs.local.database import Database
+from coopfs.local.log import ALL_STRIPES
 
 _BIT = 1 << INCOMING
 _LAST = (1 << 63) - 1  # SQLite's greatest integer: behind every key
@@ -26,10 +27,10 @@ class IncomingAcks:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def count(self) -> int:
-        """How many stripes it has. Looks at every stripe."""
-        query = f"SELECT count(*) FROM stripes WHERE row IS NOT NULL AND acks & {_BIT}"
-        return int(self._db.read(query).fetchone()[0])
+    def count(self, floor: int = 0, below: int = ALL_STRIPES) -> int:
+        """How many stripes it has, of those with ids from `floor` to below another. Looks at each of these."""
+        query = f"SELECT count(*) FROM stripes WHERE id >= ? AND id < ? AND row IS NOT NULL AND acks & {_BIT}"
+        return int(self._db.read(query, (floor, below)).fetchone()[0])
 
     def has(self, id_: int, layout: int) -> bool:
         """Whether it, a store of this layout, has this stripe, or does not need it: it is of another layout, or the log
@@ -49,10 +50,16 @@ class IncomingAcks:
         found = {id_ for (id_,) in self._db.read(query, (json.dumps(ids), layout))}
         return [id_ for id_ in ids if id_ in found]
 
-    def lacking(self, layout: int, below: int, limit: int) -> list[int]:
-        """Stripes of this layout that it lacks, with ids below this one, the greatest first."""
-        query = f"SELECT id FROM stripes WHERE id < ? AND {_LACKED} AND layout = ? ORDER BY id DESC LIMIT ?"
-        return [id_ for (id_,) in self._db.read(query, (below, layout, limit))]
+    def floor(self, below: int) -> int:
+        """The id of the WALK_ROWS-th stripe before this one; 0: there are fewer."""
+        query = f"SELECT id FROM stripes WHERE id < ? ORDER BY id DESC LIMIT 1 OFFSET {WALK_ROWS - 1}"
+        found = self._db.read(query, (below,)).fetchone()
+        return 0 if found is None else int(found[0])
+
+    def lacking(self, layout: int, floor: int, below: int, limit: int) -> list[int]:
+        """Stripes of this layout that it lacks, with ids from `floor` to below this one, the greatest first."""
+        query = f"SELECT id FROM stripes WHERE id >= ? AND id < ? AND {_LACKED} AND layout = ? ORDER BY id DESC LIMIT ?"
+        return [id_ for (id_,) in self._db.read(query, (floor, below, layout, limit))]
 
     def lacks_held(self, layout: int, barrier: int) -> bool:
         """Whether it lacks a stripe of this layout that the state at the barrier names. Looks at every stripe."""

@@ -281,9 +281,9 @@ class Log:
         assert stripe is not None
         return stripe.record
 
-    def died_in(self, group: int) -> list[int]:
-        """The stripes that a group killed."""
-        return [id_ for (id_,) in self._db.read("SELECT id FROM stripes WHERE died = ?", (group,))]
+    def died_in(self, group: int) -> Iterator[int]:
+        """The stripes that a group killed: one deletion may have been of a terabyte."""
+        return (id_ for (id_,) in self._db.read("SELECT id FROM stripes WHERE died = ?", (group,)))
 
     def dead_by(self, barrier: int, limit: int) -> list[tuple[int, int, int, int | None, int, int]]:
         """(stripe id, kind, layout, row, version, acks) of stripes whose death is held: their rows may be used again.

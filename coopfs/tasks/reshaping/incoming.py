@@ -32,7 +32,8 @@ class Incoming:
         self._began = self.has, now
         self._ledger = ledger
         self._acks = acks
-        self._below = ALL_STRIPES
+        self._floor = self._below = ALL_STRIPES  # the ids that are left of the part to which the walk has come
+        self._met = 0  # stripes that it has, in the parts behind
         self._seen = Ids()  # stripes below target that were looked at since the walk began
         self._rest = 0  # looks before the table is walked again
 
@@ -49,7 +50,7 @@ class Incoming:
         new = [id_ for id_ in ids if not self._acks.has(id_, self._layout)]
         self._ledger.slots.put(new, INCOMING)
         self._acks.add(new)
-        self.has += len(new)
+        self._note(new, 1)
         self._ledger.changed.notify()
 
     def digest(self, column: int) -> bytes:
@@ -64,18 +65,22 @@ class Incoming:
     def retract(self, ids: Sequence[int], column: int) -> None:
         """It lacks stripes that it acked."""
         self._acks.remove(ids)
-        self.has -= len(ids)
+        self._note(ids, -1)
 
     def believe(self, ids: Sequence[int], column: int) -> None:
         """It has stripes that it did not ack, as it says."""
         self._acks.add(ids)
-        self.has += len(ids)
+        self._note(ids, 1)
 
     def disprove(self, ids: Sequence[int], column: int) -> None:
         """It has not got these stripes, whatever it claims."""
         self._ledger.slots.disprove(ids, INCOMING)
-        self.has -= sum(self._acks.has(id_, self._layout) for id_ in ids)
+        self._note([id_ for id_ in ids if self._acks.has(id_, self._layout)], -1)
         self._acks.remove(ids)
+
+    def _note(self, ids: Sequence[int], by: int) -> None:
+        self.has += by * len(ids)
+        self._met += by * sum(id_ >= self._below for id_ in ids)
 
     def lacking(self, column: int, under_way: Callable[[int], bool], aside: Ids) -> list[int]:
         """A walk: stripes below target first, the least redundant ones before all, then the newest."""
@@ -98,13 +103,23 @@ class Incoming:
         return worst
 
     def _next(self, limit: int) -> list[int]:
-        found = self._acks.lacking(self._layout, self._below, limit)
-        if found:
-            self._below = found[-1]
-        else:
-            self._below, self._rest, self.has = ALL_STRIPES, WALK_REST, self._acks.count()
-            self._seen = Ids()
+        """Of the part of the table that the walk has come to: the next part when there are no more."""
+        if self._floor >= self._below:
+            self._floor = self._acks.floor(self._below)
+        found = self._acks.lacking(self._layout, self._floor, self._below, limit)
+        end = found[-1] if len(found) == limit else self._floor
+        self._met += self._acks.count(end, self._below)
+        self._below = end
+        if end == 0:
+            self._begin_walk()
+            self._rest = WALK_REST
         return found
+
+    def _begin_walk(self) -> None:
+        self.has = self._met
+        self._met = 0
+        self._floor = self._below = ALL_STRIPES
+        self._seen = Ids()
 
     # --- the replacement ------------------------------------------------------------------------------------------
 
