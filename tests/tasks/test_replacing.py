@@ -232,6 +232,48 @@ def test_it_does_not_count_before_who_held_it_knows(tmp_path: Path) -> None:
     play(tmp_path, Geometry(1, 2), main)
 
 
+@pytest.mark.parametrize("geometry", [Geometry(1, 2), Geometry(2, 0)])
+@pytest.mark.parametrize("emptied", [True, False])
+def test_who_held_it_has_it_again_when_the_new_store_is_lost_before_it_counts(
+    tmp_path: Path, geometry: Geometry, emptied: bool
+) -> None:
+    """Without redundancy nobody else has what it holds."""
+
+    async def main(owner: Owner) -> None:
+        world, own = owner.world, owner.own
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        old, expected = world.sites[1], blocks(owner, 1)
+        new = await give(owner, 1)
+        while roles(owner, 1) != [PRIMARY, VAULT]:
+            await trio.sleep(0.001)
+        old.go(up=False)
+        await group_of(owner, b"b", 10_000)
+        await trio.sleep(LONG)
+        assert own.columns.columns[1].state is ColumnState.REBUILT
+        if emptied:
+            new.host.stores.clear()
+            new.go(up=False)
+            new.go(up=True)
+        else:
+            new.vanished = True
+            new.go(up=False)
+            own.columns.happen(own.columns.columns[1], Event.LOST)
+        await trio.sleep(SETTLED)
+        assert roles(owner, 1) == [PRIMARY, VAULT], "he does not answer"
+        assert stored(old).items() >= expected.items()
+        old.go(up=True)
+        own.hand_out(MadeKit(0, own.places.nodes))
+        await trio.sleep(LONG)
+        assert roles(owner, 1) == [PRIMARY]
+        assert own.places.primaries[1].node == old.host.key
+        assert own.columns.columns[1].state is ColumnState.COUNTED
+        assert stored(old) == blocks(owner, 0)
+        assert own.ledger.progress.pending == 0
+
+    play(tmp_path, geometry, main)
+
+
 def test_it_counts_alone_when_the_other_partner_is_lost_before_it_knows(tmp_path: Path) -> None:
     """Two of the kit are to know of it, and there is one: the other column could not be given away either."""
 

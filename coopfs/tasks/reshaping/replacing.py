@@ -8,7 +8,8 @@
    was up, have that block, the column counts.
    All who accepted it have accepted this writer's epoch since the new store was made: an older writer could not;
 4. the master block forgets the old store, which is given back (returner), and so is one whose filling was given
-   up: else it would take room of the agreement until that ends.
+   up: else it would take room of the agreement until that ends. If the new one is lost before it counts, the old one
+   is filled again, which has nearly all.
 
 A partner that answers and has its store no more (it lost its disk, or took over its own machine) gets a new store in
 the same way, by itself.
@@ -27,6 +28,7 @@ from coopfs.core.columnstate import GONE_FOR_GOOD, ColumnState, Event
 from coopfs.core.master import INCOMING, VAULT, LayoutPlaces, StorePlace
 from coopfs.errors import UsageError
 from coopfs.limits import AWAY_AFTER, AWAY_CHECK, ROOM_CHECK
+from coopfs.local.acks import INCOMING as ACKS_INCOMING
 from coopfs.local.incoming import IncomingAcks
 from coopfs.local.kitrecord import MUST_EXPORT, KitRecord
 from coopfs.local.returning import Returning
@@ -248,10 +250,28 @@ class Replacing:
         if former is None:
             return
         places, number, store = former
-        waited = trio.current_time() - self._named_at
-        is_away = store.node not in self._keeper.holders() and waited >= AWAY_AFTER
-        if is_away or self._columns.at(self._seat(places, number)).state is not ColumnState.REBUILT:
+        column, knows = self._columns.at(self._seat(places, number)), store.node in self._keeper.holders()
+        is_away = not knows and trio.current_time() - self._named_at >= AWAY_AFTER
+        if column.state in GONE_FOR_GOOD and knows:
+            await self._take_back(column)
+        elif is_away or column.state not in {ColumnState.REBUILT, *GONE_FOR_GOOD}:
             await self._keeper.change(self._without_former)
+            self._columns.seat(self._keeper.block.layouts)
+
+    async def _take_back(self, column: Column) -> None:
+        """Who held this column until now is to have it again, as far as his store goes by its inventory."""
+
+        def name() -> LayoutPlaces | None:
+            former = self._keeper.spare(VAULT)
+            if former is None or column.gone:
+                return None
+            self._acks.begin()
+            self._ledger.slots.expect(ACKS_INCOMING, None)
+            return former[0].with_incoming(former[1], former[2])
+
+        async with self._beginning:
+            await self._forget()
+            await self._keeper.change(name)
             self._columns.seat(self._keeper.block.layouts)
 
     def _without_former(self) -> LayoutPlaces | None:
