@@ -15,6 +15,7 @@ from coopfs.limits import AWAY_AFTER, RECONNECT_MAX
 from coopfs.local import incoming as acks_of
 from coopfs.local.kitrecord import MadeKit
 from coopfs.local.partners import PartnerEntry
+from coopfs.tasks.writing import ledger as ledger_of
 from tests.sim.network import Site
 from tests.sim.owner import Owner
 from tests.sim.platter import Platter
@@ -228,6 +229,28 @@ def test_it_does_not_count_before_who_held_it_knows(tmp_path: Path) -> None:
         await trio.sleep(LONG)
         assert roles(owner, 1) == [PRIMARY]
         assert owner.own.columns.columns[1].state is ColumnState.COUNTED
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_what_is_given_up_a_moment_too_late_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_of, "LEARN_SLICE", 1)
+
+    async def main(owner: Owner) -> None:
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        expected = blocks(owner, 1)
+        site = await give(owner, 1)
+        new = owner.own.columns.incoming
+        assert new is not None
+        while not new.gone:  # it is, when the next master block names it
+            await trio.sleep(0.001)
+        await owner.own.replacing.give_up()
+        await trio.sleep(LONG)
+        assert roles(owner, 1) == [PRIMARY]
+        assert owner.own.places.primaries[1].node == site.host.key
+        assert stored(site) == expected
+        assert owner.own.reshaping.returning.owed == {}
 
     play(tmp_path, Geometry(1, 2), main)
 

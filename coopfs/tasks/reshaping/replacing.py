@@ -116,10 +116,13 @@ class Replacing:
     async def _give_up(self) -> None:
         def drop() -> LayoutPlaces | None:
             found = self._keeper.spare(INCOMING)
+            if found is None:  # it has taken its column's place a moment ago, perhaps
+                return None
+            places, column, store = found
             if self._columns.incoming is not None:
                 self._columns.incoming.gone = True
-                self._give_back(self._columns.incoming.place)
-            return None if found is None else found[0].settled(found[1])
+            self._give_back(store)
+            return places.settled(column)
 
         await self._keeper.change(drop)
         self._columns.seat(self._keeper.block.layouts)
