@@ -251,10 +251,12 @@ class Owner:
         return twin
 
     def go_on(self) -> None:
-        """This one is the node, and the only one. What it has written meanwhile is on the disk by now."""
-        if self._zombie:
+        """This one is the node, and the only one. What it has written meanwhile is on the disk by now, and what became
+        held is what counts for puts that are still under way."""
+        was_zombie, self._zombie, self.may_be_fenced = self._zombie, False, False
+        if was_zombie:
             self.platter, self._was_unseen = Platter(self.platter.directory), True
-        self._zombie = self.may_be_fenced = False
+            self._look()
 
     async def haunt(self, work: Work, random: Random) -> None:
         """A zombie's mount is still used, until it gives up."""
