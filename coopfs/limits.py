@@ -80,7 +80,8 @@ LINK_MAX = 65_000  # hard links of one inode, as on ext4
 SYMLINK_MAX = 4095  # bytes of a target: PATH_MAX less its NUL
 FILE_SIZE_MAX = (1 << 63) - 1  # bytes: off_t
 CACHED_NODES = 16_384  # inodes kept in memory beside those not yet written to the table: x ~700 bytes = 11 MiB
-MAX_UNCOMMITTED_IMAGES = 16_384  # changed keys that force a commit before its time: bounds what a commit holds up
+CHANGES_SOON = 5000  # changed rows that force a commit before its time: 16 MB of log at the worst, and 0.2 s of loop
+CHANGES_MOST = 8000  # changed rows beyond which operations wait for that commit: 26 MB
 CACHED_NAMES = 16_384  # names kept in memory, absent ones too: x ~300 bytes = 5 MB, and 9 MB if all are of 255 bytes
 CACHED_ENTRIES = 4096  # answers to stat kept as the kernel takes them: x ~400 bytes = 2 MB, a large directory
 STRIPE_IDS = 16  # stripe ids taken at once: ids may have gaps, and a row is written for each taking
@@ -88,6 +89,8 @@ KEPT_PAGE = 128  # names of a directory kept from one part of its listing to the
 KEPT_PAGES = 64  # of so many directories: 2 MB, and 5 MB if all are of 255 bytes
 LISTING_PAGE = 256  # names read at once by who walks the tree, and may wait between two pages
 EXTENTS_AT_ONCE = 1024  # extents that one operation drops: 2 ms; a file of more is dropped in slices of so many
+RECLAIM_COMMIT = 4  # such slices in one transaction: the stripes of each extent may lie in pages of their own, 16 MB
+BURIED_AT_ONCE = 4096  # stripes without extents that die in one transaction
 MAX_GRAVES = 65_536  # files that wait to be dropped in slices: x ~100 bytes; with more, a delete waits for its own
 DECODED_UNITS = 32  # units kept decoded: 4 MiB, so that small sequential reads, a few at once, decode each only once
 SCRIBE_PIECE = 256 * KIB  # bytes of one piece that is worth a hop to a thread: copying it takes 0.1 ms, the hop 0.03
@@ -369,6 +372,7 @@ SALVAGE_RETRY = 60.0  # seconds after which what was never sent is tried again o
 RELEASE_SLICE = 256  # dead stripes forgotten between two operations: 2 to 4 ms
 RELEASE_COMMIT = 16  # such slices in one transaction: 4096 stripes of up to 1.5 KB in the log of the database, 6 MB
 RETIRE_SLICE = 256  # keys looked at between two operations: about 2 ms
+RETIRE_COMMIT = 8  # such slices in one transaction: each key is up to two pages of the log of the database, 16 MB
 DATA_FACTOR = 1.2  # rows of data stripes for each row that the live bytes would fill: with the log less than 1.3
 SPARSE_SHARE = 0.75  # of a full stripe: one in which more lives is not worth emptying, it wins less than it writes
 COMPACT_STRIPES = 8  # stripes emptied for each group that becomes held: at most 6 x 1.5 MB written again

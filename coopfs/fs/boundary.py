@@ -15,6 +15,7 @@ from pyfuse3 import FUSEError
 
 from coopfs.errors import ContentGone, ContentUnavailable, CoopfsError, NoDescriptors, OutOfSpace
 from coopfs.fs.disk import Disk
+from coopfs.fs.ports import Committer
 from coopfs.fs.posix import PosixError
 from coopfs.local.database import SqliteError, damage_of
 
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 class HasDisk(Protocol):
     @property
     def disk(self) -> Disk: ...
+    @property
+    def committer(self) -> Committer: ...
 
 
 H = TypeVar("H", bound=HasDisk)
@@ -38,7 +41,20 @@ def reads(handler: Handler[H, P, R]) -> Handler[H, P, R]:
 
 
 def modifies(handler: Handler[H, P, R]) -> Handler[H, P, R]:
-    """The boundary of a request that may have left a change half done."""
+    """The boundary of a request that may have left a change half done. It waits while one commit would become too
+    large."""
+
+    @functools.wraps(handler)
+    async def in_turn(self: H, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if not self.committer.may_change():
+            await self.committer.until_may_change()
+        return await handler(self, *args, **kwargs)
+
+    return modifies_now(in_turn)
+
+
+def modifies_now(handler: Handler[H, P, R]) -> Handler[H, P, R]:
+    """The same of one that may not wait."""
     return _bounded(handler, lambda disk, why: disk.database.fail(why))
 
 

@@ -54,7 +54,6 @@ class Disk:
         for node in self.metadata.nodes.orphans():
             if not self.handles.in_use(node.ino):
                 self.metadata.bury(node)
-        self.metadata.stripes.bury_empty()
 
     def open(self, node: Node, flags: int, caller: Caller) -> int:
         """The handle of an open file or directory. OutOfSpace, EROFS: O_TRUNC is refused."""

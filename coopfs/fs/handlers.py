@@ -13,7 +13,7 @@ import trio
 from pyfuse3 import EntryAttributes, FileInfo, RequestContext
 
 from coopfs.errors import ContentUnavailable
-from coopfs.fs.boundary import modifies, reads
+from coopfs.fs.boundary import modifies, modifies_now, reads
 from coopfs.fs.callers import Caller
 from coopfs.fs.disk import Disk
 from coopfs.fs.entries import Entries, absent
@@ -39,7 +39,7 @@ class Handlers(pyfuse3.Operations):
         """fsync: None: what is durable here is safe enough."""
         super().__init__()
         self.disk = disk
-        self._committer = committer
+        self.committer = committer
         self._fsync = fsync or (lambda ino: committer.commit())
         self._entry = Entries().of
         self._absent = absent()
@@ -132,7 +132,7 @@ class Handlers(pyfuse3.Operations):
     async def listxattr(self, inode: int, ctx: RequestContext) -> Sequence[bytes]:
         return self.disk.attributes.list(inode)
 
-    @modifies
+    @modifies_now
     async def setxattr(self, inode: int, name: bytes, value: bytes, ctx: RequestContext) -> None:
         """pyfuse3 has asked getxattr first when XATTR_CREATE or XATTR_REPLACE was given, without an await between."""
         self.disk.attributes.set(inode, name, value, 0, Caller.of(ctx))
@@ -163,7 +163,7 @@ class Handlers(pyfuse3.Operations):
         node = self.disk.tree.create(parent_inode, name, regular, ctx.uid, ctx.gid, ctx.umask)
         self.disk.attributes.note_incapable(node.ino)
         handle = self.disk.open(node, flags & ~os.O_TRUNC, Caller.of(ctx))
-        self._committer.hurry()
+        self.committer.hurry()
         return FileInfo(fh=handle), self._entry(node)
 
     @modifies
@@ -204,10 +204,10 @@ class Handlers(pyfuse3.Operations):
         content = await self.disk.compressor.portions(handle.ino, buf)
         while not self.disk.files.make_way(handle.ino, off + len(buf)):
             await trio.lowlevel.checkpoint()
-        if not self._committer.may_append(len(buf)):
-            await self._committer.until_may_append(len(buf))
+        if not self.committer.may_append(len(buf)):
+            await self.committer.until_may_append(len(buf))
         written = self.disk.files.write(handle, off, content)
-        self._committer.hurry()
+        self.committer.hurry()
         return written
 
     async def flush(self, fh: int) -> None:

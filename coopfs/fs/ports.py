@@ -45,6 +45,12 @@ class Committer(Protocol):
     async def until_may_append(self, length: int) -> None:
         """Wait until they may be. StateError: they will not be."""
 
+    def may_change(self) -> bool:
+        """Whether anything may be changed just now: much has been since the last commit."""
+
+    async def until_may_change(self) -> None:
+        """Wait until it may be; or never will be, as the disk failed."""
+
     def hurry(self) -> None:
         """Called after changes: commit before time if much has changed."""
 
@@ -76,6 +82,12 @@ class NothingToCommit:
 
     async def until_may_append(self, length: int) -> None:
         """Never asked: nothing can be written."""
+
+    def may_change(self) -> bool:
+        return True
+
+    async def until_may_change(self) -> None:
+        """Never asked: nothing can be changed."""
 
     def hurry(self) -> None:
         """Nothing changes."""

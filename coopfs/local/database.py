@@ -53,6 +53,7 @@ class Database:
         self._settle()
         self._failure: str | None = None
         self._begun = False
+        self._counted = 0  # rows changed before the last commit
         self.touched = False  # whether there is something to commit, in the transaction or still in memory
         self.on_touched: Callable[[], None] = lambda: None
         self._checkpointer: sqlite3.Connection | None = None
@@ -156,6 +157,11 @@ class Database:
         """Whether a transaction is under way."""
         return self._begun
 
+    @property
+    def rows_changed(self) -> int:
+        """In this transaction, each as often as it was."""
+        return self._connection.total_changes - self._counted
+
     def commit(self) -> None:
         """End the transaction. Durable only after `sync_wal`. StateError: the disk failed."""
         if self._failure is not None:
@@ -169,6 +175,7 @@ class Database:
             self.fail(str(bad))
             raise StateError(self._failure) from bad
         self._begun = False
+        self._counted = self._connection.total_changes
 
     def hold_room(self) -> None:
         """Take room on the local disk from now on (ballast.py), so that changes go on when others fill it."""
@@ -191,6 +198,7 @@ class Database:
         none meanwhile. Where the local disk is full and the database would have to grow, the WAL grows in its room.
 
         Waits for the disk: call it in a thread, one at a time. The long part holds no lock that the loop could want.
+        Where something is changed all the time, it begins anew only when this is called right after a commit.
         """
         if self._checkpointer is None and not self._open_checkpointer():
             return

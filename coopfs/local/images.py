@@ -74,6 +74,11 @@ class Images:
         return len(self._inodes) + len(self._names) + len(self._extents) + len(self._xattrs)
 
     @property
+    def keys(self) -> int:
+        """All that is marked, about, deaths and cuts too."""
+        return self.marked + len(self._cuts) + len(self._stripes) + len(self._buried)
+
+    @property
     def count(self) -> int:
         """Records of the open group, not less than the true number once they are materialised."""
         return self._count + self.marked

@@ -68,6 +68,11 @@ class Metadata:
         return self.database.touched
 
     @property
+    def uncommitted(self) -> int:
+        """Rows that the next commit will have changed, about."""
+        return self.database.rows_changed + 2 * (self.images.keys + self.stripes.pending)
+
+    @property
     def group_changed(self) -> bool:
         """Whether the open group holds anything."""
         return self.images.count > 0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgpack
 
 from coopfs.core.stripe import Fragment
-from coopfs.limits import STRIPE_IDS
+from coopfs.limits import BURIED_AT_ONCE, STRIPE_IDS
 from coopfs.local.database import Database
 from coopfs.local.images import Images
 from coopfs.local.totals import Totals
@@ -52,16 +52,22 @@ class Stripes:
         self._changed[stripe] = self._changed.get(stripe, 0) + by
         self._db.touch()
 
-    def bury_empty(self) -> None:
-        """Let die what no extent names: a log may end between the death of a large file and that of its stripes."""
-        query = f"SELECT id FROM stripes WHERE kind = {Kind.DATA:d} AND died IS NULL AND row IS NOT NULL AND live <= 0"
-        for (stripe,) in self._db.read(query).fetchall():
+    def bury_empty(self) -> bool:
+        """Let BURIED_AT_ONCE stripes die with the next commit that no extent names: a log may end between the death of
+        a large file and that of its stripes. False: there was none."""
+        query = (
+            f"SELECT id FROM stripes WHERE kind = {Kind.DATA:d} AND died IS NULL AND row IS NOT NULL AND live <= 0"
+            " LIMIT ?"
+        )
+        found = self._db.read(query, (BURIED_AT_ONCE,)).fetchall()
+        for (stripe,) in found:
             self.live(stripe, 0)
+        return bool(found)
 
     @property
-    def pending(self) -> bool:
-        """Whether bytes came to life or died since the last flush."""
-        return bool(self._changed)
+    def pending(self) -> int:
+        """Stripes of which bytes came to life or died since the last flush."""
+        return len(self._changed)
 
     def flush(self, filling: int | None) -> list[int]:
         """Write live bytes and deaths into the transaction; the stripe being filled does not die.

@@ -56,7 +56,7 @@ async def serve(directory: Path, mountpoint: Path, gate: Path | None) -> None:
     committer = Committer(local.metadata, local.stage, lambda group: None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(committer.run)
-        nursery.start_soon(Reclaimer(local.metadata, committer.hurry).run)
+        nursery.start_soon(Reclaimer(local.metadata, committer.commit).run)
         if partners is not None:
             nursery.start_soon(partners.open_in_time)
         async with trio.open_nursery() as mount:

@@ -1,20 +1,27 @@
 """Commits: shared, complete, and never followed by an answer when the disk failed."""
 
+import itertools
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
+from pyfuse3 import FUSEError
 
 from coopfs import limits
 from coopfs.errors import StateError
+from coopfs.fs.handlers import Handlers
 from coopfs.limits import ROOT_INO
 from coopfs.local.groups import Group, State
 from coopfs.tasks.writing.committer import Committer
 from tests.fs.operations import OurSide
 from tests.fs.parts import SMALL, new_disk
 from tests.fs.shapes import shape_of_ours
+
+ME: Any = SimpleNamespace(uid=0, gid=0, pid=1, umask=0)
 
 
 class Running:
@@ -143,6 +150,59 @@ async def test_a_long_log_is_cut(tmp_path: Path, nursery: trio.Nursery, monkeypa
     await running.committer.commit()
     assert 0 < running.disk.database.wal_bytes() < 60_000
     assert shape_of_ours(running.side).keys() == before.keys() | {(b"more",)}
+
+
+async def test_a_log_is_cut_while_something_is_changed_all_the_time(
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever deletes by the thousand is never idle, and on a full disk the log has only so much room."""
+    monkeypatch.setattr("coopfs.tasks.writing.committer.WAL_CHECKPOINT_BYTES", 60_000)
+    monkeypatch.setattr("coopfs.tasks.writing.committer.WAL_HARD_BYTES", 120_000)
+    running = Running(tmp_path, nursery)
+
+    async def change() -> None:
+        for number in itertools.count():
+            running.side.apply(("create", ((b"%d" % number,), 0o644)))
+            await trio.lowlevel.checkpoint()
+
+    nursery.start_soon(change)
+    sizes = []
+    for _ in range(60):
+        await running.committer.commit()
+        sizes.append(running.disk.database.wal_bytes())
+    nursery.cancel_scope.cancel()
+    assert max(sizes) >= 60_000
+    assert any(after < before for before, after in itertools.pairwise(sizes))
+
+
+async def test_changes_wait_while_one_commit_would_become_too_large(
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coopfs.tasks.writing.committer.CHANGES_SOON", 50)
+    monkeypatch.setattr("coopfs.tasks.writing.committer.CHANGES_MOST", 100)
+    running = Running(tmp_path, nursery)
+    handlers, most = Handlers(running.disk, running.committer), 0
+    for number in range(100):
+        await handlers.mkdir(ROOT_INO, b"%d" % number, 0o755, ME)
+        most = max(most, running.disk.metadata.uncommitted)
+    for number in range(100):
+        await handlers.rmdir(ROOT_INO, b"%d" % number, ME)
+        most = max(most, running.disk.metadata.uncommitted)
+    assert 100 < most < 120
+
+
+async def test_who_waits_to_change_something_is_told_of_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coopfs.tasks.writing.committer.CHANGES_MOST", 1)
+    with pytest.RaisesGroup(StateError, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            running = Running(tmp_path, nursery)
+            running.write(b"a", 10)
+            running.disk.database.fail("pulled out")
+            handlers = Handlers(running.disk, running.committer)
+            with trio.CancelScope(shield=True), pytest.raises(FUSEError):
+                await handlers.mkdir(ROOT_INO, b"b", 0o755, ME)
 
 
 async def test_after_a_failure_nobody_is_told_that_it_is_durable(tmp_path: Path) -> None:

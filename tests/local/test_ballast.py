@@ -5,15 +5,22 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import trio
 
-from coopfs.limits import DATABASE_GROWTH, WAL_ROOM
+from coopfs.fs.handlers import Handlers
+from coopfs.limits import DATABASE_GROWTH, ROOT_INO, WAL_ROOM
 from coopfs.local.ballast import ballast_of
 from coopfs.local.database import Database
+from coopfs.tasks.writing.committer import Committer
 from tests.fs.parts import Disk, commit, new_disk, open_disk
 
-SIZE = WAL_ROOM + DATABASE_GROWTH + (40 << 20)
+SIZE = WAL_ROOM + DATABASE_GROWTH + (60 << 20)
+ME: Any = SimpleNamespace(uid=0, gid=0, pid=1, umask=0)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems")
 
@@ -35,7 +42,7 @@ def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     try:
         yield place
     finally:
-        subprocess.run(["umount", place], check=True)
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 def fill(place: Path) -> Path:
@@ -92,6 +99,34 @@ def test_commits_and_checkpoints_go_on(small: Path) -> None:
     assert not disk.database.failed
     disk.close()
     filler.unlink()
+
+
+@pytest.mark.slow
+def test_whole_trees_are_deleted_at_full_speed(small: Path) -> None:
+    """In an order that touches other pages each time, without a pause in which the log could begin anew."""
+    disk = new_disk(small)
+    disk.database.hold_room()
+
+    async def delete() -> None:
+        async with trio.open_nursery() as nursery:
+            committer = Committer(disk.metadata, disk.stage, lambda group: None)
+            nursery.start_soon(committer.run)
+            handlers = Handlers(disk, committer)
+            names = [b"%d" % number + b"x" * 60 for number in range(80_000)]
+            for name in names:
+                await handlers.mknod(ROOT_INO, name, 0o100644, 0, ME)
+            await committer.close_group()
+            fill(small)
+            Random(1).shuffle(names)
+            for name in names:
+                await handlers.unlink(ROOT_INO, name, ME)
+                await trio.lowlevel.checkpoint()
+            await committer.close_group()
+            nursery.cancel_scope.cancel()
+
+    trio.run(delete)
+    assert disk.metadata.names.empty(ROOT_INO)
+    disk.close()
 
 
 def test_the_room_is_what_is_allocated_and_what_is_free(small: Path) -> None:

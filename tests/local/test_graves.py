@@ -1,8 +1,11 @@
 """Large files go at once for everybody, and from the tables slice by slice."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
 from coopfs.core.records import Type, key_of
 from coopfs.core.units import plain
@@ -11,6 +14,7 @@ from coopfs.fs.disk import Disk
 from coopfs.fs.files import Changes
 from coopfs.fs.handles import Handle
 from coopfs.limits import EXTENTS_AT_ONCE, ROOT_INO
+from coopfs.tasks.cleaning.reclaimer import Reclaimer
 from tests.fs.operations import OurSide
 from tests.fs.parts import close_group, commit, new_disk, open_disk
 from tests.local.test_images import check_counters, groups_of, newest_images, tables_of
@@ -97,8 +101,11 @@ def test_what_was_cut_off_is_neither_read_nor_in_the_way(disk: Disk) -> None:
     disk.close()
 
 
-def test_stripes_without_extents_die_at_the_next_start(disk: Disk, tmp_path: Path) -> None:
+def test_stripes_without_extents_die_at_the_next_start(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As after a takeover at a group between a delete and its slices."""
+    monkeypatch.setattr("coopfs.local.stripes.BURIED_AT_ONCE", 1)
     large_file(disk)
     disk.tree.unlink(ROOT_INO, b"large")
     commit(disk)
@@ -108,7 +115,43 @@ def test_stripes_without_extents_die_at_the_next_start(disk: Disk, tmp_path: Pat
     disk.database.commit()
     disk.close()
     disk = open_disk(tmp_path)
-    disk.bury_orphans()
+    alive = "SELECT count(*) FROM stripes WHERE died IS NULL"
+    (before,) = disk.database.read(alive).fetchone()
+    assert before > 2
+    left, commits = reclaimed(disk, lambda: disk.database.read(alive).fetchone()[0])
+    assert left == [*range(before - 1, -1, -1)], "so many in each transaction"
+    assert commits == before
+    disk.close()
+
+
+def reclaimed(disk: Disk, left: Callable[[], int]) -> tuple[list[int], int]:
+    """What is left after each commit of the reclaimer, and how many there were."""
+    found: list[int] = []
+
+    async def commit_now() -> None:
+        commit(disk)
+        found.append(left())
+        await trio.lowlevel.checkpoint()
+
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Reclaimer(disk.metadata, commit_now).run)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+
+    trio.run(run)
+    return found, len(found)
+
+
+def test_the_slices_of_one_file_are_many_transactions(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each extent may be the last of a stripe: 10^6 of them are more than the log of the database has room for."""
+    monkeypatch.setattr("coopfs.local.extents.EXTENTS_AT_ONCE", 100)
+    disk.metadata.extents.at_once = 100
+    large_file(disk)
+    disk.tree.unlink(ROOT_INO, b"large")
     commit(disk)
-    assert disk.database.read("SELECT count(*) FROM stripes WHERE died IS NULL").fetchone() == (0,)
+    before = extents_left(disk)
+    left, _ = reclaimed(disk, lambda: extents_left(disk))
+    assert left[:-1] == [before - 400 * (number + 1) for number in range(len(left) - 1)]
+    assert len(left) >= before // 400
     disk.close()

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import trio
@@ -9,6 +11,7 @@ import trio.testing
 
 from coopfs.core import digest
 from coopfs.core.inventory import Inventory
+from coopfs.core.records import Type
 from coopfs.core.seats import seat
 from coopfs.core.units import plain
 from coopfs.fs.callers import ROOT
@@ -17,7 +20,9 @@ from coopfs.local.groups import State
 from coopfs.local.log import Log, Sealed
 from coopfs.local.slots import Slots
 from coopfs.tasks.cleaning import releaser as releaser_of
+from coopfs.tasks.cleaning import retirer as retirer_of
 from coopfs.tasks.cleaning.releaser import Releaser
+from coopfs.tasks.cleaning.retirer import Retirer
 from coopfs.tasks.writing import comparing
 from coopfs.tasks.writing import ledger as ledger_of
 from coopfs.tasks.writing.ledger import Ledger
@@ -165,6 +170,28 @@ def test_what_one_deletion_killed_is_released_slice_by_slice_and_in_many_transac
     assert sorted(desk.forgotten) == dead
     assert committed == list(range(6, len(dead) + 1, 4)), "two slices each, beside the first of all"
     assert desk.ledger.rows.free == ROWS - 3, "the second data stripe and two ENDs"
+
+
+def test_one_head_of_the_log_is_retired_in_many_transactions(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each key that is told again may lie in pages of its own."""
+    monkeypatch.setattr(retirer_of, "RETIRE_SLICE", 2)
+    monkeypatch.setattr(retirer_of, "RETIRE_COMMIT", 2)
+    metadata, marked = desk.disk.metadata, []
+    nodes = [desk.disk.tree.create(1, b"%d" % number, 0o100644, 0, 0) for number in range(11)]
+    group = close_group(desk.disk)
+    assert group is not None
+    end = desk._sealed(desk.ledger.log.new_stripe_id(), Kind.END, group, 300)
+    desk.ledger.seal_meta(end, b"payload", [(Type.INODE, node.ino, 0) for node in nodes])
+    desk.ledger.seal_group(group)
+    roomy: Any = SimpleNamespace(rows_to_clean_with=lambda: 9)
+
+    async def commit() -> None:
+        marked.append(metadata.images.marked)
+        await trio.lowlevel.checkpoint()
+
+    trio.run(Retirer(desk.ledger, metadata, roomy, commit).retire, 1)
+    assert marked == [4, 8, 12], "the root directory, too, so that the group is not empty"
+    assert desk.ledger.log.chain.head() is None
 
 
 def test_no_content_is_forgotten_while_nothing_died(desk: Desk) -> None:

@@ -136,9 +136,9 @@ class OwnDisk:
         coder = self._make_coder()
         self._writer = Writer(self.keys, self.ledger, coder, self.columns.stores, self.committer.commit)
         self.cleaner = Cleaner(self.ledger, coder, self._writer.in_hand, self._pass_by)
-        self._reclaimer = Reclaimer(self.local.metadata, self.committer.hurry)
+        self._reclaimer = Reclaimer(self.local.metadata, self.committer.commit)
         self._releaser = Releaser(self.ledger, self.committer.commit)
-        self._retirer = Retirer(self.ledger, self.local.metadata, self.space, self.committer.hurry)
+        self._retirer = Retirer(self.ledger, self.local.metadata, self.space, self.committer.commit)
         content = RemoteContent(self.log, self._fetcher, self.local.stage, nursery)
         may_append = self.committer.until_may_append
         self._compactor = Compactor(self.ledger, self.local, self.space, may_append, content.read_once)

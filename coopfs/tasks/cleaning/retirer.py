@@ -6,13 +6,13 @@ head frees is free when the group that did it is held. Where rows are short, no 
 for, and the rest waits for the rows that come back.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
 
 from coopfs.core.cleaning import heads_to_retire
-from coopfs.limits import RETIRE_SLICE
+from coopfs.limits import RETIRE_COMMIT, RETIRE_SLICE
 from coopfs.local.metadata import Metadata
 from coopfs.local.retirement import Retirement
 from coopfs.tasks.writing.ledger import Ledger
@@ -20,12 +20,14 @@ from coopfs.tasks.writing.space import PartnerSpace
 
 
 class Retirer:
-    """hurry: lets the committer know that much has changed."""
+    """commit: makes durable what was changed so far."""
 
-    def __init__(self, ledger: Ledger, metadata: Metadata, space: PartnerSpace, hurry: Callable[[], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, metadata: Metadata, space: PartnerSpace, commit: Callable[[], Awaitable[None]]
+    ) -> None:
         self._ledger = ledger
         self._space = space
-        self._hurry = hurry
+        self._commit = commit
         self._retirement = Retirement(metadata, ledger.log)
         self._broken = 0  # version of the newest meta stripe that nobody can read any more
 
@@ -52,10 +54,11 @@ class Retirer:
 
     async def retire(self, heads: int) -> None:
         """Retire so many heads, as far as there is room."""
+        slices = 1
         while heads and self._has_room() and self._ledger.log.chain.head() is not None:
             heads -= self._retirement.step(RETIRE_SLICE)
-            self._hurry()
-            await trio.lowlevel.checkpoint()
+            await (self._commit() if slices % RETIRE_COMMIT == 0 else trio.lowlevel.checkpoint())
+            slices += 1
 
     async def retire_up_to(self, version: int, most: int) -> None:
         """Retire heads until this meta stripe is needed no more, so many at the most, as far as there is room."""

@@ -11,8 +11,9 @@ A group that is full of content is closed at once, between two operations and wi
 sends it asks for a commit first. So writes go on at the speed of memory until that commit, and groups have a bounded
 size (R9).
 
-Operations that carry no content are never held back. Those that do also wait while the cache holds as much as it
-may of what is not safe elsewhere (R8), and while UNSYNCED_MAX has still to be synced.
+Operations that carry no content are not held back by the cache. Those that do also wait while it holds as much as it
+may of what is not safe elsewhere (R8), and while UNSYNCED_MAX has still to be synced. All wait while one commit would
+become larger than the room that the database has on a full disk.
 """
 
 from collections.abc import Callable
@@ -23,9 +24,10 @@ import trio
 
 from coopfs.errors import StateError
 from coopfs.limits import (
+    CHANGES_MOST,
+    CHANGES_SOON,
     COMMIT_INTERVAL,
     GROUP_AGE,
-    MAX_UNCOMMITTED_IMAGES,
     MIB,
     SYNC_EARLY_BYTES,
     UNSYNCED_MAX,
@@ -40,7 +42,7 @@ from coopfs.tasks.writing.pace import Pace, Steady
 HELD_BACK_BYTES = 8 * MIB  # unsynced bytes below which writes are held back for their sync: 0.1 s at 80 MB/s
 PRESYNCS = 4  # rounds that may try to get there while somebody writes faster than the disk
 SOONEST = 0.01  # seconds that are waited at least, so that rounding makes nobody turn in circles
-WAL_HARD_BYTES = 8 * WAL_CHECKPOINT_BYTES  # the WAL is cut here even if the loop has to wait for it
+WAL_HARD_BYTES = 2 * WAL_CHECKPOINT_BYTES  # the WAL is cut here even if the loop has to wait: one commit more has room
 
 
 @dataclass(slots=True, eq=False)
@@ -107,6 +109,17 @@ class Committer:
             finally:
                 self.waiting -= 1
 
+    def may_change(self) -> bool:
+        """Whether anything may be changed just now. If much has been, it is committed before time."""
+        changes = self._metadata.uncommitted
+        if changes > CHANGES_SOON:
+            self._hasten()
+        return changes <= CHANGES_MOST or self._failure is not None or self._end is not None
+
+    async def until_may_change(self) -> None:
+        """Wait until it may be."""
+        await self._room.wait_until(self.may_change)
+
     def give_up(self, failure: StateError) -> None:
         """Nothing is sent any more, so nobody need wait for room."""
         self._hopeless = failure
@@ -117,7 +130,7 @@ class Committer:
         after every change."""
         if self._metadata.is_full_of_content(self._stage):
             self._close()
-        many = self._metadata.images.marked > MAX_UNCOMMITTED_IMAGES
+        many = self._metadata.uncommitted > CHANGES_SOON
         much = self._stage.unsynced_bytes > SYNC_EARLY_BYTES
         if many or much or (self._metadata.should_close(self._stage, 0.0) and not self._is_held_back()):
             self._hasten()
@@ -162,6 +175,7 @@ class Committer:
         finally:
             self._end = StateError("the disk is closed")
             self._refuse(self._end)  # who waits where it cannot be cancelled would wait for ever
+            self._room.notify()
 
     async def _until_changed(self) -> None:
         """Until there is something to commit, somebody asks, or the open group is due: an idle disk wakes nobody."""
@@ -272,10 +286,10 @@ class Committer:
         return not self._metadata.is_full_of_content(self._stage) and self._pace.holds_back()
 
     async def _cut_wal(self) -> None:
-        """Checkpoint when the WAL is long. Right after a commit nobody reads from it, so it can start again."""
+        """Checkpoint when the WAL is long. Right after a commit nobody reads from it, so it can start again: if nothing
+        is changed before the thread is done, or else here, where most was copied before."""
         size = self._database.wal_bytes()
-        if size < WAL_CHECKPOINT_BYTES:
-            return
-        await trio.to_thread.run_sync(self._database.checkpoint)
-        if size > WAL_HARD_BYTES and not self._database.changed:
+        if size >= WAL_HARD_BYTES:
             self._database.checkpoint()
+        elif size >= WAL_CHECKPOINT_BYTES:
+            await trio.to_thread.run_sync(self._database.checkpoint)
