@@ -5,6 +5,7 @@ from random import Random
 
 import trio
 
+from coopfs.core.columnstate import GONE_FOR_GOOD
 from coopfs.local.database import Database
 from coopfs.local.disk import DATABASE
 from tests.sim.network import CALM
@@ -16,6 +17,7 @@ from tests.sim.world import World
 OFTEN = 0.7  # of all times at which a machine may be lost
 MOST = 3  # copies that are started in a life
 SETTLED = 30.0  # seconds in which a home meets what its partners hold, and all that is under way is over
+PATIENCE = 20  # such times until it has met them
 TOLD = (
     "this home is a copy of another",
     "its database is older than the partners",
@@ -107,7 +109,8 @@ class Copies:
         await owner.burn()
 
     async def _has_met_all(self, owner: Owner) -> bool:
-        """Every partner is reached, and what the other one has put there is seen, if it cannot be borne."""
+        """Every partner is reached, and what the other one has put there is seen, if it cannot be borne. Not by a copy
+        from so long before that partners it knows are gone for ever: it may be older than what is held, and alone."""
         self._world.network.weather = CALM
         self._world.images = {}  # what they were while another home wrote is no image of this one's partners
         await trio.sleep(SETTLED)  # what the other one has sent arrives, or never will
@@ -115,8 +118,12 @@ class Copies:
             site.recover()
             site.go(up=True)
             site.cut()
-        await trio.sleep(SETTLED)
-        return owner.own.trouble is None
+        for _ in range(PATIENCE):  # a call that set out in bad weather may be under way for minutes
+            await trio.sleep(SETTLED)
+            columns = [column for column in owner.own.columns.columns if column.state not in GONE_FOR_GOOD]
+            if owner.own.trouble is not None or all(column.session is not None for column in columns):
+                return owner.own.trouble is None
+        return False
 
 
 def author(version: int, *owners: Owner) -> Owner:
