@@ -5,6 +5,7 @@ newest END known written), `chain` (32 bytes, after the newest meta stripe seale
 Groups count from 1.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -148,6 +149,14 @@ class Log:
         `up_to`, or before."""
         query = "SELECT 1 FROM stripes WHERE id = ? AND row IS NOT NULL AND born <= ?"
         return self._db.read(query, (id_, up_to)).fetchone() is not None
+
+    def count_by_layout(self, ids: Sequence[int]) -> dict[int, int]:
+        """How many of these stripes are sealed, for each layout that any of them has."""
+        query = (
+            "SELECT layout, count(*) FROM stripes WHERE id IN (SELECT value FROM json_each(?)) AND row IS NOT NULL"
+            " GROUP BY layout"
+        )
+        return dict(self._db.read(query, (json.dumps(ids),)).fetchall())
 
     def born_in(self, after: int, up_to: int) -> list[int]:
         """The stripes that were born in the groups after one, up to another."""
