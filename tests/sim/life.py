@@ -246,7 +246,7 @@ class Life:
         owner = self._owner
         if self._random.random() > TAKEOVERS:
             return False
-        lost = self._restores.promised(owner)
+        lost, newest = self._restores.promised(owner), owner.history.newest_held
         if lost is None:
             return False
         few = len(self.world.sites) - len(lost) < self.world.geometry.quorum.claims_needed
@@ -256,6 +256,8 @@ class Life:
         burns, owner.may_be_fenced = not owner.is_running or self._random.random() < 0.5, True
         if burns:
             await owner.burn()
+        if owner.history.newest_held != newest:
+            lost = set()  # another A has come meanwhile, with which this became held
         # A state that was never held may be found by a lie, and not be held again: then it takes another takeover.
         lying = self._restores.begin_lies(lost, owner.history.newest_named)
         liars = [self.world.sites[number] for number in sorted(lying)]
