@@ -129,14 +129,14 @@ class Contents:
 
     def whole(self, stripe: int, length: int) -> bytes | None:
         """The first `length` bytes of a stripe, None if they are not here. Waits for the disk; safe in a thread."""
-        unproved = stripe in self._unproved
+        fetched = stripe in self._fetched  # what is read as a whole is compared each time
         try:
             with self._open_file(stripe) as file:
                 data = file.readall()
         except OSError as bad:
             self._absent(stripe, bad)
             return None
-        if len(data) < length or (unproved and not self._prove(stripe, data)):
+        if len(data) < length or (fetched and not self._prove(stripe, data)):
             return None
         return data[:length]
 
@@ -184,7 +184,7 @@ class Contents:
             return descriptor
         suffix = FETCHED if stripe in self._fetched else ""
         try:
-            descriptor = open_now(f"{self.directory}/{stripe}{suffix}", os.O_RDWR)  # a Path costs more than the open
+            descriptor = open_now(f"{self.directory}/{stripe}{suffix}", os.O_RDONLY)  # a Path costs more than the open
         except NoDescriptors:
             if not self.spare_descriptor():
                 raise

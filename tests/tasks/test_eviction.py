@@ -1,5 +1,6 @@
 """The cache of a disk with partners: content leaves when it is safe, comes back when it is read, writers wait."""
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -337,3 +338,38 @@ def test_a_stage_that_lacks_what_was_not_sent_is_refused(tmp_path: Path) -> None
                 pass
 
     play(tmp_path, Geometry(2, 1), main, cache=6)
+
+
+def test_what_has_rotten_here_is_not_appended_again(tmp_path: Path) -> None:
+    """It would get a tag of its own, and the partners' good blocks would go."""
+
+    async def main(owner: Owner) -> None:
+        own = owner.own
+        await write(owner, b"a", SIZE)
+        await settle(owner)
+        ino = own.disk.tree.lookup(1, b"a").ino
+        expected = owner.side.content(ino, 0, SIZE)
+        (stripe,) = own.local.metadata.extents.stripes_of(ino)[:1]
+        path = own.local.stage.contents.path(stripe)
+        rotten = bytearray(path.read_bytes())
+        rotten[100] ^= 1
+        path.write_bytes(rotten)
+        await own._compactor.empty(stripe, own.log.get(stripe).length)  # type: ignore[union-attr]
+        assert stripe not in own.local.metadata.extents.stripes_of(ino)
+        assert owner.side.content(ino, 0, SIZE) == expected
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
+def test_a_local_disk_that_fails_makes_the_mount_read_only(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        async def fail() -> None:
+            await trio.lowlevel.checkpoint()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        await owner.own._until_trouble(fail)
+        assert owner.own.trouble == "the local disk failed: [Errno 5] Input/output error"
+        assert owner.own.local.database.failed
+
+    with pytest.RaisesGroup(Violation, flatten_subgroups=True):
+        play(tmp_path, Geometry(1, 1), main)

@@ -22,7 +22,7 @@ from coopfs.core import coding
 from coopfs.core.claims import sign_claim
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import PRIMARY, LayoutPlaces, StorePlace
-from coopfs.errors import MountError, NotAuthentic, StaleHome, StateError, first_of
+from coopfs.errors import MountError, NoDescriptors, NotAuthentic, StaleHome, StateError, first_of
 from coopfs.fs.disk import Disk
 from coopfs.fs.handlers import Handlers
 from coopfs.fs.mounting import Mount
@@ -141,7 +141,7 @@ class OwnDisk:
         self._retirer = Retirer(self.ledger, self.local.metadata, self.space, self.committer.commit)
         content = RemoteContent(self.log, self._fetcher, self.local.stage, nursery)
         may_append = self.committer.until_may_append
-        self._compactor = Compactor(self.ledger, self.local, self.space, may_append, content.read_once)
+        self._compactor = Compactor(self.ledger, self.local, self.space, may_append, coder.is_intact, content.read_once)
         self._mover = Mover(self.columns, self.ledger, self.space, self._compactor, self._retirer, self.local.database)
         self._rewriter = Rewriter(self.rekeying, self.ledger, self.space, self._compactor, self._retirer)
         tools = (self.keeper, self.columns, self.ledger, self.space, self.growing)
@@ -259,7 +259,10 @@ class OwnDisk:
             await self.committer.commit()  # freed by commit first, unlinked after (R5)
         except StateError:  # told as `trouble`; the next start sweeps up
             return
-        self.local.stage.remove(stripes)
+        try:
+            self.local.stage.remove(stripes)
+        except OSError as failed:  # the next start tries it again
+            logger.warning("a stage file that is not needed any more stays: %s", failed)
 
     def hand_out(self, kit: MadeKit) -> None:
         """A kit is its owner's from now on, for which some changes wait. Durable with the next commit."""
@@ -297,6 +300,10 @@ class OwnDisk:
             assert isinstance(torn, SqliteError)
             self.local.database.fail(str(torn))  # half of what met it may be in the transaction
             self.give_up(str(damage_of(path, torn)))
+        except* (OSError, NoDescriptors) as group:
+            failed = f"the local disk failed: {first_of(group)}"
+            self.local.database.fail(failed)
+            self.give_up(failed)
 
     def give_up(self, trouble: str) -> None:
         """Nothing is written or sent any more; `trouble` says why."""

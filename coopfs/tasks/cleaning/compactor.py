@@ -1,7 +1,8 @@
 """The compactor: empties stripes in which little lives, so that their rows come back (design section 4, R9).
 
 1. when data stripes take more rows than their live bytes are worth, the sparsest are chosen;
-2. the content of one is read, from this machine or from partners;
+2. the content of one is read, from this machine if it is what was sealed, or from partners: what is appended again
+   gets a tag of its own, and the partners' blocks of the old one go;
 3. run by run, what the tables still say of it is appended to the stripe being filled, as if it were written again, but
    nothing else of the file changes; operations run in between;
 4. a stripe that is empty dies in the open group, and its row is free when that is held.
@@ -15,14 +16,15 @@ import trio
 from coopfs.core.cleaning import is_worth_emptying, stripes_to_empty
 from coopfs.core.stripe import Fragment
 from coopfs.core.units import FASTEST, PLAIN, Portion, Run, compress, plain
-from coopfs.errors import ContentUnavailable, NotAuthentic, OutOfSpace
+from coopfs.errors import ContentUnavailable, NoDescriptors, NotAuthentic, OutOfSpace
 from coopfs.local.disk import LocalDisk
 from coopfs.tasks.writing.ledger import Ledger
 from coopfs.tasks.writing.space import PartnerSpace
 
 
 class Compactor:
-    """may_append: waits until so many bytes may be appended; fetch: a stripe's whole content, from partners."""
+    """may_append: waits until so many bytes may be appended; is_intact: whether a stripe's content is here, with its
+    tag; fetch: all of it, from partners."""
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class Compactor:
         local: LocalDisk,
         space: PartnerSpace,
         may_append: Callable[[int], Awaitable[None]],
+        is_intact: Callable[[int], Awaitable[bool]],
         fetch: Callable[[int], Awaitable[bytes]],
     ) -> None:
         self._ledger = ledger
@@ -37,6 +40,7 @@ class Compactor:
         self._metadata = local.metadata
         self._stage = local.stage
         self._may_append = may_append
+        self._is_intact = is_intact
         self._fetch = fetch
 
     async def run(self) -> None:
@@ -60,15 +64,17 @@ class Compactor:
 
     async def empty(self, id_: int, length: int) -> None:
         """Append what lives of a data stripe again, as far as there is room and the content can be had."""
-        content = await trio.to_thread.run_sync(self._stage.content, id_, length)
+        content = None
         try:
+            if await self._is_intact(id_):
+                content = await trio.to_thread.run_sync(self._stage.content, id_, length)
             if content is None:
                 content = await self._fetch(id_)
             for fragment in self._metadata.stripes.fragments(id_):
                 await self._may_append(fragment.length)
                 self._move(id_, fragment, content)
                 await trio.lowlevel.checkpoint()
-        except (ContentUnavailable, NotAuthentic, OutOfSpace):
+        except (ContentUnavailable, NoDescriptors, NotAuthentic, OutOfSpace):
             return  # what was moved is moved; the rest is tried again when something changes
 
     def _move(self, id_: int, fragment: Fragment, content: bytes) -> None:

@@ -167,7 +167,11 @@ class RemoteContent:
 
     async def _keep(self, stripe: int, content: Content) -> bool:
         """Put it into the cache. False: there is no room."""
-        if not self._stage.begin_keep(stripe, len(content)):
+        try:
+            if not self._stage.begin_keep(stripe, len(content)):
+                return False
+        except OSError as failed:  # what was to make room for it could not be removed
+            logger.warning("stripe %d is not kept: %s", stripe, failed)
             return False
         try:
             await trio.to_thread.run_sync(self._stage.contents.write_part, stripe, content.pieces)

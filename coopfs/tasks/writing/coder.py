@@ -69,6 +69,15 @@ class Coder:
         recode = partial(coding.recode, layout, tag_key, stripe.length, stripe.slices)
         return await self._run(recode, fetched.data), fetched.header
 
+    async def is_intact(self, id_: int) -> bool:
+        """Whether a data stripe's content is here as it was sealed. Of what came back from partners its hash is
+        compared where it is read."""
+        if self._stage.contents.is_fetched(id_):
+            return True
+        stripe = self._log.get(id_)
+        coded = None if stripe is None else await self._code_staged(stripe)
+        return coded is not None and stripe is not None and coded.tag == stripe.tag
+
     def header(self, stripe: Sealed, coded: Coded) -> Header:
         """The header of a stripe that was sealed here."""
         assert stripe.end is not None
