@@ -79,6 +79,7 @@ ACL_MAX = 4 * KIB  # bytes of one ACL, 511 entries: a page, which is the most th
 LINK_MAX = 65_000  # hard links of one inode, as on ext4
 SYMLINK_MAX = 4095  # bytes of a target: PATH_MAX less its NUL
 FILE_SIZE_MAX = (1 << 63) - 1  # bytes: off_t
+TIME_MAX = (1 << 63) - 1  # ns since 1970, in the year 2262
 CACHED_NODES = 16_384  # inodes kept in memory beside those not yet written to the table: x ~700 bytes = 11 MiB
 CHANGES_SOON = 5000  # changed rows that force a commit before its time: 16 MB of log at the worst, and 0.2 s of loop
 CHANGES_MOST = 8000  # changed rows beyond which operations wait for that commit: 26 MB

@@ -62,6 +62,8 @@ def _bounded(handler: Handler[H, P, R], on_bug: Callable[[Disk, str], None]) -> 
     @functools.wraps(handler)
     async def answer(self: H, /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
+            if self.disk.database.undone:  # nodes and names in memory are not those of its tables any more
+                raise PosixError(errno.EIO)
             return await handler(self, *args, **kwargs)
         except Exception as problem:
             if isinstance(problem, SqliteError):

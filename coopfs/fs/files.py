@@ -13,7 +13,7 @@ from coopfs.fs.ports import Space
 from coopfs.fs.posix import PosixError
 from coopfs.fs.tree import Tree
 from coopfs.fs.unitreader import Missing, Room, UnitReader
-from coopfs.limits import FILE_SIZE_MAX
+from coopfs.limits import FILE_SIZE_MAX, TIME_MAX
 from coopfs.local.metadata import Metadata
 from coopfs.local.nodes import Node
 from coopfs.local.stage import Stage
@@ -113,8 +113,8 @@ class Files:
             mode=mode,
             uid=node.uid if changes.uid is None else changes.uid,
             gid=node.gid if changes.gid is None else changes.gid,
-            atime=node.atime if changes.atime is None else changes.atime,
-            mtime=node.mtime if changes.mtime is None else changes.mtime,
+            atime=node.atime if changes.atime is None else _representable(changes.atime),
+            mtime=node.mtime if changes.mtime is None else _representable(changes.mtime),
             ctime=ctime,
         )
         self._metadata.put(node)
@@ -132,3 +132,8 @@ class Files:
         """The times change even if the size does not, as on ext4."""
         gained = self._extents.cut(node.ino, size, node.born) if size < node.size else 0
         return node._replace(size=size, mtime=now, stored=node.stored + gained)
+
+
+def _representable(time: int) -> int:
+    """The nearest time of 64 bits of ns since 1970, from 1677 to 2262: Linux cuts to what a file system has, too."""
+    return max(-TIME_MAX - 1, min(TIME_MAX, time))

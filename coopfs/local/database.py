@@ -153,6 +153,11 @@ class Database:
         return self._failure is not None
 
     @property
+    def undone(self) -> bool:
+        """Whether SQLite has taken back what was changed since the last commit, while others still go by it."""
+        return self._begun and not self._connection.in_transaction
+
+    @property
     def changed(self) -> bool:
         """Whether a transaction is under way."""
         return self._begun

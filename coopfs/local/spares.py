@@ -25,21 +25,31 @@ class Spares:
         self._take_id = take_id
         self._ready: deque[tuple[int, int]] = deque()  # (stripe id, descriptor)
         self._ordered = self._answered = 0
+        self._newest = 0  # id that was given away
         self._ids: set[int] = set()  # of all that were ordered and not opened
 
     def open(self) -> tuple[int, int]:
         """A new stripe's id and the descriptor of its empty file. OSError, NoDescriptors."""
-        try:
-            found = self._ready.popleft()
-            self._ids.discard(found[0])
-        except IndexError:
-            found = self._create(self._take_id())
+        found = self._next()
         while self._scribe.running and len(self._ready) + self._ordered - self._answered < SPARE_FILES:
             self._ordered += 1
             stripe = self._take_id()
             self._ids.add(stripe)
             self._scribe.do(partial(self._make, stripe))
         return found
+
+    def _next(self) -> tuple[int, int]:
+        """Ids tell in which order stripes were written (R6): one that was overtaken while it was made goes."""
+        while self._ready:
+            stripe, descriptor = self._ready.popleft()
+            self._ids.discard(stripe)
+            if stripe > self._newest:
+                self._newest = stripe
+                return stripe, descriptor
+            os.close(descriptor)
+            os.unlink(f"{self._directory}/{stripe}")
+        self._newest, descriptor = self._create(self._take_id())
+        return self._newest, descriptor
 
     def __contains__(self, stripe: int) -> bool:
         """Whether a file of this name may be there, and belongs to no stripe yet."""

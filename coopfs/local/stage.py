@@ -7,6 +7,7 @@ overwritten by the user stays until its stripe goes. When the cache is full, cle
 `keep` when somebody has fetched it.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -243,6 +244,10 @@ class Stage:
             except NoDescriptors:
                 if not self.contents.spare_descriptor():
                     raise
+            except OSError as full:  # of bytes, of inodes, or of what this user may have
+                if full.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                raise OutOfSpace(f"the local disk of {self._directory} takes no more files ({full.strerror})") from None
 
     @property
     def filling(self) -> int | None:

@@ -16,6 +16,7 @@ A slot takes no more than an entry in the directory of a block does (core/direct
 stripe, which has room for these.
 """
 
+import errno
 import os
 import struct
 from collections.abc import Sequence
@@ -103,7 +104,16 @@ def uncovered(fragments: Sequence[Fragment], covered: int, length: int) -> list[
 
 
 def read_index(path: Path) -> Index | None:
-    """None: the file has none, or its end is damaged. OSError."""
+    """None: the file has none, or its end is damaged, or cannot be read. OSError."""
+    try:
+        return _read_index(path)
+    except OSError as bad:
+        if bad.errno != errno.EIO:
+            raise
+        return None
+
+
+def _read_index(path: Path) -> Index | None:
     with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         if size < SLOT:

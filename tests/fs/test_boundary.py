@@ -60,6 +60,32 @@ async def test_no_space_is_enospc_and_deleting_still_works(tmp_path: Path) -> No
     handlers.disk.close()
 
 
+async def test_nothing_is_read_of_what_the_database_has_taken_back(tmp_path: Path) -> None:
+    """SQLite has undone the transaction, and sizes in memory are of what its tables do not say any more."""
+    handlers = handlers_with(tmp_path, AllowAll())
+    info, _ = await handlers.create(ROOT_INO, b"a", 0o644, 2, ME)
+    commit(handlers.disk)
+    await handlers.write(info.fh, 0, b"new content")
+    assert bytes(await handlers.read(info.fh, 0, 100)) == b"new content"
+    handlers.disk.database._connection.execute("ROLLBACK")
+    handlers.disk.database.fail("the disk is full")
+    assert await errno_of(handlers.read(info.fh, 0, 100)) == "EIO"
+    assert await errno_of(handlers.lookup(ROOT_INO, b"a", ME)) == "EIO"
+    handlers.disk.close()
+
+
+async def test_times_that_the_database_cannot_hold_are_cut(tmp_path: Path) -> None:
+    """Any user may set them, and programs that copy do."""
+    handlers = handlers_with(tmp_path, AllowAll())
+    await handlers.mknod(ROOT_INO, b"a", 0o100644, 0, ME)
+    ino = handlers.disk.tree.lookup(ROOT_INO, b"a").ino
+    for time, kept in ((1 << 63, (1 << 63) - 1), (-(1 << 70), -(1 << 63)), ((1 << 63) - 1, (1 << 63) - 1)):
+        node = handlers.disk.files.set_attributes(ino, Changes(atime=time, mtime=time), Caller(0, 0, 1))
+        assert (node.atime, node.mtime) == (kept, kept)
+        commit(handlers.disk)
+    handlers.disk.close()
+
+
 async def test_a_restore_view_refuses_every_change(tmp_path: Path) -> None:
     handlers = handlers_with(tmp_path, AllowAll())
     await handlers.mknod(ROOT_INO, b"a", 0o100644, 0, ME)

@@ -1,5 +1,9 @@
 """The stage: what it took can be read, is named by fragments, and stays within its stripe."""
 
+import errno
+import itertools
+import os
+from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
 from random import Random
@@ -14,6 +18,7 @@ from coopfs.errors import OutOfSpace
 from coopfs.limits import STAGE_DESCRIPTORS
 from coopfs.local.contents import Local
 from coopfs.local.disk import LocalDisk, create_disk
+from coopfs.local.spares import Spares
 from coopfs.local.stageindex import index_size
 from tests.fs.parts import ticking
 
@@ -180,4 +185,49 @@ def test_a_unit_gives_way_to_its_plain_bytes_where_it_would_waste_more_than_it_w
     (almost,) = stage.append(3, stage.unit, plain(bytes(room - 5)), 1, b"b")
     (piece,) = stage.append(3, almost.end, good, 1, b"b")
     assert (piece.codec, piece.stripe - first.stripe, piece.at) == (ZSTD, 2, 0)
+    local.close()
+
+
+class Slow:
+    """A thread that makes what it is told to when it is asked."""
+
+    running = True
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    def do(self, work: Callable[[], None]) -> None:
+        self.waiting.append(work)
+
+    def work(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0)()
+
+
+def test_ids_of_files_tell_their_order_also_where_spares_come_late(tmp_path: Path) -> None:
+    slow, ids = Slow(), itertools.count(1)
+    spares = Spares(tmp_path, slow, lambda: next(ids))  # type: ignore[arg-type]
+    opened = [spares.open() for _ in range(3)]
+    slow.work()
+    opened += [spares.open() for _ in range(3)]
+    slow.work()
+    opened += [spares.open() for _ in range(6)]
+    order = [stripe for stripe, _ in opened]
+    assert order == sorted(order)
+    assert 1 in order
+    for _, descriptor in opened:
+        os.close(descriptor)
+    spares.close()
+    assert {int(path.name) for path in tmp_path.iterdir()} == set(order)
+
+
+def test_where_no_file_can_be_made_there_is_no_space(local: LocalDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Spares) -> tuple[int, int]:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Spares, "open", full)
+        with pytest.raises(OutOfSpace, match="takes no more files"):
+            local.stage.append(7, 0, plain(b"content"), 1, b"name")
+    assert local.stage.append(7, 0, plain(b"content"), 1, b"name")
     local.close()

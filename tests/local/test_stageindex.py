@@ -1,5 +1,6 @@
 """Stage files tell by themselves whose bytes they hold: at every sync, after closing, after a restart, however torn."""
 
+import errno
 import os
 from dataclasses import astuple
 from pathlib import Path
@@ -161,3 +162,15 @@ def test_an_old_database_does_not_make_newer_content_go(tmp_path: Path) -> None:
     with pytest.raises(StateError, match=r"71 is newer than the database.* recovery kit"):
         opened(tmp_path)
     assert path.exists()
+
+
+def test_what_cannot_be_read_has_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start, and a takeover, must get past a bad sector."""
+    path = tmp_path / "7"
+    path.write_bytes(bytes(100))
+
+    def pread(descriptor: int, size: int, at: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("coopfs.local.stageindex.os.pread", pread)
+    assert read_index(path) is None

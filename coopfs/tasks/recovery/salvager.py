@@ -116,7 +116,10 @@ def _bytes_after(place: Path, mark: list[int]) -> int:
 
 
 def _read(path: Path, piece: Piece) -> bytes:
-    """The bytes of the file that a piece is. NotAuthentic: its unit is damaged."""
+    """The bytes of the file that a piece is. NotAuthentic: its unit is damaged, or the disk that it lies on."""
     with open(path, "rb") as file:
-        stored = os.pread(file.fileno(), piece.stored, piece.at)
+        try:
+            stored = os.pread(file.fileno(), piece.stored, piece.at)
+        except OSError as bad:
+            raise NotAuthentic(f"the disk does not give them back ({bad.strerror})") from None
     return stored if piece.codec == PLAIN else decode(piece.codec, stored, piece.length)
