@@ -36,6 +36,7 @@ COMMIT_INTERVAL = 1.0  # seconds between group commits: what a power loss may co
 SYNC_EARLY_BYTES = 64 * MIB  # content bytes that start a commit before its time: half a second of the slowest disks
 UNSYNCED_MAX = 96 * MIB  # content bytes not yet being synced, above which writers wait: as many again may be under way
 WAL_CHECKPOINT_BYTES = 16 * MIB  # bytes of write-ahead log after which it is checkpointed in the background
+CROWDED_CHECK = 0.2  # seconds until it is asked again whether that is short while a check reads: 2 MB of changes
 WAL_ROOM = 64 * MIB  # bytes allocated for the log ahead: four times what is checkpointed, and a burst of changes
 DATABASE_GROWTH = 16 * MIB  # bytes allocated behind the database: 10^5 tombstones; what deletes free is used again
 NODE_ROOM = 1 * MIB  # bytes allocated for node.sqlite and again for its log, of a few hundred rows

@@ -198,6 +198,12 @@ class Database:
         """Bytes that the WAL can grow by now: in its room, and in what others left of the disk."""
         return self._ballast.room()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether the WAL has taken half of its room and there is no other: whoever reads keeps it from beginning
+        anew, and must end."""
+        return self.wal_bytes() > WAL_ROOM // 2 and self.room() < WAL_ROOM
+
     def checkpoint(self) -> None:
         """Copy what is committed from the WAL into the database; the next transaction begins the WAL anew if there was
         none meanwhile. Where the local disk is full and the database would have to grow, the WAL grows in its room.

@@ -12,10 +12,14 @@ from typing import Any
 import pytest
 import trio
 
+from coopfs.core.findings import Finding
+from coopfs.errors import NotAsked
 from coopfs.fs.handlers import Handlers
 from coopfs.limits import DATABASE_GROWTH, ROOT_INO, WAL_ROOM
 from coopfs.local.ballast import ballast_of
 from coopfs.local.database import Database
+from coopfs.local.questions import Question, Questioner
+from coopfs.tasks.checking.asking import in_thread
 from coopfs.tasks.writing.committer import Committer
 from tests.fs.parts import Disk, commit, new_disk, open_disk
 
@@ -127,6 +131,38 @@ def test_whole_trees_are_deleted_at_full_speed(small: Path) -> None:
     trio.run(delete)
     assert disk.metadata.names.empty(ROOT_INO)
     disk.close()
+
+
+def test_a_long_question_ends_when_the_log_finds_no_more_room(small: Path) -> None:
+    """While it reads, the log cannot begin anew."""
+    disk = prepared(small)
+    fill(small)
+    endless = "WITH RECURSIVE count(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM count) SELECT max(i) FROM count, names"
+    question, asker = Question("?", endless, _never), Questioner(disk.database.path)
+
+    async def change(committer: Committer, rounds: int) -> None:
+        for number in range(rounds):
+            disk.database.write("UPDATE names SET changed = ?", (number,))
+            await committer.commit()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            committer = Committer(disk.metadata, disk.stage, lambda group: None)
+            nursery.start_soon(committer.run)
+            async with trio.open_nursery() as busy:
+                busy.start_soon(change, committer, 400)
+                with pytest.raises(NotAsked, match="changed too much"):
+                    await in_thread(asker, lambda: asker.ask(question, {}), disk.database)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert not disk.database.failed
+    asker.close()
+    disk.close()
+
+
+def _never(row: tuple[Any, ...]) -> Finding:
+    raise AssertionError("nobody answers")
 
 
 def test_the_room_is_what_is_allocated_and_what_is_free(small: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Protocol, TypeVar
 import trio
 
 from coopfs.errors import NotAsked
+from coopfs.limits import CROWDED_CHECK
+from coopfs.local.database import Database
 
 Answer = TypeVar("Answer")
 
@@ -17,13 +19,18 @@ class Asker(Protocol):
         """What is being asked ends: from any thread."""
 
 
-async def in_thread(asker: Asker, ask: Callable[[], Answer]) -> Answer:
-    """Whoever gives up waiting ends the question: a thread cannot be left behind with an open connection. NotAsked."""
+async def in_thread(asker: Asker, ask: Callable[[], Answer], database: Database) -> Answer:
+    """Whoever gives up waiting ends the question: a thread cannot be left behind with an open connection. So does a log
+    of the database that finds no more room while somebody reads. NotAsked."""
+    crowded = False
     async with trio.open_nursery() as nursery:
 
         async def end() -> None:
+            nonlocal crowded
             try:
-                await trio.sleep_forever()
+                while not database.crowded:
+                    await trio.sleep(CROWDED_CHECK)
+                crowded = True
             finally:
                 asker.interrupt()
 
@@ -33,6 +40,8 @@ async def in_thread(asker: Asker, ask: Callable[[], Answer]) -> Answer:
         except NotAsked as why:  # which the nursery would wrap
             found = why
         nursery.cancel_scope.cancel()
+    if crowded:
+        found = NotAsked("the local disk is full, and the database was changed too much meanwhile")
     if isinstance(found, NotAsked):
         raise found
     return found

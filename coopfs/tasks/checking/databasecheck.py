@@ -48,7 +48,7 @@ class DatabaseCheck:
         self._local.metadata.names.forget_known()
         asker = Questioner(self._local.database.path)
         try:
-            found = await in_thread(asker, asker.structure)
+            found = await in_thread(asker, asker.structure, self._local.database)
         except NotAsked as why:
             report.note(f"the structure of the database could not be looked at ({why}), and so nothing else was")
             return False
@@ -80,7 +80,7 @@ class DatabaseCheck:
         self, asker: Questioner, question: Question, asked: Mapping[str, str], report: Report
     ) -> list[Finding]:
         try:
-            return await in_thread(asker, lambda: asker.ask(question, asked))
+            return await in_thread(asker, lambda: asker.ask(question, asked), self._local.database)
         except NotAsked as why:
             report.note(f"not all questions about {question.step} could be asked: {why}")
             return []

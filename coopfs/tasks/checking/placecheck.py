@@ -78,7 +78,7 @@ class PlaceCheck:
             names[INCOMING] = incoming.place.name
         sums = SlotSums(self._database.path)
         try:
-            wrong = await in_thread(sums, sums.wrong)
+            wrong = await in_thread(sums, sums.wrong, self._database)
         except NotAsked as why:
             report.note(f"the digests of partners could not be looked at: {why}")
             wrong = {}

@@ -48,7 +48,7 @@ class ToldCheck:
         told = self._keys
         if told is not None:
             try:
-                await in_thread(told, lambda: told.note(group, keys))
+                await in_thread(told, lambda: told.note(group, keys), self._metadata.database)
             except NotAsked as why:
                 self.close()
                 self._why = str(why)
@@ -66,7 +66,7 @@ class ToldCheck:
         try:
             if told is None:
                 raise NotAsked(self._why)
-            return await in_thread(told, lambda: told.untold(type_, walked))
+            return await in_thread(told, lambda: told.untold(type_, walked), self._metadata.database)
         except NotAsked as why:
             report.note(f"not all rows of the database could be looked up in the log: {why}")
             return []
