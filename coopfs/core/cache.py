@@ -3,6 +3,9 @@
 A stripe's content is *dirty* until it is held, and its stripe safe with margin >= 1, and *clean* from then on. Nobody
 marks content as one or the other: whenever a margin may have moved, and again right before something goes, `may_go` is
 asked, which counts acks. Only clean content stands in the policy's queues, so only clean content can be found there.
+
+A *stray* is content that no commit names: most likely nobody's, but all there is if the database is an old one. It is
+neither clean nor dirty, and goes before a writer would be refused.
 """
 
 from collections.abc import Callable
@@ -39,14 +42,16 @@ class Cache:
         self.may_go: Callable[[int], bool] = no_content
         self.on_room: Callable[[], None] = nobody_waits
         self.used = 0
+        self.stray = 0  # bytes
         self._charges: dict[int, int] = {}
+        self._strays: dict[int, int] = {}  # the oldest first
         self._clean = S3Fifo()
 
     def __len__(self) -> int:
         return len(self._charges)
 
     def __contains__(self, stripe: int) -> bool:
-        return stripe in self._charges
+        return stripe in self._charges or stripe in self._strays
 
     @property
     def clean(self) -> int:
@@ -56,7 +61,7 @@ class Cache:
     @property
     def dirty(self) -> int:
         """Bytes that must stay: not on enough partners, or on their way into the cache."""
-        return self.used - self._clean.bytes
+        return self.used - self._clean.bytes - self.stray
 
     def takes_dirty(self, more: int) -> bool:
         """Whether so many bytes may be written without going over the dirty cap."""
@@ -74,6 +79,12 @@ class Cache:
         self.forget(stripe)
         self._charges[stripe] = charge_of(length)
         self.used += self._charges[stripe]
+
+    def charge_stray(self, stripe: int, length: int) -> None:
+        """A file is here that no commit names, younger than those that this was called with before."""
+        self._strays[stripe] = charge_of(length)
+        self.stray += self._strays[stripe]
+        self.used += self._strays[stripe]
 
     def forget(self, stripe: int) -> None:
         """It is here no more."""
@@ -118,3 +129,12 @@ class Cache:
                 self.used -= self._charges.pop(stripe)
                 return stripe
         return None
+
+    def evict_stray(self) -> int | None:
+        """The oldest stray, no longer in the books; None: there is none."""
+        stripe = next(iter(self._strays), None)
+        if stripe is not None:
+            charge = self._strays.pop(stripe)
+            self.stray -= charge
+            self.used -= charge
+        return stripe

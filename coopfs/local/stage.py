@@ -9,7 +9,7 @@ overwritten by the user stays until its stripe goes. When the cache is full, cle
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from coopfs.core.units import PLAIN, Portion, is_won, split
 from coopfs.errors import NoDescriptors, OutOfSpace, StateError
 from coopfs.limits import (
     GROUP_BYTES,
-    GROUPS_AHEAD,
     GROUPS_OF_DIRTY,
     LOCAL_HEADROOM,
     MIN_CACHE_FACTOR,
@@ -30,11 +29,10 @@ from coopfs.limits import (
     WRITE_MAX,
 )
 from coopfs.local.contents import HASH, Contents, Local, fill, sync_files
-from coopfs.local.database import REMEDY
-from coopfs.local.filling import Filling, end_file
+from coopfs.local.filling import Filling
 from coopfs.local.scribe import Scribe
 from coopfs.local.spares import Spares
-from coopfs.local.stageindex import index_size, read_index
+from coopfs.local.stocktaking import take_stock
 from coopfs.local.stripes import Stripes
 
 
@@ -75,51 +73,8 @@ class Stage:
         self._usable = packer().room(0, 0, bytes(NAME_MAX))
 
     def recover(self) -> None:
-        """After a start: files that no commit names go, the stripe that was being filled is closed.
-
-        Content that was sealed may be missing: it was evicted. StateError: content that has still to be sent is missing
-        or short.
-        """
-        unsealed = dict(self._stripes.unsealed())
-        found = self.contents.scan()
-        sizes = dict(found)
-        for stripe, length in unsealed.items():
-            path = self.contents.path(stripe)
-            if stripe not in sizes:
-                raise StateError(f"the stage file {path} is missing: {REMEDY}")
-            if sizes[stripe] < length:
-                raise StateError(f"the stage file {path} is shorter than the database says: {REMEDY}")
-            self._stripes.live(stripe, 0)  # the one that was being filled may die now
-        self._refuse_newer(stripe for stripe, _ in found)
-        for stripe, size in found:
-            known = self._stripes.length(stripe)
-            if known is None:
-                self.contents.remove(stripe)
-            else:
-                self.cache.charge(stripe, self._cut(stripe, size, known))
-
-    def _refuse_newer(self, found: Iterable[int]) -> None:
-        """What no commit names must not go where that is because the database is an old one, from a copy."""
-        for stripe in found:
-            if not self.contents.is_fetched(stripe) and not self._stripes.known(stripe):
-                path = self.contents.path(stripe)
-                index = read_index(path)
-                if index is not None and index.group > self._stripes.group + GROUPS_AHEAD:
-                    raise StateError(f"the stage file {path} is newer than the database, which is an old one: {REMEDY}")
-
-    def _cut(self, stripe: int, size: int, length: int) -> int:
-        """Take away what a file has behind its content and its index: it was being filled, or a power loss has undone
-        the cut. Returns its bytes."""
-        if self.contents.is_fetched(stripe):
-            return self.contents.cut(stripe, size, length)
-        if charge_of(size) == charge_of(length):
-            return size
-        right = length + index_size(self._stripes.count_fragments(stripe))
-        if charge_of(size) > charge_of(right):
-            fragments = self._stripes.fragments(stripe)
-            end_file(self.contents.path(stripe), stripe, self._stripes.born(stripe), length, fragments)
-            self._unsynced.add(stripe)
-        return min(size, right)
+        """Take stock, after a start (stocktaking). StateError: content that was not sent is missing or short."""
+        self._unsynced |= take_stock(self.contents, self._stripes, self.cache)
 
     # --- room -----------------------------------------------------------------------------------------------------
 
@@ -162,6 +117,8 @@ class Stage:
         lacking = self.capacity + LOCAL_HEADROOM - free_bytes(self._directory)
         while lacking > 0 and (stripe := self.cache.evict()) is not None:
             lacking -= self._remove_file(stripe)
+        while lacking > 0 and (freed := self.remove_stray()) is not None:
+            lacking -= freed
         if lacking > 0:
             raise OutOfSpace(f"the local disk of {self._directory} is full: free space there")
 
@@ -219,7 +176,9 @@ class Stage:
         self.appended += len(content)
 
     def _open_stripe(self) -> Filling:
-        if not self.make_room(charge_of(self.capacity)):
+        while not self.make_room(charge_of(self.capacity)):
+            if self.remove_stray() is not None:
+                continue
             raise OutOfSpace(f"the cache is full of content that is not safe elsewhere: {self._directory}")
         self._make_local_room()
         stripe, descriptor = self._open_file()
@@ -356,6 +315,11 @@ class Stage:
             self._unsynced.discard(stripe)
             self.cache.forget(stripe)  # first: a sync in its thread must not miss the file
             self._remove_file(stripe)
+
+    def remove_stray(self) -> int | None:
+        """Remove the oldest file that no commit names. Returns its bytes; None: there is none."""
+        stripe = self.cache.evict_stray()
+        return None if stripe is None else self._remove_file(stripe)
 
     def is_spare(self, stripe: int) -> bool:
         """Whether a file may be here for a stripe that is yet to be."""

@@ -38,6 +38,10 @@ class Stripes:
             self._db.set_fact("next_stripe", self._taken)
         return stripe
 
+    def pass_over(self, stripe: int) -> None:
+        """Give no id up to this one."""
+        self._next = max(self._next, stripe + 1)
+
     def begin(self, stripe: int) -> None:
         """A new data stripe is born in the open group."""
         self._db.write(

@@ -26,6 +26,7 @@ from coopfs.types import Kind
 
 DAMAGED = "damaged-"  # what the name of its directory begins with; the epoch of the takeover follows
 UNSENT = "unsent"
+VersionOf = Callable[[int], int | None]
 NAMELESS = 0  # inode of content of which nothing tells whose it was
 
 
@@ -43,7 +44,8 @@ class _Known:
     """What a database tells of a data stripe."""
 
     born: int
-    sealed: bool
+    version: int | None  # None: not sealed
+    died: bool
     fragments: Sequence[Fragment]
 
     @property
@@ -63,21 +65,21 @@ def unsent_files(directory: Path) -> list[Path]:
     return sorted(place.iterdir(), key=lambda path: int(path.name)) if place.is_dir() else []
 
 
-def set_aside(directory: Path, group: int, is_sent: Callable[[int], bool], capacities: Collection[int]) -> Unsent:
-    """Sort out what was not sent. group: of the state found at the partners; is_sent: whether a stripe is in it;
-    capacities: bytes of a stage file that was never closed, in any layout. Durable on return."""
+def set_aside(directory: Path, group: int, version_of: VersionOf, capacities: Collection[int]) -> Unsent:
+    """Sort out what was not sent. group: of the state found at the partners; version_of: a stripe of that, None:
+    it is not in it; capacities: bytes of a stage file that was never closed, in any layout. Durable on return."""
     known = _known(directory / DATABASE)
     place = directory / UNSENT
     place.mkdir(exist_ok=True)
     stage = directory / STAGE
     for path in _own_files(stage):
-        if _is_unsent(path, known.get(int(path.name)), group, is_sent, capacities):
+        if _is_unsent(path, known.get(int(path.name)), group, version_of, capacities):
             path.rename(place / path.name)
     for path in unsent_files(directory):
         _describe(path, known.get(int(path.name)))
     for each in (place, directory):
         sync_directory(each)
-    return _count(directory, known, group)
+    return _count(directory, known, version_of)
 
 
 def _own_files(stage: Path) -> list[Path]:
@@ -86,19 +88,22 @@ def _own_files(stage: Path) -> list[Path]:
 
 
 def _is_unsent(
-    path: Path, known: _Known | None, group: int, is_sent: Callable[[int], bool], capacities: Collection[int]
+    path: Path, known: _Known | None, group: int, version_of: VersionOf, capacities: Collection[int]
 ) -> bool:
-    size = path.stat().st_size
+    size, stripe = path.stat().st_size, int(path.name)
     if size == 0:  # made ahead
         return False
+    if known is not None:  # its group says little: another machine may have given others the same number
+        return _is_lacked(stripe, known, version_of)
     index = read_index(path)
-    if known is not None and not known.sealed:
-        return True
     if index is not None:
         return index.group > group
-    if known is not None:
-        return known.born > group
-    return size not in capacities and not is_sent(int(path.name))  # of full size, and without index: never synced
+    return size not in capacities and version_of(stripe) is None  # of full size, and without index: never synced
+
+
+def _is_lacked(stripe: int, known: _Known, version_of: VersionOf) -> bool:
+    """Whether a stripe with something that lives is not in the state found."""
+    return known.version is None or not (known.died or version_of(stripe) == known.version)
 
 
 def _describe(path: Path, known: _Known | None) -> None:
@@ -126,7 +131,7 @@ def _within(fragments: Sequence[Fragment], size: int) -> list[Fragment]:
     return found
 
 
-def _count(directory: Path, known: dict[int, _Known], group: int) -> Unsent:
+def _count(directory: Path, known: dict[int, _Known], version_of: VersionOf) -> Unsent:
     total = gone = 0
     inodes: set[int] = set()
     there: dict[int, int] = {}
@@ -135,7 +140,7 @@ def _count(directory: Path, known: dict[int, _Known], group: int) -> Unsent:
         there[int(path.name)] = sum(piece.stored for piece in index.pieces)
         inodes.update(piece.ino for piece in index.pieces)
     for stripe, each in known.items():
-        if not each.sealed or each.born > group:
+        if _is_lacked(stripe, each, version_of):
             gone += max(0, each.length - there.get(stripe, 0))
     return Unsent(total, len(inodes), gone)
 
@@ -152,14 +157,14 @@ def _known(path: Path) -> dict[int, _Known]:
     """The data stripes that may not have been sent, as far as the database can still be read."""
     found: dict[int, _Known] = {}
     query = (
-        "SELECT id, born, row, version, list FROM stripes JOIN fragments ON stripe = id"
+        "SELECT id, born, version, died, list FROM stripes JOIN fragments ON stripe = id"
         f" WHERE kind = {Kind.DATA:d} AND (row IS NULL OR born > (SELECT value FROM facts WHERE key = 'barrier'))"
     )
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            for id_, born, row, version, packed in connection.execute(query):
+            for id_, born, version, died, packed in connection.execute(query):
                 fragments = [Fragment(*fields) for fields in msgpack.unpackb(packed)]
-                found[int(id_)] = _Known(int(born), row is not None and version is not None, fragments)
+                found[int(id_)] = _Known(int(born), version, died is not None, fragments)
     except (sqlite3.Error, OSError, ValueError, TypeError):
         return found  # what a torn database still told is worth something, the rest the files tell themselves
     return found

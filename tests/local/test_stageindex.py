@@ -11,8 +11,6 @@ import pytest
 from coopfs.core.geometry import shard_capacity
 from coopfs.core.stripe import Fragment
 from coopfs.core.units import FASTEST, compress, plain
-from coopfs.errors import StateError
-from coopfs.limits import GROUPS_AHEAD
 from coopfs.local.disk import LocalDisk, create_disk
 from coopfs.local.stageindex import SLOT, encode_slots, index_size, read_index
 from tests.fs.parts import ticking
@@ -148,20 +146,6 @@ def test_other_files_have_no_index(tmp_path: Path) -> None:
 def test_the_format_stays(tmp_path: Path) -> None:
     slots = encode_slots(7, 3, [Fragment(2, 4096, 100, 1, b"name")])
     assert slots.hex() == GOLDEN
-
-
-def test_an_old_database_does_not_make_newer_content_go(tmp_path: Path) -> None:
-    """Files that no commit names are swept away, unless their groups are ones that a crash cannot explain."""
-    opened(tmp_path).close()
-    for stripe, group in ((70, 1 + GROUPS_AHEAD), (71, 2 + GROUPS_AHEAD)):
-        path = tmp_path / "stage" / str(stripe)
-        path.write_bytes(b"x" * 100 + encode_slots(stripe, group, [Fragment(2, 0, 100, 1, b"a")]))
-        if stripe == 70:
-            opened(tmp_path).close()
-            assert not path.exists()
-    with pytest.raises(StateError, match=r"71 is newer than the database.* recovery kit"):
-        opened(tmp_path)
-    assert path.exists()
 
 
 def test_what_cannot_be_read_has_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

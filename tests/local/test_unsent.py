@@ -1,12 +1,14 @@
 """What of a lost disk was never sent: by the index of its files, by what its database still tells, or by neither."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
 from coopfs.core.geometry import shard_capacity
 from coopfs.core.stripe import Fragment
 from coopfs.core.units import plain
+from coopfs.local.database import Database
 from coopfs.local.disk import DATABASE, STAGE, LocalDisk, create_disk
 from coopfs.local.nodes import Node
 from coopfs.local.stageindex import encode_slots, index_size, read_index
@@ -30,8 +32,8 @@ def _kept(directory: Path) -> list[str]:
     return [path.name for path, _ in indexes(directory)]
 
 
-def nothing_is(stripe: int) -> bool:
-    return False
+def nothing_is(stripe: int) -> int | None:
+    return None
 
 
 def test_without_a_database_the_files_tell_their_groups(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_what_nobody_tells_of_is_kept_without_a_name(tmp_path: Path) -> None:
         _file(tmp_path, stripe, 9, 2)
         with (tmp_path / STAGE / str(stripe)).open("r+b") as file:
             file.truncate(60)
-    assert set_aside(tmp_path, 5, lambda stripe: stripe == 7, CAPACITIES) == Unsent(bytes=60, files=1, gone=0)
+    assert set_aside(tmp_path, 5, {7: 1}.get, CAPACITIES) == Unsent(bytes=60, files=1, gone=0)
     ((_, index),) = indexes(tmp_path)
     assert [(piece.ino, piece.at, piece.stored) for piece in index.pieces] == [(NAMELESS, 0, 60)]
 
@@ -61,7 +63,7 @@ def _disk(directory: Path) -> list[int]:
     random = Random(1)
     create_disk(directory, ticking(), 0, 0, {"k": 3, "shard_length": SHARD})
     local = LocalDisk(directory, ticking())
-    stripes = set()
+    stripes: set[int] = set()
     for ino in range(2, 12):
         pieces = local.stage.append(ino, 0, plain(random.randbytes(9_000)), 1, b"name")
         local.metadata.add(Node(ino, 0o100644, 0, 0, 1, 0, 9_000, 0, 0, 0, 1, b"%d" % ino, None, 1, 1, 9_000))
@@ -94,7 +96,24 @@ def test_a_database_that_can_be_read_tells_what_is_gone_and_what_was_cut(tmp_pat
 def test_what_the_database_knows_as_not_sent_is_kept_whatever_the_others_have_by_now(tmp_path: Path) -> None:
     """A home that is older than its partners: its groups have the numbers of others."""
     stripes = _disk(tmp_path)
-    assert set_aside(tmp_path, 99, stripes.__contains__, CAPACITIES).bytes == 90_000
+    assert set_aside(tmp_path, 99, dict.fromkeys(stripes, 1).get, CAPACITIES).bytes == 90_000
+
+
+def test_what_was_sealed_and_is_not_in_the_state_found_is_kept_whatever_its_group(tmp_path: Path) -> None:
+    """Another machine has written groups of the same numbers; of these stripes one is in what it went on from, one has
+    the id of another, and one died."""
+    stripes = _disk(tmp_path)
+    with closing(Database(tmp_path / DATABASE)) as database:
+        for stripe in stripes:
+            database.write("UPDATE stripes SET row = 0, version = ? WHERE id = ?", (100 + stripe, stripe))
+        database.write("UPDATE stripes SET died = 1 WHERE id = ?", (stripes[2],))
+        database.set_fact("barrier", 0)
+        database.commit()
+    found = {stripes[0]: 100 + stripes[0], stripes[1]: 500}
+    kept = [stripes[1], *stripes[3:]]
+    unsent = set_aside(tmp_path, 99, found.get, CAPACITIES)
+    assert _kept(tmp_path) == [str(stripe) for stripe in kept]
+    assert unsent.gone == 0
 
 
 def test_a_torn_database_is_no_hindrance(tmp_path: Path) -> None:

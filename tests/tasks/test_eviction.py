@@ -13,8 +13,11 @@ import trio
 from coopfs.app.disk.cache_size import set_cache_size
 from coopfs.config import AUTO_CACHE, CacheSize
 from coopfs.core.cache import charge_of
+from coopfs.core.stripe import Fragment
 from coopfs.errors import StateError, UsageError
 from coopfs.limits import AWAY_AFTER, DEFAULT_CACHE, LOCAL_HEADROOM
+from coopfs.local.disk import STAGE
+from coopfs.local.stageindex import encode_slots, index_size
 from coopfs.types import Kind
 from tests.sim.owner import Owner
 from tests.sim.trace import Violation
@@ -373,3 +376,30 @@ def test_a_local_disk_that_fails_makes_the_mount_read_only(tmp_path: Path) -> No
 
     with pytest.RaisesGroup(Violation, flatten_subgroups=True):
         play(tmp_path, Geometry(1, 1), main)
+
+
+def test_what_no_commit_names_stays_until_all_partners_have_shown_what_they_know(tmp_path: Path) -> None:
+    async def main(owner: Owner) -> None:
+        await write(owner, b"a", SIZE)
+        await settle(owner)
+        await owner.die(power=False)
+        path = owner.platter.directory / STAGE / "900000"
+        path.write_bytes(bytes(100) + encode_slots(900_000, 1, [Fragment(7, 0, 100, 1, b"name")]))
+        go(owner, [0], up=False)
+        async with running(owner):
+            await write(owner, b"b", SIZE)
+            await settle(owner)
+            await owner.die(power=False)
+        async with running(owner):
+            cache, contents = owner.own.local.cache, owner.own.local.stage.contents
+            await write(owner, b"c", SIZE)
+            await settle(owner)
+            assert contents.path(900_000).exists()
+            assert cache.stray == charge_of(100 + index_size(1))
+            go(owner, [0], up=True)
+            with trio.fail_after(3600):
+                while cache.stray:
+                    await trio.sleep(SETTLED)
+            assert not contents.path(900_000).exists()
+
+    play(tmp_path, Geometry(2, 1), main)

@@ -80,6 +80,7 @@ from coopfs.tasks.writing.heldsync import HeldSync
 from coopfs.tasks.writing.keeper import MasterKeeper
 from coopfs.tasks.writing.pace import HeldPace
 from coopfs.tasks.writing.space import PartnerSpace
+from coopfs.tasks.writing.strays import remove_strays
 from coopfs.tasks.writing.writer import Writer
 from coopfs.types import Claim, DiskId, Kind, Layout, NodeKey, Octets, Opening, Place, StoreSpec
 
@@ -330,6 +331,7 @@ class OwnDisk:
             rehold = Rehold(self.local, self.ledger, self.committer)
             await rehold.hold_again()
             nursery.start_soon(self._writer.run)
+            nursery.start_soon(remove_strays, self.local.stage, self.ledger)
             await rehold.begin_epoch()
             self.ready.set()
             nursery.start_soon(self.refill.run)

@@ -57,15 +57,15 @@ def keep_aside(home: Home, disk: DiskId, found: Taken) -> Unsent:
     """Let the lost disk give way to the one that was rebuilt: what it has not sent is sorted out, and kept beside it.
     Durable on return."""
     layouts = [places.layout for places in found.master.layouts]  # which of them it was in is not known
-    database = Database(found.directory / DATABASE)
-    try:
-        sent = {id_ for (id_,) in database.read("SELECT id FROM stripes")}
-    finally:
-        database.close()
+    capacities = [each.k * shard_capacity(each.block_size) for each in layouts]
     own = home.disk(disk)
-    unsent = set_aside(
-        own, found.state.group, sent.__contains__, [each.k * shard_capacity(each.block_size) for each in layouts]
-    )
+    with closing(Database(found.directory / DATABASE)) as database:
+
+        def version_of(stripe: int) -> int | None:
+            row = database.read("SELECT version FROM stripes WHERE id = ?", (stripe,)).fetchone()
+            return None if row is None else int(row[0])
+
+        unsent = set_aside(own, found.state.group, version_of, capacities)
     own.rename(home.disks / f"{DAMAGED}{found.claim.epoch}")
     sync_directory(home.disks)
     return unsent
