@@ -260,6 +260,7 @@ def advice(disk: Json) -> Iterator[str]:
     if disk["trouble"]:
         yield escape(disk["trouble"])
     yield from _advice_on_found(disk["found"])
+    yield from _advice_on_lost(disk["lost_content"])
     for column in columns:
         if column["state"] == "lost":
             name = escape(column["partner"])
@@ -323,6 +324,15 @@ def advice(disk: Json) -> Iterator[str]:
         yield "the disk is nearly full" + (" until more of it has moved" if moves else ": delete something")
     if disk["kit_wanted"] is not None:
         yield f"{escape(disk['kit_wanted'])}: export one with coopfs kit export FILE, and keep it somewhere else"
+
+
+def _advice_on_lost(stripes: int) -> Iterator[str]:
+    """What would help where content is lost for good."""
+    if stripes:
+        yield (
+            f"{stripes} stripe{'s' if stripes > 1 else ''} of content cannot be had any more, here or from partners: "
+            "coopfs check tells of which files; nothing newer is safe before those are deleted or written anew"
+        )
 
 
 def _advice_on_found(found: Json | None) -> Iterator[str]:

@@ -11,6 +11,7 @@ from coopfs.core.galois import Engine, Zfec, load_isal
 from coopfs.types import Octets
 
 TAG = 16  # bytes
+UNREADABLE = bytes(TAG)  # in the place of the tag of content that could not be read when it was to be sent
 
 _ENGINE: Engine = load_isal() or Zfec()
 

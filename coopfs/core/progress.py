@@ -127,8 +127,10 @@ class Progress:
         return (p.id for p in self._pending.by_worth(masks, self._to_spare) if self._is_named(p))
 
     def is_written(self, group: int) -> bool:
-        """Every stripe born in `group` that was added so far is written."""
-        return all(self._reach(self._acks(id_), self.away) >= Reach.WRITTEN for id_ in self._unsafe.get(group, ()))
+        """Every stripe born in `group` that was added so far is written, but for those that cannot be had any more: to
+        wait for them would keep the deaths from the log that get over their loss."""
+        unsafe = self._unsafe.get(group, set()) - self._hopeless
+        return all(self._reach(self._acks(id_), self.away) >= Reach.WRITTEN for id_ in unsafe)
 
     def complete(self) -> int:
         """The newest group up to which every stripe lies on all columns."""

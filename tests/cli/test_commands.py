@@ -72,6 +72,7 @@ STATUS: dict[str, Any] = {
         "keys": None,
         "trustees": [],
         "unsent": None,
+        "lost_content": 0,
         "kit": {"exported_at": "2026-01-02 03:04:05 UTC", "holders": 8, "needed": 2, "lacks": []},
         "kit_wanted": None,
         "held_group": 0,

@@ -41,6 +41,7 @@ DISK: dict[str, Any] = {
         "keys": None,
         "trustees": [],
         "unsent": None,
+        "lost_content": 0,
         "fsyncs_waiting": 0,
     },
     "cache": {
@@ -266,6 +267,12 @@ def test_what_a_lost_disk_had_not_sent(trouble: str | None, said: str) -> None:
     (sentence,) = [each for each in told if "never sent" in each]
     assert sentence.startswith("3.0 MiB that were never sent")
     assert said in sentence
+
+
+@pytest.mark.parametrize(("lost", "said"), [(1, "-> 1 stripe of content"), (3, "-> 3 stripes of content")])
+def test_what_is_lost_for_good(lost: int, said: str) -> None:
+    assert said not in "\n".join(disk_sentences(DISK, NOW))
+    assert said in "\n".join(disk_sentences(DISK | {"lost_content": lost}, NOW))
 
 
 OUTLOOK: dict[str, Any] = {

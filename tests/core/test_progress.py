@@ -258,3 +258,14 @@ def test_no_column_waits_for_what_cannot_be_had() -> None:
     assert progress.has_caught_up(0)
     progress.ack(1, 1)
     assert not progress.has_caught_up(0), "now it can be had"
+
+
+def test_a_group_is_written_without_what_cannot_be_had() -> None:
+    progress = Progress(seats_of(Quorum(2, 1)), 0, 0)
+    progress.add(1, 1, 1, None, 0)
+    progress.add(2, 1, 1, None, 0b111)
+    assert not progress.is_written(1)
+    progress.give_up(1)
+    assert progress.is_written(1)
+    progress.seal_group(1)
+    assert progress.advance() == 0

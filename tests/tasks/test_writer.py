@@ -1,12 +1,10 @@
 """What goes out when: content before what names it, one group after the other, and nobody waits for a slow partner."""
 
-import traceback
 from pathlib import Path
 
 import pytest
 import trio
 
-from coopfs.local.disk import STAGE
 from coopfs.local.groups import State
 from coopfs.tasks.writing import writer
 from tests.sim.owner import Owner
@@ -102,25 +100,3 @@ def test_a_restart_goes_on_where_the_process_was_killed(tmp_path: Path) -> None:
             assert owner.own.ledger.progress.complete() >= group
 
     play(tmp_path, Geometry(2, 1), main)
-
-
-def test_a_bad_sector_in_what_was_not_sent_is_told_as_such(tmp_path: Path) -> None:
-    """To take the disk over, as who has lost it must, would give up all that was not sent."""
-
-    async def main(owner: Owner) -> None:
-        for site in owner.world.sites:
-            site.go(up=False)
-        await trio.sleep(SETTLED)
-        await write(owner, b"a", 1000)
-        (file,) = (path for path in (owner.platter.directory / STAGE).iterdir() if path.name.isdigit())
-        await owner.own.committer.commit()
-        file.unlink()
-        file.symlink_to("/proc/self/mem")
-        await owner.own.committer.close_group()
-        for site in owner.world.sites:
-            site.go(up=True)
-        await trio.sleep(SETTLED)
-
-    with pytest.raises(BaseExceptionGroup) as gave_up:
-        play(tmp_path, Geometry(1, 1), main)
-    assert "cannot be read" in "".join(traceback.format_exception(gave_up.value))

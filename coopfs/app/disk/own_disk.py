@@ -47,6 +47,7 @@ from coopfs.tasks.checking.mastercheck import MasterCheck
 from coopfs.tasks.checking.scrubber import Scrubber
 from coopfs.tasks.cleaning.cleaner import Cleaner
 from coopfs.tasks.cleaning.compactor import Compactor
+from coopfs.tasks.cleaning.lost import Lost
 from coopfs.tasks.cleaning.mender import Mender
 from coopfs.tasks.cleaning.mover import Mover
 from coopfs.tasks.cleaning.recaller import Recaller
@@ -82,7 +83,7 @@ from coopfs.tasks.writing.pace import HeldPace
 from coopfs.tasks.writing.space import PartnerSpace
 from coopfs.tasks.writing.strays import remove_strays
 from coopfs.tasks.writing.writer import Writer
-from coopfs.types import Claim, DiskId, Kind, Layout, NodeKey, Octets, Opening, Place, StoreSpec
+from coopfs.types import Claim, DiskId, Layout, NodeKey, Octets, Opening, Place, StoreSpec
 
 logger = logging.getLogger(__name__)
 
@@ -118,8 +119,7 @@ class OwnDisk:
         self.log = Log(self.local.database, self.local.metadata.stripes.take_id)
         self.log.versions.begin_run(partial(self._leap, lot))
         self.ledger = open_ledger(self.local, self.log, master, self._forget_content)
-        self.kits = KitRecord(self.local.database)
-        self.readers = ReaderList(self.local.database)
+        self.kits, self.readers = KitRecord(self.local.database), ReaderList(self.local.database)
         self.chronicle = Chronicle(self.ledger, self.local.database, wall)
         self.space = PartnerSpace(self.ledger, self.local.metadata, self.local.stage, directory)
         pace = HeldPace(self.ledger, self.local.metadata, self.space)
@@ -136,13 +136,14 @@ class OwnDisk:
         self._fetcher = Fetcher(self.keys, self.columns.stores)
         coder = self._make_coder()
         self._writer = Writer(self.keys, self.ledger, coder, self.columns.stores, self.committer.commit)
-        self.cleaner = Cleaner(self.ledger, coder, self._writer.in_hand, self._pass_by)
         self._reclaimer = Reclaimer(self.local.metadata, self.committer.commit)
         self._releaser = Releaser(self.ledger, self.committer.commit)
         self._retirer = Retirer(self.ledger, self.local.metadata, self.space, self.committer.commit)
         content = RemoteContent(self.log, self._fetcher, self.local.stage, nursery)
         may_append = self.committer.until_may_append
         self._compactor = Compactor(self.ledger, self.local, self.space, may_append, coder.is_intact, content.read_once)
+        self._lost = Lost(self.columns, self.ledger, self.local, self._compactor, self._retirer)
+        self.cleaner = Cleaner(self.ledger, coder, self._writer.in_hand, self._lost.note)
         self._mover = Mover(self.columns, self.ledger, self.space, self._compactor, self._retirer, self.local.database)
         self._rewriter = Rewriter(self.rekeying, self.ledger, self.space, self._compactor, self._retirer)
         tools = (self.keeper, self.columns, self.ledger, self.space, self.growing)
@@ -243,15 +244,6 @@ class OwnDisk:
             self.log.set_named_end(stripe.id, fetched.header.end)
         return fetched
 
-    def _pass_by(self, stripe: Sealed) -> None:
-        """A stripe cannot be read now. If it is lost for good, nobody waits for it, and if it is one of the log, that
-        goes on without it."""
-        if not self.ready.is_set() or self.columns.blocks_left(stripe) >= self._layout_of(stripe.layout).k:
-            return
-        self.ledger.progress.give_up(stripe.id)
-        if stripe.kind != Kind.DATA:
-            self._retirer.pass_by(stripe.place.version)
-
     def _forget_content(self, stripes: Sequence[int]) -> None:
         self._nursery.start_soon(self._remove_content, list(stripes))
 
@@ -340,6 +332,7 @@ class OwnDisk:
             nursery.start_soon(self._releaser.run)
             nursery.start_soon(self._retirer.run)
             nursery.start_soon(self._compactor.run)
+            nursery.start_soon(self._lost.run)
             nursery.start_soon(self.columns.each, self.scrubber.run)
             lowering = Lowering(self.ledger, self.space, self._compactor, self._retirer, self.local.database)
             # until now all may be in A, and for whoever is there no store has to grow

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Set
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import trio
@@ -11,10 +12,11 @@ from coopfs.app.disk.own_disk import OwnDisk
 from coopfs.core.columnstate import ColumnState
 from coopfs.core.master import Trustee
 from coopfs.core.space import reserve_rows, stripe_payload
+from coopfs.limits import LOST_AT_ONCE
 from coopfs.local.groups import State
 from coopfs.tasks.reshaping.incoming import Incoming
 from coopfs.tasks.writing.column import Column
-from coopfs.types import NodeKey
+from coopfs.types import Kind, NodeKey
 
 
 def describe_disk(own: OwnDisk, parted: Set[NodeKey] = frozenset()) -> dict[str, Any]:
@@ -60,6 +62,7 @@ def describe_disk(own: OwnDisk, parted: Set[NodeKey] = frozenset()) -> dict[str,
         "fsyncs_waiting": own.held_sync.waiting,
         "not_held_bytes": own.log.bytes_after(progress.barrier),
         "below_target": progress.pending,
+        "lost_content": _count_lost(own),
         "repair_seconds_left": own.cleaner.seconds_left(own.columns.columns),
         "margin": progress.margin() if progress.barrier and not left else None,
         "kit": _describe_kit(own),
@@ -75,6 +78,12 @@ def describe_disk(own: OwnDisk, parted: Set[NodeKey] = frozenset()) -> dict[str,
         "found": _describe_found(own),
         "columns": [_describe_column(column, own, damage, parted) for column in own.columns.columns],
     }
+
+
+def _count_lost(own: OwnDisk) -> int:
+    """Stripes of content that cannot be had any more and still lives, LOST_AT_ONCE at the most."""
+    some = (own.log.get(id_) for id_ in islice(own.ledger.progress.lost, LOST_AT_ONCE))
+    return sum(stripe is not None and stripe.kind == Kind.DATA and stripe.died is None for stripe in some)
 
 
 def _describe_growth(own: OwnDisk) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from itertools import islice
 
 import trio
 
+from coopfs.core.codec import UNREADABLE
 from coopfs.core.columnstate import GONE_FOR_GOOD
 from coopfs.core.findings import About, Finding
 from coopfs.errors import PeerError
@@ -125,11 +126,12 @@ class BlockCheck:
 
     def _is_here(self, stripe: Sealed) -> bool:
         if stripe.kind == Kind.DATA:
-            return self._stage.contents.size(stripe.id) >= stripe.length
+            return stripe.tag != UNREADABLE and self._stage.contents.size(stripe.id) >= stripe.length
         return self._ledger.log.payloads.get(stripe.id) is not None
 
     def _give_up(self, stripe: Sealed, blocks: int, report: Report, *, repair: bool) -> None:
-        have = f"stripe {stripe.id} has {blocks} of the {self._needed(stripe)} blocks needed, and is not here"
+        here = "cannot be read here" if stripe.tag == UNREADABLE else "is not here"
+        have = f"stripe {stripe.id} has {blocks} of the {self._needed(stripe)} blocks needed, and {here}"
         if stripe.kind != Kind.DATA:
             report.add(
                 Finding(About.LOG, f"{have}: until the log goes on without it nothing can be restored"), repaired=repair

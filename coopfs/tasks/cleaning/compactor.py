@@ -8,7 +8,7 @@
 4. a stripe that is empty dies in the open group, and its row is free when that is held.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import trio
@@ -20,6 +20,12 @@ from coopfs.errors import ContentUnavailable, NoDescriptors, NotAuthentic, OutOf
 from coopfs.local.disk import LocalDisk
 from coopfs.tasks.writing.ledger import Ledger
 from coopfs.tasks.writing.space import PartnerSpace
+from coopfs.types import Octets
+
+
+def the_whole(run: Run) -> Sequence[Run]:
+    """`parts_of` where all of a run can be had."""
+    return (run,)
 
 
 class Compactor:
@@ -71,20 +77,26 @@ class Compactor:
             if content is None:
                 content = await self._fetch(id_)
             for fragment in self._metadata.stripes.fragments(id_):
-                await self._may_append(fragment.length)
-                self._move(id_, fragment, content)
-                await trio.lowlevel.checkpoint()
+                await self.append_again(id_, fragment, content)
         except (ContentUnavailable, NoDescriptors, NotAuthentic, OutOfSpace):
             return  # what was moved is moved; the rest is tried again when something changes
 
-    def _move(self, id_: int, fragment: Fragment, content: bytes) -> None:
+    async def append_again(
+        self, id_: int, fragment: Fragment, content: Octets, parts_of: Callable[[Run], Sequence[Run]] = the_whole
+    ) -> None:
+        """What lives of this fragment's bytes, of a stripe with that content. parts_of: which parts of a run are moved.
+        NoDescriptors, OutOfSpace: it cannot be done now; NotAuthentic: a unit is damaged."""
+        await self._may_append(fragment.length)
+        self._move(id_, fragment, content, parts_of)
+        await trio.lowlevel.checkpoint()
+
+    def _move(self, id_: int, fragment: Fragment, content: Octets, parts_of: Callable[[Run], Sequence[Run]]) -> None:
         """What the tables say, now, of this fragment's bytes in this stripe. No await: it is one operation (P1)."""
         extents, node = self._metadata.extents, self._metadata.nodes.find(fragment.ino)
         if node is None:
             return
-        for run in extents.runs(fragment.ino, fragment.offset, fragment.offset + fragment.length):
-            if run.stripe != id_:
-                continue
+        runs = extents.runs(fragment.ino, fragment.offset, fragment.offset + fragment.length)
+        for run in (part for each in runs if each.stripe == id_ for part in parts_of(each)):
             pieces, at = [], run.offset
             for portion in self._portions(run, memoryview(content)[run.at : run.at + run.stored]):
                 pieces += self._stage.append(node.ino, at, portion, node.parent or 0, node.name or b"")

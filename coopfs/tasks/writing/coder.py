@@ -3,6 +3,7 @@
 Two at a time: ISA-L, AEGIS and BLAKE3 leave the interpreter lock while they work, and these machines have few cores.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -10,12 +11,13 @@ from typing import ParamSpec, TypeVar
 import trio
 
 from coopfs.core import coding
+from coopfs.core.codec import UNREADABLE
 from coopfs.core.coding import Coded, Draft
 from coopfs.core.header import Header
 from coopfs.core.keys import DiskKeys
 from coopfs.core.master import PRIMARY, StorePlace
 from coopfs.core.stripe import Fragment
-from coopfs.errors import StateError
+from coopfs.errors import ContentUnavailable, StateError
 from coopfs.limits import CODING_THREADS
 from coopfs.local.database import REMEDY
 from coopfs.local.log import Log, Sealed
@@ -23,6 +25,8 @@ from coopfs.local.stage import Stage
 from coopfs.local.stripes import Stripes
 from coopfs.tasks.reading.fetcher import Fetched
 from coopfs.types import Kind, Layout
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,7 +54,8 @@ class Coder:
         self._limiter = trio.CapacityLimiter(CODING_THREADS)
 
     async def code_data(self, layout: Layout, run: Sequence[tuple[int, int]]) -> list[Coded]:
-        """The shards of data stripes from the stage, each for its version. StateError: content is not there."""
+        """The shards of data stripes from the stage, each for its version; the tag of what the local disk does not read
+        is UNREADABLE. StateError: content is not there."""
         wanted = [(id_, version, self._stripes.fragments(id_)) for id_, version in run]
         return await self._run(self._code_run, layout, wanted)
 
@@ -61,6 +66,8 @@ class Coder:
     async def code_again(self, stripe: Sealed) -> tuple[Coded, Header]:
         """The shards and the header of a sealed stripe, for a column that lacks it: from this machine if they are
         intact here, else from partners. ContentUnavailable: neither."""
+        if stripe.tag == UNREADABLE:
+            raise ContentUnavailable(f"the local disk could not read stripe {stripe.id} when it was to be sent")
         coded = None if stripe.end is None else await self._local(stripe)
         if coded is not None and coded.tag == stripe.tag:
             return coded, self.header(stripe, coded)
@@ -111,17 +118,20 @@ class Coder:
     def _code_run(self, layout: Layout, run: Sequence[tuple[int, int, list[Fragment]]]) -> list[Coded]:
         result = []
         for id_, version, fragments in run:
-            coded = self._fill_and_code(layout, id_, version, coding.draft(layout, fragments))
+            draft = coding.draft(layout, fragments)
+            coded = self._fill_and_code(layout, id_, version, draft)
             if coded is None:
-                raise StateError(self._why_not(id_))
+                coded = self._code_unread(id_, draft)
             result.append(coded)
         return result
 
-    def _why_not(self, id_: int) -> str:
-        contents = self._stage.contents
-        if contents.path(id_).exists():
-            return f"content that was not sent yet cannot be read ({contents.path(id_)}): repair the disk, then restart"
-        return f"content that was not sent yet is gone from the stage (stripe {id_}): {REMEDY}"
+    def _code_unread(self, id_: int, draft: Draft) -> Coded:
+        path = self._stage.contents.path(id_)
+        if not path.exists():
+            raise StateError(f"content that was not sent yet is gone from the stage (stripe {id_}): {REMEDY}")
+        logger.warning("the local disk does not read %s, whose content was not sent yet", path)
+        how = draft.how
+        return Coded(sum(how.slices), how.shard_length, how.slices, draft.blocks, UNREADABLE)
 
     def _fill_and_code(self, layout: Layout, id_: int, version: int, draft: Draft) -> Coded | None:
         if not self._stage.read_whole(id_, draft.content):

@@ -16,6 +16,7 @@ from itertools import islice
 import trio
 
 from coopfs.core import meta, records
+from coopfs.core.codec import UNREADABLE
 from coopfs.core.coding import Coded
 from coopfs.core.keys import DiskKeys
 from coopfs.core.meta import MetaHead
@@ -101,11 +102,13 @@ class Writer:
             for (id_, length, _), place, coded in zip(run, places, coded_run, strict=True):
                 end = self._log.end
                 stripe = Sealed(id_, Kind.DATA, group, None, layout.id, length, coded.slices, coded.tag, place, end, 0)
-                self.in_hand.add(id_)
                 self._ledger.seal_data(stripe)
-                sealed.append((stripe, coded))
+                if coded.tag != UNREADABLE:  # what there is of that the cleaner meets (cleaning/lost)
+                    self.in_hand.add(id_)
+                    sealed.append((stripe, coded))
             await self._commit()
-            await self._dispatch(sealed)
+            if sealed:
+                await self._dispatch(sealed)
         finally:
             slots.release()
 

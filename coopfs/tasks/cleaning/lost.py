@@ -1,0 +1,96 @@
+"""What cannot be had any more: nobody waits for it, and what is left of it here is written again.
+
+1. the cleaner meets a stripe of which it gets no block; where too few are left, it is lost for good;
+2. no column waits for it from then on, and the first group in which it is dead can be held without those before;
+3. the log goes on without a stripe of its own: the database still knows what that told;
+4. of content that the local disk did not read when it was to be sent, what can be read after all is appended again.
+"""
+
+from collections.abc import Set
+from functools import partial
+
+import trio
+
+from coopfs.core.codec import UNREADABLE
+from coopfs.core.units import PLAIN, Run
+from coopfs.errors import NoDescriptors, NotAuthentic, OutOfSpace
+from coopfs.limits import CLEANER_BATCH, FILESYSTEM_BLOCK
+from coopfs.local.contents import Local
+from coopfs.local.disk import LocalDisk
+from coopfs.local.log import Sealed
+from coopfs.tasks.cleaning.compactor import Compactor
+from coopfs.tasks.cleaning.retirer import Retirer
+from coopfs.tasks.signal import Signal
+from coopfs.tasks.writing.columns import Columns
+from coopfs.tasks.writing.ledger import Ledger
+from coopfs.types import Kind
+
+
+class Lost:
+    """Give `note` to the cleaner."""
+
+    def __init__(
+        self, columns: Columns, ledger: Ledger, local: LocalDisk, compactor: Compactor, retirer: Retirer
+    ) -> None:
+        self._columns = columns
+        self._ledger = ledger
+        self._stripes = local.metadata.stripes
+        self._stage = local.stage
+        self._compactor = compactor
+        self._retirer = retirer
+        self._unread: dict[int, int] = {}  # stripe -> bytes
+        self._changed = Signal()
+        self._begun = False
+
+    def note(self, stripe: Sealed) -> None:
+        """It cannot be had now. After a takeover nothing is lost before what was found is held."""
+        if not self._begun or self._columns.blocks_left(stripe) >= self._ledger.seats.of(stripe.layout).layout.k:
+            return
+        self._ledger.progress.give_up(stripe.id)
+        self._ledger.changed.notify()
+        if stripe.kind != Kind.DATA:
+            self._retirer.pass_by(stripe.place.version)
+        elif stripe.tag == UNREADABLE and len(self._unread) < CLEANER_BATCH:
+            self._unread[stripe.id] = stripe.length
+            self._changed.notify()
+
+    async def run(self) -> None:
+        """Give up what is lost from now on, and write again what is left of it, for ever. StateError."""
+        self._begun = True
+        while True:
+            await self._changed.wait_until(lambda: bool(self._unread))
+            stripe, length = self._unread.popitem()
+            await self._rescue(stripe, length)
+
+    async def _rescue(self, stripe: int, length: int) -> None:
+        content = bytearray(length)
+        bad = await trio.to_thread.run_sync(self._read, stripe, content)
+        try:
+            for fragment in self._stripes.fragments(stripe):
+                await self._compactor.append_again(stripe, fragment, content, partial(good_parts, bad))
+        except (NoDescriptors, NotAuthentic, OutOfSpace):
+            return  # the cleaner meets it again
+
+    def _read(self, stripe: int, content: bytearray) -> set[int]:
+        """Fill it block by block. Returns the numbers of those that cannot be read. Waits for the disk."""
+        bad = set()
+        for at in range(0, len(content), FILESYSTEM_BLOCK):
+            view = memoryview(content)[at : at + FILESYSTEM_BLOCK]
+            if self._stage.wait_into(stripe, at, view) is not Local.READ:
+                bad.add(at // FILESYSTEM_BLOCK)
+        return bad
+
+
+def good_parts(bad: Set[int], run: Run) -> list[Run]:
+    """What of a run lies in blocks that are not bad; of a compressed unit all or nothing."""
+    end = -(-(run.at + run.stored) // FILESYSTEM_BLOCK)
+    gaps = [block for block in range(run.at // FILESYSTEM_BLOCK, end) if block in bad]
+    if run.codec != PLAIN:
+        return [] if gaps else [run]
+    parts, low = [], run.offset
+    for gap in (*gaps, end):
+        high = min(run.end, run.offset + gap * FILESYSTEM_BLOCK - run.at)
+        if high > low:
+            parts.append(run.part(low, high))
+        low = max(low, high + FILESYSTEM_BLOCK)
+    return parts
