@@ -254,7 +254,9 @@ class Database:
 
 
 def damage_of(path: Path, torn: SqliteError) -> StateError:
-    """What to say when a database that could be opened turns out to be torn."""
+    """What to say when a database that could be opened turns out to be torn, or is on a disk that fails."""
+    if torn.sqlite_errorcode & PRIMARY in ABOUT_THE_PLACE:
+        return StateError(f"the disk's database {path} failed ({torn}): free space or repair the disk, then restart")
     return StateError(f"the disk's database {path} is damaged ({torn}): {REMEDY}")
 
 

@@ -35,6 +35,8 @@ from coopfs.local.spares import Spares
 from coopfs.local.stocktaking import take_stock
 from coopfs.local.stripes import Stripes
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class Stage:
     """The stage directory of one disk. capacity: content bytes of a stripe at the most; packer: makes an empty one;
@@ -115,12 +117,15 @@ class Stage:
     def _make_local_room(self) -> None:
         """What others write to the local disk is none of the cap's business: clean content gives way to that too."""
         lacking = self.capacity + LOCAL_HEADROOM - free_bytes(self._directory)
-        while lacking > 0 and (stripe := self.cache.evict()) is not None:
-            lacking -= self._remove_file(stripe)
-        while lacking > 0 and (freed := self.remove_stray()) is not None:
+        while lacking > 0 and (freed := self._give_way()) is not None:
             lacking -= freed
         if lacking > 0:
             raise OutOfSpace(f"the local disk of {self._directory} is full: free space there")
+
+    def _give_way(self) -> int | None:
+        """Remove what goes first, clean content before strays. Returns its bytes; None: all that is here must stay."""
+        stripe = self.cache.evict()
+        return self.remove_stray() if stripe is None else self._remove_file(stripe)
 
     # --- writing --------------------------------------------------------------------------------------------------
 
@@ -182,14 +187,7 @@ class Stage:
             raise OutOfSpace(f"the cache is full of content that is not safe elsewhere: {self._directory}")
         self._make_local_room()
         stripe, descriptor = self._open_file()
-        try:
-            os.posix_fallocate(descriptor, 0, self.capacity)
-        except OSError as full:
-            os.close(descriptor)
-            self.contents.path(stripe).unlink()
-            raise OutOfSpace(
-                f"the local disk of {self._directory} is full ({full.strerror}): free space there"
-            ) from None
+        self._allocate(stripe, descriptor)
         self._stripes.begin(stripe)
         self.cache.charge(stripe, self.capacity)
         self._entries_changed = True
@@ -204,9 +202,26 @@ class Stage:
                 if not self.contents.spare_descriptor():
                     raise
             except OSError as full:  # of bytes, of inodes, or of what this user may have
-                if full.errno not in (errno.ENOSPC, errno.EDQUOT):
+                if full.errno not in FULL:
                     raise
+                if self._give_way() is not None:
+                    continue
                 raise OutOfSpace(f"the local disk of {self._directory} takes no more files ({full.strerror})") from None
+
+    def _allocate(self, stripe: int, descriptor: int) -> None:
+        """Give a new file its room; what is free may be more than this user may have of it."""
+        while True:
+            try:
+                os.posix_fallocate(descriptor, 0, self.capacity)
+                return
+            except OSError as full:
+                if full.errno in FULL and self._give_way() is not None:
+                    continue
+                os.close(descriptor)
+                self.contents.path(stripe).unlink()
+                raise OutOfSpace(
+                    f"the local disk of {self._directory} is full ({full.strerror}): free space there"
+                ) from None
 
     @property
     def filling(self) -> int | None:

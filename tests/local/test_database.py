@@ -1,6 +1,7 @@
 """The database of a disk, when the local disk fails under it."""
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from coopfs.errors import StateError
-from coopfs.local.database import Database
+from coopfs.local.database import Database, damage_of
 
 
 def test_after_a_failed_commit_nothing_is_written(tmp_path: Path) -> None:
@@ -54,3 +55,17 @@ def test_what_a_killed_process_committed_is_durable_without_its_log(tmp_path: Pa
     assert alone.fact("committed") == 1
     alone.close()
     killed.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (sqlite3.SQLITE_IOERR_READ, r"failed \(bad\): free space or repair the disk, then restart"),
+        (sqlite3.SQLITE_CORRUPT, r"damaged \(bad\): .*takeover"),
+    ],
+)
+def test_a_disk_that_fails_is_not_told_as_a_torn_database(code: int, said: str) -> None:
+    """A takeover would give up what was not sent."""
+    torn = sqlite3.DatabaseError("bad")
+    torn.sqlite_errorcode = code
+    assert re.search(said, str(damage_of(Path("disk.sqlite"), torn)))

@@ -221,6 +221,31 @@ def test_ids_of_files_tell_their_order_also_where_spares_come_late(tmp_path: Pat
     assert {int(path.name) for path in tmp_path.iterdir()} == set(order)
 
 
+@pytest.mark.parametrize("call", ["posix_fallocate", "open"])
+def test_clean_content_gives_way_to_a_quota(local: LocalDisk, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """Of bytes, or of files: statfs(2) tells of neither."""
+    stage = local.stage
+    stage.append(2, 0, plain(bytes(3 * stage.capacity)), 1, b"a")
+    stage.close_stripe()
+    stripes = [int(path.name) for path in stage.contents.directory.iterdir()]
+    really, quota = getattr(os, call), len(stripes) - 1
+
+    def limited(path: object, flags: int, *rest: int) -> object:
+        files = [each for each in stage.contents.directory.iterdir() if each.stat().st_size]
+        if len(files) > quota and (call != "open" or flags & os.O_CREAT):
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        return really(path, flags, *rest)
+
+    monkeypatch.setattr(os, call, limited)
+    with pytest.raises(OutOfSpace):
+        stage.append(3, 0, plain(b"x"), 1, b"b")
+    stage.cache.may_go = lambda stripe: stripe in stripes
+    stage.cache.judge_all()
+    assert stage.append(3, 0, plain(b"x"), 1, b"b")
+    assert sum(not stage.contents.path(stripe).exists() for stripe in stripes) == 1
+    local.close()
+
+
 def test_where_no_file_can_be_made_there_is_no_space(local: LocalDisk, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Spares) -> tuple[int, int]:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
