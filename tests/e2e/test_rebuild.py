@@ -163,3 +163,28 @@ def test_an_older_home_is_rebuilt_too(world: World, tmp_path: Path) -> None:
     assert "older than the partners" in said
     assert (owner.mount() / "a").read_text() == "new"
     assert not (owner.mount_point / "lost+found").exists()
+
+
+def test_what_only_a_lost_log_knew_is_found(world: World) -> None:
+    """The database is an older one without it, and does not name what was written since; partners know of some."""
+    owner = world.owner("lola", data=2, redundancy=1, partners=("p1", "p2", "p3"))
+    owner.mount()
+    world.stop(owner.name)
+    world.restart(owner.name)
+    inodes = _unsent(owner)
+    log = owner.disk / "disk.sqlite-wal"
+    assert log.stat().st_size > 0
+    log.unlink()
+    world.expected.append("ERROR coopfs")
+    world.restart(owner.name)
+    until(lambda: world.call(owner.name, "status")["disk"]["trouble"] is not None)
+    world.stop(owner.name)
+    said = well(coopfs("takeover", owner.kit, home=owner.home)).err
+    assert f"{len(NEW) + len(PATCH)} bytes of 2 files had not been sent" in said
+    mnt = owner.mount()
+    assert (mnt / "a").read_bytes() == SENT
+    owner.wait_for_partners("p1", "p2", "p3")
+    until(lambda: not list((owner.home / "disks").glob(f"{DAMAGED}*")))
+    found = mnt / "lost+found" / "epoch-2"
+    assert (found / f"inode-{inodes['new']}").read_bytes() == NEW
+    assert (found / f"inode-{inodes['a']}").read_bytes() == bytes(AT) + PATCH
