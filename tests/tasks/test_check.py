@@ -9,10 +9,13 @@ import trio.testing
 
 from coopfs.app.disk.checking import check
 from coopfs.core.columnstate import ColumnState
+from coopfs.core.findings import Fix
 from coopfs.errors import StateError, UsageError
 from coopfs.limits import MEND_INTERVAL
 from coopfs.local import scribe
+from coopfs.local.repairs import Repairs
 from coopfs.local.survey import Survey
+from coopfs.tasks.signal import Signal
 from coopfs.types import Kind, Place, StoredBlock
 from tests.memory import MemoryStore, StoreContent
 from tests.sim.invariants import TABLES, check_ledger
@@ -239,6 +242,38 @@ def test_the_stage_has_what_it_must_have_and_nothing_else(tmp_path: Path) -> Non
         ]
         (stage / "elsewhere").rename(stage / str(filling))
         assert told(await look(owner)) == []
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
+def test_others_get_their_turn_between_repairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may take long on a large disk."""
+    woken = Signal()
+    turns: list[str] = []
+    really = Repairs.apply
+
+    def apply(repairs: Repairs, fix: Fix) -> None:
+        turns.append("repair")
+        woken.notify()
+        really(repairs, fix)
+
+    monkeypatch.setattr(Repairs, "apply", apply)
+
+    async def main(owner: Owner) -> None:
+        await some_tree(owner)
+        for number in range(4700, 4710):
+            (owner.own.local.stage.contents.directory / str(number)).write_bytes(b"of nobody")
+
+        async def other() -> None:
+            while True:
+                await woken.wait()
+                turns.append("other")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other)
+            assert (await look(owner, repair=True))["repaired"] == 10
+            nursery.cancel_scope.cancel()
+        assert "repair repair repair" not in " ".join(turns)
 
     play(tmp_path, Geometry(2, 1), main)
 

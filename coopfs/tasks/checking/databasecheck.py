@@ -68,6 +68,7 @@ class DatabaseCheck:
                 for finding in await self._ask(asker, question, asked, report):
                     if not (isinstance(finding.fix, Bury) and self._is_alive(finding.fix.ino)):
                         self._settle(finding, report, repair=repair)
+                        await trio.lowlevel.checkpoint()  # a repair may take 40 ms
                 await self._commit()
         finally:
             asker.close()
@@ -116,5 +117,6 @@ class DatabaseCheck:
             if stripe not in cache and not stage.is_spare(stripe) and contents.size(stripe) >= 0:
                 text = f"the stage has a file of stripe {stripe}, which is not known"
                 self._settle(Finding(About.STAGE, text, RemoveFile(stripe)), report, repair=repair)
+            await trio.lowlevel.checkpoint()
         report.checked["files"] += len(here)
         watch("content on this machine", 1, 1)
