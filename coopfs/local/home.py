@@ -58,6 +58,7 @@ class Home:
         """
         assert len(seed) == SEED_SIZE
         with disk_errors("create the home", self.path):
+            new = [path for path in (self.path, *self.path.absolute().parents) if not path.exists()]
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for directory in (self.hosted, self.disks):
                 directory.mkdir(mode=0o700, exist_ok=True)
@@ -70,7 +71,8 @@ class Home:
                 raise HomeError(f"{self.path} is a home already: choose another --home, or use this one") from None
             finally:
                 draft.unlink()
-            sync_directory(self.path)
+            for directory in (self.path, *(path.parent for path in new)):
+                sync_directory(directory)
 
     def read_seed(self) -> bytes:
         """The identity seed: 32 bytes. HomeError: there is no home here, or its identity is damaged."""

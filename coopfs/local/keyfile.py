@@ -35,12 +35,14 @@ def write(directory: Path, keys: DiskKeys) -> None:
 
 
 def read(directory: Path) -> DiskKeys:
-    """StateError: missing or damaged."""
+    """StateError: missing or damaged, or the local disk fails."""
     path = directory / NAME
     try:
         return _parse(path.read_text("ascii"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         raise StateError(f"the disk's keys {path} are missing or damaged: {REMEDY}") from None
+    except OSError as failed:
+        raise StateError(f"the disk's keys {path} cannot be read: {failed.strerror}") from None
 
 
 def _parse(text: str) -> DiskKeys:

@@ -26,6 +26,19 @@ def test_the_identity_comes_back_and_is_private(home: Home) -> None:
     assert home.path.stat().st_mode & 0o777 == 0o700
 
 
+def test_all_that_was_made_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of each new directory is synced in the one above it."""
+    synced, really = set(), os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    Home(tmp_path / "very" / "deep" / "home").create(SEED)
+    assert synced >= {str(tmp_path / place) for place in ("", "very", "very/deep", "very/deep/home")}
+
+
 def test_a_home_is_never_made_over_another(home: Home) -> None:
     with pytest.raises(HomeError, match="is a home already"):
         home.create(bytes(32))

@@ -55,3 +55,9 @@ def test_a_damaged_one_is_refused(tmp_path: Path, text: str) -> None:
 def test_one_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="missing"):
         keyfile.read(tmp_path)
+
+
+def test_one_that_cannot_be_read_is_no_reason_for_a_takeover(tmp_path: Path) -> None:
+    (tmp_path / keyfile.NAME).mkdir()
+    with pytest.raises(StateError, match=r"cannot be read: Is a directory$"):
+        keyfile.read(tmp_path)
