@@ -114,6 +114,11 @@ class Cache:
         for stripe in self._charges:
             self.judge(stripe)
 
+    def judge_those(self, is_meant: Callable[[int], bool]) -> None:
+        """Their margins may have moved."""
+        for stripe in filter(is_meant, self._charges):
+            self.judge(stripe)
+
     def touch(self, stripe: int) -> None:
         """Somebody reads it."""
         self._clean.touch(stripe)

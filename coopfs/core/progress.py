@@ -87,13 +87,16 @@ class Progress:
         assert group > self.sealed
         self.sealed = group
 
-    def set_away(self, away: int) -> None:
-        """The columns in A have changed: every pending stripe is judged again that this may matter for."""
+    def set_away(self, away: int) -> Set[int]:
+        """The columns in A have changed: every pending stripe is judged again that this may matter for. Returns the
+        masks of acks with which content may go from now on and might not before, or the other way round."""
         before, self.away = self.away, away
-        for acks in self._pending.masks():
+        masks = self._pending.masks()
+        for acks in masks:
             if self._is_safe(acks, before) != self._is_safe(acks, away):
                 for pending in self._pending.with_acks(acks):
                     self._judge(pending)
+        return {acks for acks in (*masks, ALL_SEATS) if self._lets_go(acks, before) != self._lets_go(acks, away)}
 
     def advance(self) -> int:
         """The barrier, moved on as far as what is safe now allows. It never moves back (R7)."""
@@ -114,12 +117,16 @@ class Progress:
 
     def may_go(self, id_: int) -> bool:
         """Whether the content of a sealed stripe may be evicted from this machine (R8)."""
-        acks = self._acks(id_)
-        return all(span.quorum.may_go(span.own(acks), span.own(self.away)) for span in self._judged_by(acks))
+        return self._lets_go(self.acks(id_), self.away)
+
+    def acks(self, id_: int) -> int:
+        """Who has a sealed stripe; of a complete one ALL_SEATS."""
+        pending = self._pending.get(id_)
+        return ALL_SEATS if pending is None else pending.acks
 
     def is_endangered(self, id_: int) -> bool:
         """No further loss may hit a sealed stripe: its margin is 0, or less."""
-        return self._to_spare(self._acks(id_)) <= 0
+        return self._to_spare(self.acks(id_)) <= 0
 
     def endangered(self) -> Iterator[int]:
         """The stripes below target that the held state names, and whose margin is 0 or less; fewest blocks first."""
@@ -130,7 +137,7 @@ class Progress:
         """Every stripe born in `group` that was added so far is written, but for those that cannot be had any more: to
         wait for them would keep the deaths from the log that get over their loss."""
         unsafe = self._unsafe.get(group, set()) - self._hopeless
-        return all(self._reach(self._acks(id_), self.away) >= Reach.WRITTEN for id_ in unsafe)
+        return all(self._reach(self.acks(id_), self.away) >= Reach.WRITTEN for id_ in unsafe)
 
     def complete(self) -> int:
         """The newest group up to which every stripe lies on all columns."""
@@ -184,7 +191,7 @@ class Progress:
 
     def reach_of(self, ids: Iterable[int]) -> Reach:
         """The least reach of these sealed stripes."""
-        return min((self._reach(self._acks(i), self.away) for i in ids), default=Reach.COMPLETE)
+        return min((self._reach(self.acks(i), self.away) for i in ids), default=Reach.COMPLETE)
 
     @property
     def lost(self) -> Set[int]:
@@ -197,10 +204,6 @@ class Progress:
         return len(self._pending)
 
     # --- inside ---------------------------------------------------------------------------------------------------
-
-    def _acks(self, id_: int) -> int:
-        pending = self._pending.get(id_)
-        return ALL_SEATS if pending is None else pending.acks
 
     def _is_named(self, pending: Pending) -> bool:
         """The state at the barrier names this stripe; it does so too if a later group has killed it (R7)."""
@@ -228,6 +231,9 @@ class Progress:
     def _redundancy(self, acks: int) -> int:
         """All acks beyond k."""
         return min(span.own(acks).bit_count() - span.layout.k for span in self._judged_by(acks))
+
+    def _lets_go(self, acks: int, away: int) -> bool:
+        return all(span.quorum.may_go(span.own(acks), span.own(away)) for span in self._judged_by(acks))
 
     def _reach(self, acks: int, away: int) -> Reach:
         if acks == ALL_SEATS:

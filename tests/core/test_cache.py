@@ -13,12 +13,12 @@ from coopfs.core.quorum import Quorum
 def test_only_what_may_go_goes_and_the_books_add_up(seed: int) -> None:
     """`told`: not every change is judged, as if somebody had forgotten to say that a margin moved."""
     random = Random(seed)
-    cache, safe, there = Cache(), set[int](), dict[int, int]()
+    cache, safe, there, strays = Cache(), set[int](), dict[int, int](), dict[int, int]()
     cache.may_go = safe.__contains__
     cache.limit(1 << 20, 3 << 18)
     for step in range(200):
         stripe = random.randrange(20)
-        match random.choice(["charge", "forget", "safe", "unsafe", "evict", "all", "touch"]):
+        match random.choice(["charge", "forget", "safe", "unsafe", "evict", "all", "touch", "stray", "no stray"]):
             case "charge":
                 there[stripe] = random.randrange(100_000)
                 cache.charge(stripe, there[stripe])
@@ -34,13 +34,21 @@ def test_only_what_may_go_goes_and_the_books_add_up(seed: int) -> None:
                 if victim is not None:
                     assert victim in safe, step
                     del there[victim]
+            case "stray" if stripe + 100 not in strays:
+                strays[stripe + 100] = random.randrange(100_000)
+                cache.charge_stray(stripe + 100, strays[stripe + 100])
+            case "no stray":
+                assert cache.evict_stray() == next(iter(strays), None)
+                strays.pop(next(iter(strays), 0), None)
             case "all":
                 cache.judge_all()
                 assert cache.clean == sum(charge_of(there[s]) for s in there if s in safe)
             case "touch":
                 cache.touch(stripe)
-        assert cache.used == sum(map(charge_of, there.values()))
-        assert cache.dirty + cache.clean == cache.used
+        assert cache.stray == sum(map(charge_of, strays.values()))
+        assert cache.used == sum(map(charge_of, there.values())) + cache.stray
+        assert cache.dirty + cache.clean + cache.stray == cache.used
+        assert all(stripe in cache for stripe in (*there, *strays))
         assert cache.takes_dirty(1000) == (cache.dirty + 1000 <= 3 << 18)
         assert cache.lacks(1000) == (cache.used + 1000 > 1 << 20)
     cache.judge_all()

@@ -241,6 +241,20 @@ def _some_column(random: Random, model: Model) -> tuple[int, int]:
     return id_, random.randrange(model.quorums[model.stripes[id_].layout].n)
 
 
+@pytest.mark.parametrize("quorums", [(Quorum(2, 1),), (Quorum(3, 2),), (Quorum(1, 2), Quorum(2, 2))], ids=str)
+@pytest.mark.parametrize("seed", range(10))
+def test_whose_content_may_go_or_stay_after_columns_went_or_came(quorums: Sequence[Quorum], seed: int) -> None:
+    random = Random(seed)
+    progress, model = Progress(seats_of(*quorums), 0, 0), Model(quorums)
+    for step in range(60):
+        _one_event(random, progress, model)
+        before = {id_: (progress.may_go(id_), progress.acks(id_)) for id_ in model.stripes}
+        model.away = {layout: random.randrange(1 << quorum.n) for layout, quorum in model.quorums.items()}
+        turned = progress.set_away(model.mask_away())
+        for id_, (might, acks) in before.items():
+            assert (progress.may_go(id_) != might) == (acks in turned), f"seed {seed} step {step}"
+
+
 def test_no_column_waits_for_what_cannot_be_had() -> None:
     """Two of three lose a block of 2+1: they catch up without it, unless it turns up again."""
     progress = Progress(seats_of(Quorum(2, 1)), 0, 0)

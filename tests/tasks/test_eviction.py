@@ -403,3 +403,25 @@ def test_what_no_commit_names_stays_until_all_partners_have_shown_what_they_know
             assert not contents.path(900_000).exists()
 
     play(tmp_path, Geometry(2, 1), main)
+
+
+def test_only_what_may_turn_is_judged_anew_when_columns_go_or_come(tmp_path: Path) -> None:
+    """A cache of 1 TB has 650,000 stripes. 1+2: with one column away all has a margin still, with two nothing has."""
+
+    async def main(owner: Owner) -> None:
+        await fill(owner, 5)
+        cache, ledger = owner.own.local.cache, owner.own.ledger
+        asked, really = [], cache.may_go
+
+        def may_go(stripe: int) -> bool:
+            asked.append(stripe)
+            return really(stripe)
+
+        cache.may_go = may_go
+        assert cache.clean == cache.used > 0
+        for away, clean, looks in ((0b001, cache.used, 0), (0b011, 0, len(cache)), (0, cache.used, len(cache))):
+            ledger.set_away(away)
+            assert (cache.clean, len(asked)) == (clean, looks)
+            asked.clear()
+
+    play(tmp_path, Geometry(1, 2), main)

@@ -293,8 +293,9 @@ class Ledger:
     def set_away(self, away: int) -> None:
         """The columns in A have changed."""
         if away != self.progress.away:
-            self.progress.set_away(away)
-            self._cache.judge_all()
+            turned = self.progress.set_away(away)
+            if turned:  # a cache of 1 TB has 650,000 stripes, at 17 us each
+                self._cache.judge_those(lambda id_: self.progress.acks(id_) in turned)
         self._advance()
 
     # --- what follows ---------------------------------------------------------------------------------------------
