@@ -102,6 +102,11 @@ class PendingStripes:
             chunk, at = self._chunks[id_ // CHUNK], id_ % CHUNK
             yield Pending(id_, chunk.born[at], chunk.died[at] or None, acks)
 
+    def births(self, acks: int) -> Iterator[tuple[int, int]]:
+        """(id, born) of those with these acks. Nothing may be changed meanwhile."""
+        for id_ in self._ids.get(acks, NO_IDS).without(NO_IDS):
+            yield id_, self._chunks[id_ // CHUNK].born[id_ % CHUNK]
+
     def by_worth(self, masks: Iterable[int], worth: Callable[[int], int], but: Ids = NO_IDS) -> Iterator[Pending]:
         """Those with these acks but for some, least worth first, then oldest first."""
         of_worth: dict[int, list[int]] = {}

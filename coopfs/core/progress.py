@@ -93,9 +93,10 @@ class Progress:
         before, self.away = self.away, away
         masks = self._pending.masks()
         for acks in masks:
-            if self._is_safe(acks, before) != self._is_safe(acks, away):
-                for pending in self._pending.with_acks(acks):
-                    self._judge(pending)
+            is_safe = self._is_safe(acks, away)
+            if is_safe != self._is_safe(acks, before):
+                for id_, born in self._pending.births(acks):
+                    self._mark(id_, born, is_safe)
         return {acks for acks in (*masks, ALL_SEATS) if self._lets_go(acks, before) != self._lets_go(acks, away)}
 
     def advance(self) -> int:
@@ -250,17 +251,17 @@ class Progress:
 
     def _put(self, pending: Pending) -> Pending:
         self._pending.put(pending)
-        self._judge(pending)
+        self._mark(pending.id, pending.born, self._is_safe(pending.acks, self.away))
         return pending
 
-    def _judge(self, pending: Pending) -> None:
-        ids = self._unsafe[pending.born]
-        if not self._is_safe(pending.acks, self.away):
-            ids.add(pending.id)
+    def _mark(self, id_: int, born: int, is_safe: bool) -> None:
+        ids = self._unsafe[born]
+        if not is_safe:
+            ids.add(id_)
         else:
-            ids.discard(pending.id)
+            ids.discard(id_)
         if not ids:
-            del self._unsafe[pending.born]
+            del self._unsafe[born]
 
     def _forget(self, pending: Pending) -> None:
         self._pending.remove(pending.id)
