@@ -2,7 +2,8 @@
 
     0                       header, one page of 4096 bytes
     4096                    index: one entry of 64 bytes per row, zero-filled to a whole page
-    4096 + index            slots: `block size` bytes per row; a block lies at the start of its slot
+    4096 + index            slots: `block size` bytes per row; a block lies at the start of its slot,
+                            and what is behind it means nothing
     ...                     for each time it has grown: index and slots of the rows that were added
 
 All numbers are big-endian; checksums are BLAKE3-128. Header:

@@ -198,7 +198,7 @@ class StoreFile:
     def _write(self, write: Write, change: int) -> None:
         entry = Entry(write.version, change, write.row, len(write.data), checksum(write.data))
         run = self._map.run_of(write.row)
-        _write_at(self._descriptor, write.data, run.slot_at(write.row))
+        _write_at(self._descriptor, _whole_pages(write.data), run.slot_at(write.row))
         _write_at(self._descriptor, entry.encode(self.header.store), run.entry_at(write.row))
 
     def _write_empty(self, row: int) -> None:
@@ -245,7 +245,7 @@ class StoreFile:
         """Up to _SLAB entries of a run. recent: (change, row) of those that a crash may have torn, the newest first, of
         all slabs before; returned: and of this one."""
         count = min(_SLAB, run.first + run.count - first)
-        slab = os.pread(self._descriptor, count * ENTRY, run.entry_at(first))
+        slab = self._read_index(run.entry_at(first), count * ENTRY)
         # A length beyond the slot would reach into the next one: no host wrote that.
         entries = [e for e in decode_entries(slab, self.header.store, first) if e[2] <= self.header.block_size]
         self.index.load((row, version, length) for row, version, length, _ in entries if version)
@@ -253,6 +253,25 @@ class StoreFile:
         highest = max([*(change for change, _ in recent[:1]), *(entry[3] for entry in entries)], default=0)
         recent = recent + [(entry[3], entry[0]) for entry in entries if entry[3] > highest - limits.PUT_BATCH]
         return sorted((each for each in recent if each[0] > highest - limits.PUT_BATCH), reverse=True)
+
+    def _read_index(self, at: int, size: int) -> bytes:
+        """Whole entries from the start of a page of the index on. A page with a bad sector is written anew: its rows
+        are empty then, and take blocks again."""
+        try:
+            return os.pread(self._descriptor, size, at)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+        if size > PAGE:
+            return b"".join(self._read_index(page, min(PAGE, at + size - page)) for page in range(at, at + size, PAGE))
+        _write_at(self._descriptor, bytes(PAGE), at)
+        return bytes(size)
+
+
+def _whole_pages(data: Octets) -> Octets:
+    """With zeros behind it: to write a part of a page the system reads it first, which fails where a sector is bad."""
+    rest = len(data) % PAGE
+    return b"".join((data, bytes(PAGE - rest))) if rest else data
 
 
 def _write_at(descriptor: int, data: Octets, offset: int) -> None:
