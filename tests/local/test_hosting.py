@@ -1,12 +1,14 @@
 """What a host keeps over restarts, how its space stays reserved, and both sides of an agreement."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+import trio
 
 from coopfs import limits
 from coopfs.core.claims import sign_claim
@@ -18,6 +20,7 @@ from coopfs.local import partners
 from coopfs.local.home import Home
 from coopfs.local.hosted.hosting import Hosting
 from coopfs.local.hosted.reservation import extend, peer_file
+from coopfs.local.hosted.storefile import StoreFile
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
 from coopfs.types import Grant, Master, NodeKey, Opening, StoredBlock, StoreId, StoreSpec, make_version
@@ -115,6 +118,30 @@ async def test_everything_hosted_survives_a_restart(host: Node, owner: Owner) ->
         assert await reader.get(3) == StoredBlock(V1, b"block")
         (hosted,) = hosting.hosted()
         assert (hosted.peer, hosted.store, hosted.rows, hosted.used) == (owner.key, STORE, SPEC.rows, 1)
+
+
+async def test_what_partners_ask_for_leaves_threads_to_others(
+    host: Node, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that hangs, or a partner that asks for more than it can read: this node's own disk must be synced."""
+    begun, goes_on = threading.Semaphore(0), threading.Event()
+
+    def get(store: StoreFile, row: int) -> None:
+        begun.release()
+        goes_on.wait()
+
+    with host.running() as hosting:
+        await admit(hosting, owner)
+        reader = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
+        monkeypatch.setattr(StoreFile, "get", get)
+        async with trio.open_nursery() as nursery:
+            for _ in range(limits.MAX_REQUESTS):
+                nursery.start_soon(reader.get, 1)
+            for _ in range(limits.HOSTING_THREADS):
+                await trio.to_thread.run_sync(begun.acquire)
+            assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
+            assert not begun.acquire(blocking=False), "the others wait for one of these"
+            goes_on.set()
 
 
 async def test_grants_survive_a_restart_and_end_with_their_time(host: Node, owner: Owner) -> None:

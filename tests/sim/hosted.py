@@ -15,6 +15,8 @@ from random import Random
 from typing import cast
 from unittest.mock import patch
 
+import trio
+
 from coopfs.core.storeformat import ENTRY, PAGE, StoreHeader
 from coopfs.errors import PartnerAway
 from coopfs.local.hosted import storefile
@@ -166,7 +168,7 @@ class FileHost(MemoryHost):
 
     def _open(self, path: Path, peer: NodeKey, like: StoreContent) -> FileContent:
         file = StoreFile(path)
-        hosted = HostedDisk(cast(NodeDatabase, None), peer, like.disk, None)
+        hosted = HostedDisk(cast(NodeDatabase, None), peer, like.disk, None, trio.CapacityLimiter(1))
         return FileContent(
             peer, like.disk, like.rows, like.block_size, FileBlocks(file), path=path, file=file, hosted=hosted
         )

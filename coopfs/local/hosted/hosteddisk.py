@@ -9,6 +9,8 @@ stops it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 import trio
 
@@ -20,6 +22,9 @@ from coopfs.local.hosted import hostrecords
 from coopfs.local.hosted.storefile import StoreFile
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.types import Claim, DiskId, Master, NodeKey, Write
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -41,9 +46,17 @@ class _Waiting:
 class HostedDisk:
     """Methods may raise HomeError and StateError besides what they say; the claim granted never goes back."""
 
-    def __init__(self, database: NodeDatabase, peer: NodeKey, disk: DiskId, claim: Claim | None) -> None:
-        """claim: what is on record as granted."""
+    def __init__(
+        self,
+        database: NodeDatabase,
+        peer: NodeKey,
+        disk: DiskId,
+        claim: Claim | None,
+        threads: trio.CapacityLimiter,
+    ) -> None:
+        """claim: what is on record as granted; threads: of all disks that are hosted here."""
         self.claim = claim
+        self.threads = threads
         self._database = database
         self._peer = peer
         self._disk = disk
@@ -72,7 +85,7 @@ class HostedDisk:
             self._check()
             if claim is not None:
                 await self._grant(claim)
-            store = await trio.to_thread.run_sync(acquire)
+            store = await self._in_thread(acquire)
             if claim is not None:
                 store.writer = writer
             return store
@@ -83,10 +96,10 @@ class HostedDisk:
             async with self._lock:
                 self._check()
                 check_writer(self.claim, session)
-                await trio.to_thread.run_sync(work)
+                await self._in_thread(work)
 
     async def masters(self) -> Sequence[Master]:
-        return await trio.to_thread.run_sync(hostrecords.masters, self._database, self._peer, self._disk)
+        return await self._in_thread(hostrecords.masters, self._database, self._peer, self._disk)
 
     async def put_master(self, claim: Claim, master: Master) -> None:
         """Overwrite the lower of two slots, on stable storage. Fenced; Refused: too long, or its counter is not
@@ -95,7 +108,7 @@ class HostedDisk:
         async with self._lock:
             await self._grant(claim)
             if accepts_master(await self.masters(), master):
-                await trio.to_thread.run_sync(hostrecords.save_master, self._database, self._peer, self._disk, master)
+                await self._in_thread(hostrecords.save_master, self._database, self._peer, self._disk, master)
 
     async def put(
         self, session: Claim, writer: object, store: StoreFile, writes: Sequence[Write]
@@ -115,6 +128,9 @@ class HostedDisk:
                 raise waiting.failure
         return [waiting.refusal for waiting in mine]
 
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await trio.to_thread.run_sync(partial(work, *args, **kwargs), limiter=self.threads)
+
     def _check(self) -> None:
         if self._over:
             raise NoAgreement("the agreement between these two nodes is over")
@@ -123,7 +139,7 @@ class HostedDisk:
         self._check()
         if check_claim(self.claim, claim):
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(hostrecords.save_claim, self._database, self._peer, claim)
+                await self._in_thread(hostrecords.save_claim, self._database, self._peer, claim)
             self.claim = claim
 
     async def _commit(self) -> None:
@@ -140,7 +156,7 @@ class HostedDisk:
                 by_store.setdefault(waiting.store, []).append(waiting)
         for store, puts in by_store.items():
             try:
-                outcomes = await trio.to_thread.run_sync(store.put, [waiting.write for waiting in puts])
+                outcomes = await self._in_thread(store.put, [waiting.write for waiting in puts])
             except Refused as cut:  # the store has lost rows since these were asked
                 for waiting in puts:
                     waiting.finish(cut)

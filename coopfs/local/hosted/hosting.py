@@ -95,8 +95,9 @@ class Hosting:
         self._agreements.expire(int(clock()))
         self._stores = HostedStores(database, home.hosted, self._agreements)
         self._amendments = Amendments(database, home.hosted, self._agreements, self._wishes, self._stores, consents)
+        self._threads = trio.CapacityLimiter(limits.HOSTING_THREADS)
         self._disks = {
-            (peer, disk): HostedDisk(database, peer, disk, claim)
+            (peer, disk): HostedDisk(database, peer, disk, claim, self._threads)
             for (peer, disk), claim in hostrecords.claims(database).items()
         }
         self._readers = Readers(database, clock)
@@ -236,7 +237,7 @@ class Hosting:
         if hosted is None:
             if sum(owner == peer for owner, _ in self._disks) >= limits.MAX_DISKS_PER_PEER:
                 raise Refused(f"{limits.MAX_DISKS_PER_PEER} disks are kept here already, the most that are allowed")
-            hosted = self._disks[peer, disk] = HostedDisk(self._database, peer, disk, None)
+            hosted = self._disks[peer, disk] = HostedDisk(self._database, peer, disk, None, self._threads)
         return hosted
 
     @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 
 import trio
 
@@ -74,12 +75,14 @@ class HostStore:
 
     async def get_many(self, rows: Sequence[int]) -> Sequence[StoredBlock | None]:
         with self._call():
-            return await trio.to_thread.run_sync(lambda: [self._file.get(row) for row in rows])
+            threads = self._disk.threads
+            return await trio.to_thread.run_sync(lambda: [self._file.get(row) for row in rows], limiter=threads)
 
     async def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         """At most INVENTORY_PAGE slots, whatever the limit."""
         with self._call():
-            return await trio.to_thread.run_sync(self._file.inventory, first_row, min(limit, limits.INVENTORY_PAGE))
+            work = partial(self._file.inventory, first_row, min(limit, limits.INVENTORY_PAGE))
+            return await trio.to_thread.run_sync(work, limiter=self._disk.threads)
 
     async def resize(self, rows: int) -> None:
         """0: the store is given back. Refused: no room in the agreement. Fenced."""
