@@ -53,7 +53,7 @@ class Days:
         self.world = world
         self.owner = owner
         self.random = world.random
-        self._quiet = Quiet(world, owner, restores)
+        self._quiet = Quiet(world, owner, restores, self._follow_the_stubborn)
         self._moving = Moving(world, owner, self._quiet.is_moving)
         self._mishaps = Mishaps(world, owner, lambda: self._moving.is_under_way)
         self._checks = Checks(world, owner)
@@ -309,12 +309,13 @@ class Days:
                 await trio.sleep(1)
 
     async def _follow_the_stubborn(self) -> None:
-        """Who keeps altered blocks in the place of what was found has somebody in its place: it is the only way while
-        nothing can be written anew."""
+        """Who keeps altered blocks in the place of others has somebody in its place: it is the only way while nothing
+        can be written anew."""
         own = self.owner.own
         for column in own.columns.columns:
             if column.disputed and not own.places.spares:
                 await self._give(column.number)
+                await self._export_kit()
 
     def _kit_is_spent(self) -> bool:
         """Whether too few of those that the kit names have the newest master block (R14)."""
