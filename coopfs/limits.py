@@ -280,6 +280,7 @@ MAX_PASSPHRASE = 1024  # bytes: a sentence of any script
 MAX_KIT = 1 * MIB  # bytes of a recovery kit's text: a page or two when sane, so more is another file
 
 # --- threads ------------------------------------------------------------------------------------------------------
+BAD_INDEX_PAGES = 8  # of a store file, 64 rows each, that are given up when it is opened: more is a disk that fails
 HOSTING_THREADS = 8  # that work for partners at a time: what they ask for must not keep the own disk from being synced
 CODING_THREADS = 2  # threads that code and seal: the cores of a small machine, the event loop waits meanwhile
 STALL_TIMEOUT = 2.0  # seconds that a full queue may stand still before its partner is left to the cleaner

@@ -3,7 +3,7 @@
 import errno
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -271,23 +271,41 @@ def test_after_a_failed_fdatasync_nothing_of_the_batch_counts(tmp_path: Path, mo
     assert slots_of(path) == {2: 1, 3: 2, 4: 0}
 
 
+@pytest.mark.parametrize(("bad", "left"), [({1}, {0: 1, 63: 1, 128: 1, 199: 1}), ({0, 3}, {64: 1, 127: 1, 128: 1})])
 def test_a_bad_sector_of_the_index_empties_the_rows_of_its_page_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: set[int], left: dict[int, int]
 ) -> None:
     path = make(tmp_path, replace(HEADER, rows=200))
     put_all(path, [Write(row, 1, b"%d" % row) for row in (0, 63, 64, 127, 128, 199)])
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", reading_not(bad))
+        assert slots_of(path) == left
+    put_all(path, [Write(64 * page, 2, b"again") for page in bad])
+    assert slots_of(path) == left | {64 * page: 2 for page in bad}
+
+
+def test_a_disk_that_fails_costs_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be a cable: what cannot be read now is not written over."""
+    path = make(tmp_path, replace(HEADER, rows=64 * (limits.BAD_INDEX_PAGES + 1)))
+    put_all(path, [Write(0, 1, b"first")])
+    before = path.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", reading_not(set(range(limits.BAD_INDEX_PAGES + 1))))
+        with pytest.raises(HomeError, match="Input/output error"):
+            StoreFile(path)
+    assert path.read_bytes() == before
+
+
+def reading_not(bad: set[int]) -> Callable[[int, int, int], bytes]:
+    """pread(2) of a store with bad sectors in these pages of its index."""
     really = os.pread
 
     def pread(descriptor: int, size: int, at: int) -> bytes:
-        if at <= entry_offset(64) < at + size:
+        if any(at <= entry_offset(64 * page) < at + size for page in bad):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return really(descriptor, size, at)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "pread", pread)
-        assert slots_of(path) == {0: 1, 63: 1, 128: 1, 199: 1}
-    put_all(path, [Write(64, 2, b"again")])
-    assert slots_of(path) == {0: 1, 63: 1, 64: 2, 128: 1, 199: 1}
+    return pread
 
 
 def test_blocks_are_written_in_whole_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

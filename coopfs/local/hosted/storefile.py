@@ -82,6 +82,7 @@ class StoreFile:
         self.writer: object = None  # the session for writing that was opened last: no other may put
         self.header = read_header(path)
         self._map = RowMap(self.header)
+        self._bad_pages: list[int] = []  # of the index, where they begin
         with disk_errors("open", path):
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -238,6 +239,8 @@ class StoreFile:
             for first in range(run.first, run.first + run.count, _SLAB):
                 recent = self._load_slab(run, first, recent)
         self.index.set([], recent[0][0] if recent else 0)
+        for at in self._bad_pages:  # written anew, so that its rows take blocks again
+            _write_at(self._descriptor, bytes(PAGE), at)
         for _, row in recent:
             self._intact(row)
 
@@ -255,16 +258,15 @@ class StoreFile:
         return sorted((each for each in recent if each[0] > highest - limits.PUT_BATCH), reverse=True)
 
     def _read_index(self, at: int, size: int) -> bytes:
-        """Whole entries from the start of a page of the index on. A page with a bad sector is written anew: its rows
-        are empty then, and take blocks again."""
+        """Whole entries from the start of a page of the index on. A page with a bad sector has none."""
         try:
             return os.pread(self._descriptor, size, at)
         except OSError as error:
-            if error.errno != errno.EIO:
+            if error.errno != errno.EIO or len(self._bad_pages) == limits.BAD_INDEX_PAGES:
                 raise
         if size > PAGE:
             return b"".join(self._read_index(page, min(PAGE, at + size - page)) for page in range(at, at + size, PAGE))
-        _write_at(self._descriptor, bytes(PAGE), at)
+        self._bad_pages.append(at)
         return bytes(size)
 
 
