@@ -284,6 +284,31 @@ def test_a_bad_sector_of_the_index_empties_the_rows_of_its_page_only(
     assert slots_of(path) == left | {64 * page: 2 for page in bad}
 
 
+def test_what_cannot_be_read_now_stays_for_later_and_may_be_put_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path)
+    put_all(path, [Write(row, 1, b"%d" % row) for row in (2, 3)])
+    really = os.pread
+
+    def pread(descriptor: int, size: int, at: int) -> bytes:
+        if at in (slot_offset(2), slot_offset(3)):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return really(descriptor, size, at)
+
+    with StoreFile(path) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pread", pread)
+            assert (store.get(2), store.get(3)) == (None, None)
+            assert store.put([Write(3, 1, b"anew")]) == [None]
+        assert (store.get(2), store.get(3)) == (StoredBlock(1, b"2"), StoredBlock(1, b"anew"))
+        assert [slot.row for slot in store.inventory(0, 100)] == [2, 3]
+    assert slots_of(path) == {2: 1, 3: 1}
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", pread)
+        assert slots_of(path) == {2: 0, 3: 0}, "they were put last, and may be torn"
+
+
 def test_a_disk_that_fails_costs_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be a cable: what cannot be read now is not written over."""
     path = make(tmp_path, replace(HEADER, rows=64 * (limits.BAD_INDEX_PAGES + 1)))

@@ -12,8 +12,8 @@ empty.
 
 import errno
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -144,15 +144,17 @@ class StoreFile:
             return self._put(writes)
 
     def get(self, row: int) -> StoredBlock | None:
-        """The intact block of `row`; None: empty, torn or rotten. Refused: no such row. HomeError."""
+        """The intact block of `row`; None: empty, torn or rotten, or the disk cannot read it now. Refused: no such row.
+        HomeError."""
         check_row(self.header.rows, row)
-        with disk_errors("read", self._path):
+        with disk_errors("read", self._path), _unless_bad_sector():
             block = self._read(row)
             if block is None and self.index.version(row):
                 # Rotten, or being overwritten at this moment: a put in progress is over when it lets go of the lock.
                 with self._writing:
                     block = self._intact(row)
             return block
+        return None  # it stays: whoever reads it again after a cable was loose has it; its owner may put it once more
 
     def inventory(self, first_row: int, limit: int) -> Sequence[Slot]:
         """At most `limit` slots that hold a block on stable storage, or (version 0) one found torn or rotten, from
@@ -193,7 +195,9 @@ class StoreFile:
         elif write.version > self.index.version(write.row):
             return True
         else:
-            stored = self._intact(write.row)
+            stored = None
+            with _unless_bad_sector():
+                stored = self._intact(write.row)
         return accepts(stored, write.row, write.version, write.data)
 
     def _write(self, write: Write, change: int) -> None:
@@ -208,29 +212,27 @@ class StoreFile:
         _write_at(self._descriptor, entry.encode(self.header.store), self._map.run_of(row).entry_at(row))
 
     def _read(self, row: int) -> StoredBlock | None:
-        """The block of the version that the index in memory names, if entry and content say the same."""
+        """The block of the version that the index in memory names, if entry and content say the same. OSError."""
         version = self.index.version(row)
         if version == 0:
             return None
         run = self._map.run_of(row)
-        try:
-            entry = decode_entry(os.pread(self._descriptor, ENTRY, run.entry_at(row)), self.header.store, row)
-            if entry is None or entry.version != version:
-                return None
-            data = os.pread(self._descriptor, entry.length, run.slot_at(row))
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            return None  # a bad sector is a rotten block like any other
+        entry = decode_entry(os.pread(self._descriptor, ENTRY, run.entry_at(row)), self.header.store, row)
+        if entry is None or entry.version != version:
+            return None
+        data = os.pread(self._descriptor, entry.length, run.slot_at(row))
         return StoredBlock(version, data) if checksum(data) == entry.content else None
 
     def _intact(self, row: int) -> StoredBlock | None:
-        """As _read, while nobody writes: a block that cannot be read now leaves the store."""
+        """As _read, while nobody writes: a block that is rotten leaves the store."""
         block = self._read(row)
         if block is None and self.index.version(row):
-            self.index.set([Slot(row, 0, 0)], 0)
-            self._write_empty(row)
+            self._empty(row)
         return block
+
+    def _empty(self, row: int) -> None:
+        self.index.set([Slot(row, 0, 0)], 0)
+        self._write_empty(row)
 
     def _load(self) -> None:
         """Fill the index, then check the blocks that a crash may have torn. 3 us per row: 8 s for 2.5 M rows."""
@@ -242,7 +244,11 @@ class StoreFile:
         for at in self._bad_pages:  # written anew, so that its rows take blocks again
             _write_at(self._descriptor, bytes(PAGE), at)
         for _, row in recent:
-            self._intact(row)
+            block = None
+            with _unless_bad_sector():
+                block = self._intact(row)
+            if block is None and self.index.version(row):
+                self._empty(row)  # it may be torn, and nobody can tell
 
     def _load_slab(self, run: RowRun, first: int, recent: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Up to _SLAB entries of a run. recent: (change, row) of those that a crash may have torn, the newest first, of
@@ -268,6 +274,16 @@ class StoreFile:
             return b"".join(self._read_index(page, min(PAGE, at + size - page)) for page in range(at, at + size, PAGE))
         self._bad_pages.append(at)
         return bytes(size)
+
+
+@contextmanager
+def _unless_bad_sector() -> Iterator[None]:
+    """What the disk cannot read now ends the block, without an error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
 
 
 def _whole_pages(data: Octets) -> Octets:
