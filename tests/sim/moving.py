@@ -71,7 +71,7 @@ class Moving:
 
     async def finish(self) -> None:
         """All are back but those that never come: it is over, or taken back."""
-        for site in self._world.vanished() if self.is_under_way else ():
+        for site in self._world.vanished() if self._is_moving() else ():
             self.lose(site)
         with not_stuck("a move"):
             begun = trio.current_time()
