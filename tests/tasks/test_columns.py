@@ -1,5 +1,6 @@
 """Which columns count: who is away, who is lost, and what a restart remembers of it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from coopfs.errors import UsageError
 from coopfs.limits import AWAY_AFTER, CHALLENGE_AGAIN, GRACE_PERIOD, LOST_CHECK, ONLINE_AFTER, RECONNECT_MAX
 from coopfs.local.partners import PartnerEntry
 from coopfs.tasks.writing import columns as columns_of
+from coopfs.tasks.writing import committer, comparing
 from coopfs.types import StoreId
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
@@ -25,6 +27,37 @@ S = ColumnState
 
 def states(owner: Owner) -> list[ColumnState]:
     return [column.state for column in owner.own.columns.columns]
+
+
+def test_a_comparison_waits_for_commits_where_much_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it in one transaction does not fit into the room that the database has on a full disk."""
+    changed: list[int] = []
+
+    async def main(owner: Owner) -> None:
+        for number in range(20):
+            await group_of(owner, b"%d" % number)
+        await trio.sleep(SETTLED)
+        site = owner.world.sites[1]
+        (store,) = site.host.stores.values()
+        store.blocks.clear()
+        owner.world.damaged.add(site.number)
+        monkeypatch.setattr(comparing, "LOST_AT_ONCE", 4)
+        monkeypatch.setattr(committer, "CHANGES_SOON", 4)
+        monkeypatch.setattr(committer, "CHANGES_MOST", 8)
+        note_lost = owner.own.ledger._note_lost
+
+        def noted(ids: Sequence[int], column: int) -> None:
+            note_lost(ids, column)
+            changed.append(owner.own.local.database.rows_changed)
+
+        monkeypatch.setattr(owner.own.ledger, "_note_lost", noted)
+        site.cut()
+        await trio.sleep(SETTLED)
+        assert len(changed) >= 6
+        assert max(changed) < 8 + 4 * 4
+        assert len(blocks(owner, 1)) > 20, "it has all again"
+
+    play(tmp_path, Geometry(1, 2), main)
 
 
 def test_who_is_lost_counts_no_more_even_if_it_comes_back(tmp_path: Path) -> None:

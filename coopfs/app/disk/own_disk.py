@@ -204,10 +204,9 @@ class OwnDisk:
         spec = StoreSpec(self.ledger.rows_at(number).total, span.layout.block_size)
         counts = store.role == PRIMARY and span in self.ledger.progress.seats
         opening = Opening(self.disk_id, store.store, claim, None if counts else spec)
-        if store.role == PRIMARY:
-            return Column(span, number, store, opening, network, self.ledger, self._is_mine)
-        books = Incoming(number, self.ledger, acks, trio.current_time())
-        return Column(span, number, store, opening, network, books, self._is_mine)
+        books = self.ledger if store.role == PRIMARY else Incoming(number, self.ledger, acks, trio.current_time())
+        may = (self._is_mine, self.committer.until_may_change)
+        return Column(span, number, store, opening, network, books, *may)
 
     def _layout_of(self, id_: int) -> Layout:
         return self.ledger.seats.of(id_).layout

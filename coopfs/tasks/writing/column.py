@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 class Column:
     """The writer's side of one store of a column. span: of its layout; number: its seat (core/seats); seat: where its
-    acks go; is_mine: see Rivals."""
+    acks go; is_mine: see Rivals; until_may_change: see Committer."""
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Column:
         network: Network,
         seat: Seat,
         is_mine: IsMine,
+        until_may_change: Callable[[], Awaitable[None]],
     ) -> None:
         self.layout = span.layout
         self.column = span.column(number)
@@ -72,6 +73,7 @@ class Column:
         self._opening = opening
         self._network = network
         self.seat = seat
+        self._until_may_change = until_may_change
         self._rivals = Rivals(number, place, seat.log, is_mine)
         self._stalled = False
         self._taken = 0  # blocks that it acked, since the start
@@ -285,6 +287,11 @@ class Column:
         if lost:
             logger.warning("partner %s lacks %d blocks that it had acked", self.place.name, lost)
             self.lost += lost
+
+    async def pause(self) -> None:
+        """Of a comparison: operations run, and what it changed is committed if that is much."""
+        await trio.lowlevel.checkpoint()
+        await self._until_may_change()
 
     def lacks(self) -> None:
         """It was found to lack what it had acked: it is in A."""
