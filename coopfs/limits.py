@@ -134,7 +134,8 @@ MAX_LAYOUTS = 16  # layouts of a disk in force at once: one, and one more for ea
 MAX_KEY_ID = (1 << 16) - 1  # it is a u16: the disk can be given a new key that often
 KEY_LEAP = 1 << 30  # versions left out before a new key's first one: 64 TiB may be sealed until all know of it
 RUN_LEAP = 1 << 28  # versions that a run of the daemon leaps over at the most: 2^21 runs, or 5 a day for 1000 years
-LEAPS_REMEMBERED = 64  # of a home: who runs a copy of it is met long before as many restarts; 20 bytes each
+LEAPS_REMEMBERED = 256  # of a home: who runs a copy of it is met long before as many restarts, each of which leaves a
+# few if it was killed while stripes were coded; 20 bytes each
 MAX_KEY_IDS = 64  # key ids of a disk in use at once: one for each rekeying whose old stripes are still alive
 MAX_STORES = 3  # stores of one column in a master block: primary, incoming, vault (R14)
 MAX_TRUSTEES = 16  # partners of a disk that hold its master block only: a kit needs f + 1 in all

@@ -223,6 +223,7 @@ class Log:
     def seal_data(self, stripe: Sealed) -> None:
         """Give a data stripe its place, once (R5)."""
         assert stripe.end is not None
+        self.versions.sealed(stripe.place.version)
         self._db.write(
             "UPDATE stripes SET layout = ?, slices = ?, tag = ?, row = ?, version = ?, end_row = ?, end_version = ?,"
             " grp = born, changed = born WHERE id = ? AND row IS NULL",
@@ -241,6 +242,7 @@ class Log:
     def add_meta(self, stripe: Sealed, payload: bytes, keys: Sequence[Key]) -> None:
         """A new meta stripe with its place and payload. keys: of the images in it, not of tombstones and truncates."""
         assert stripe.end is not None
+        self.versions.sealed(stripe.place.version)
         self._db.write(
             "INSERT INTO stripes"
             " (id, kind, born, length, live, layout, slices, tag, row, version, end_row, end_version, grp)"

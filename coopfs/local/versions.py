@@ -2,13 +2,16 @@
 
 A home and a copy of it go on from the same version. If both just counted on, each would take what the other has put at
 some partner for its own. So a run leaps before it gives its first version, by a random distance; what it leaps over is
-remembered, since a block with such a version, or with one above all that were given, is of somebody else.
+remembered, since a block with such a version, or with one above all that were given, is of somebody else. So is one
+with a version for which nothing was sealed: nothing was sent with it, but by whoever this home is a copy of.
 
-Facts kept here: `sequence` (the last one given, or leapt over), `leaps` (pairs of the last version before and after).
+Facts kept here: `sequence` (the last one given, or leapt over), `leaps` (pairs of the last version before and after),
+`unsealed` (those given for which nothing is sealed yet).
 """
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgpack
 
@@ -24,6 +27,7 @@ class Versions:
         self._db = database
         self._draw: Callable[[], int] | None = None
         self._has_leapt = True
+        self._unsealed: set[int] = set(self._unpacked("unsealed"))
 
     def begin_run(self, draw: Callable[[], int]) -> None:
         """Leap before the next version is given. draw: how far."""
@@ -43,37 +47,65 @@ class Versions:
         """A version greater than all before; durable with the next commit, before anything is sent under it."""
         if not self._has_leapt:
             self._leap()
-        self._db.set_fact("sequence", self.newest + 1 - make_version(self.epoch, 0))
+        self._go_to(self.newest + 1)
+        self._unsealed.add(self.newest)
+        self._save_unsealed()
         return self.newest
+
+    def sealed(self, version: int) -> None:
+        """A stripe was sealed with this one, and may be sent after the next commit."""
+        self._unsealed.discard(version)
+        self._save_unsealed()
 
     def skip_to(self, version: int) -> None:
         """The next version is this one, of this epoch, or a greater one; durable as `next` is. A copy would skip to the
         same one."""
         if version > self.newest:
             assert epoch_of(version) == self.epoch
-            self._db.set_fact("sequence", version - make_version(self.epoch, 0) - 1)
+            self._remember([(self.newest, version - 1)])
+            self._go_to(version - 1)
             self._has_leapt = self._draw is None
 
     def foreign(self) -> Callable[[int], bool]:
-        """Tells of which versions of this disk this home cannot have given any by now: they are too high, or were leapt
-        over."""
-        newest, leaps = self.newest, self._leaps()
+        """Tells of which versions of this disk this home cannot have sent any by now: they are too high, were leapt
+        over, or nothing was sealed with them."""
+        newest, leaps, unsealed = self.newest, self._leaps(), frozenset(self._unsealed)
         begins = [before for before, _ in leaps]
 
         def is_foreign(version: int) -> bool:
             last = bisect_left(begins, version) - 1
-            return version > newest or (last >= 0 and version <= leaps[last][1])
+            return version > newest or version in unsealed or (last >= 0 and version <= leaps[last][1])
 
         return is_foreign
 
     def _leap(self) -> None:
+        """Over what the last run gave and sealed nothing with, too."""
         assert self._draw is not None
         before = self.newest
         after = before + self._draw()
         self._has_leapt = True
-        self._db.set_fact("sequence", after - make_version(self.epoch, 0))
-        self._db.set_fact("leaps", msgpack.packb([*self._leaps(), (before, after)][-LEAPS_REMEMBERED:]))
+        self._remember([*((version - 1, version) for version in self._unsealed), (before, after)])
+        self._unsealed.clear()
+        self._go_to(after)
+
+    def _go_to(self, version: int) -> None:
+        self._db.set_fact("sequence", version - make_version(self.epoch, 0))
+
+    def _remember(self, leaps: Iterable[tuple[int, int]]) -> None:
+        joined: list[tuple[int, int]] = []
+        for before, after in sorted([*self._leaps(), *leaps]):
+            if joined and joined[-1][1] == before:
+                joined[-1] = joined[-1][0], after
+            else:
+                joined.append((before, after))
+        self._db.set_fact("leaps", msgpack.packb(joined[-LEAPS_REMEMBERED:]))
 
     def _leaps(self) -> list[tuple[int, int]]:
-        known = self._db.fact("leaps")
-        return [(before, after) for before, after in msgpack.unpackb(known)] if known is not None else []
+        return [(before, after) for before, after in self._unpacked("leaps")]
+
+    def _save_unsealed(self) -> None:
+        self._db.set_fact("unsealed", msgpack.packb(sorted(self._unsealed)))
+
+    def _unpacked(self, fact: str) -> list[Any]:
+        packed = self._db.fact(fact)
+        return [] if packed is None else list(msgpack.unpackb(packed))

@@ -14,8 +14,9 @@ from coopfs.app.disk import own_disk
 from coopfs.core import coding
 from coopfs.core.claims import sign_claim
 from coopfs.errors import StateError
-from coopfs.limits import AWAY_AFTER
-from coopfs.types import Kind, Place, StoredBlock
+from coopfs.limits import AWAY_AFTER, FLOOR_CHECK
+from coopfs.tasks.writing.coder import Coder
+from coopfs.types import Kind, Layout, Place, StoredBlock
 from tests.sim.owner import Owner
 from tests.sim.trace import Violation
 from tests.sim.world import Geometry
@@ -166,6 +167,36 @@ def test_a_copy_that_runs_at_the_same_time_overwrites_nothing(tmp_path: Path) ->
             stopped = [each for each in (owner, twin) if each.own.trouble is not None]
             assert stopped == [twin]
             assert "is a copy of another" in twin.own.trouble or "older than the partners" in twin.own.trouble
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
+def test_a_copy_made_while_a_stripe_was_coded_knows_that_others_sent_it(tmp_path: Path) -> None:
+    """Its version was given by then, and nothing was sealed with it in the database that the copy goes on from."""
+    twins: list[Owner] = []
+    code_meta = Coder.code_meta
+
+    async def main(owner: Owner) -> None:
+        async def code(self: Coder, layout: Layout, payload: bytes, version: int) -> coding.Coded:
+            if not twins:
+                await owner.own.committer.commit()
+                twins.append(owner.copied(tmp_path / "twin"))
+            return await code_meta(self, layout, payload, version)
+
+        await group_of(owner, b"a")
+        await trio.sleep(2 * FLOOR_CHECK)  # else the master block tells of the other one
+        with patch.object(Coder, "code_meta", code):
+            group = await group_of(owner, b"b")
+            await trio.sleep(SETTLED)
+        assert owner.own.ledger.progress.barrier == group
+        await owner.burn()
+        sent = puts(owner)
+        (twin,) = twins
+        async with running(twin):
+            await trio.sleep(SETTLED)
+            assert twin.own.trouble is not None
+            assert "older than the partners" in twin.own.trouble
+        assert puts(owner) == sent
 
     play(tmp_path, Geometry(1, 2), main)
 
