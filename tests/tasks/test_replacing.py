@@ -463,6 +463,28 @@ def test_who_takes_no_master_block_is_no_help_to_a_kit(tmp_path: Path) -> None:
     play(tmp_path, Geometry(1, 2), main)
 
 
+def test_nobody_is_replaced_while_one_who_counts_takes_no_master_block(tmp_path: Path) -> None:
+    """Or only one whom the kit names would know of the new partner: the one that is lost next."""
+
+    async def main(owner: Owner) -> None:
+        world, own = owner.world, owner.own
+        own.hand_out(MadeKit(0, own.places.nodes))
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        world.sites[2].full = True
+        site = world.join(0)
+        await changing.give(own, entry(world.sites[0]), entry(site))
+        await trio.sleep(LONG)
+        assert roles(owner, 0) == [PRIMARY, INCOMING]
+        assert "has not taken the master block" in describe_disk(own)["replacement"]["waits_for"]
+        world.sites[2].full = False
+        await trio.sleep(RECONNECT_MAX + LONG)
+        assert own.places.primaries[0].node == site.host.key
+        assert own.columns.columns[0].state is ColumnState.COUNTED
+
+    play(tmp_path, Geometry(1, 2), main)
+
+
 def test_who_held_it_is_no_help_to_a_kit(tmp_path: Path) -> None:
     """He goes: of the two that must know besides him one does not."""
 

@@ -170,7 +170,9 @@ class Replacing:
         if absent:
             return f"{', '.join(absent)} must be told and cannot be reached"
         made, holders = self._kits.newest(), self._keeper.holders()
-        # who counts must take the block; of who does not nobody knows whether it will, as when its disk is full
+        # who has not taken the block of now will not take the next one, as when its disk is full
+        if refusing := [c.place.name for c in others if not c.away and c.place.node not in holders]:
+            return f"{', '.join(refusing)} must be told, and has not taken the master block of now yet"
         will = {c.place.node for c in (*others, incoming) if c.session is not None and (c is incoming or not c.away)}
         has = {c.place.node for c in others if c.session is not None or c.state is ColumnState.EMPTIED}
         remaining = will | (has | {t.node for t in self._keeper.block.trustees}) & holders
