@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import trio
 
+from coopfs.limits import AWAY_AFTER
 from coopfs.tasks.recovery import recovery
 from coopfs.tasks.recovery.recovery import BESIDE
 from coopfs.types import Kind, StoredBlock
+from tests.memory import MemoryStore
 from tests.sim.network import Weather
 from tests.sim.owner import Owner
 from tests.sim.restore import Refused, restore
@@ -49,6 +51,37 @@ def test_a_claim_is_no_block(tmp_path: Path, k: int, m: int) -> None:
         assert "may have been held, but row" in found.doubt
 
     play(tmp_path, Geometry(k, m), main)
+
+
+def test_what_a_partner_cannot_read_now_may_be_of_a_newer_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk has bad sectors, or a loose cable: it says that it holds the blocks, and gives none."""
+
+    async def main(owner: Owner) -> None:
+        world = owner.world
+        older = await group_of(owner, b"a")
+        await trio.sleep(SOON)
+        world.sites[1].go(up=False)
+        await trio.sleep(AWAY_AFTER + SOON)
+        newer = await group_of(owner, b"b")
+        await trio.sleep(SOON)
+        assert owner.own.ledger.progress.barrier == newer
+        await owner.burn()
+        world.sites[1].go(up=True)
+        unreadable, get = world.sites[0].host.only_store, MemoryStore.get
+
+        async def get_nothing(self: MemoryStore, row: int) -> StoredBlock | None:
+            return None if self._store is unreadable else await get(self, row)
+
+        monkeypatch.setattr(MemoryStore, "get", get_nothing)
+        found = await restore(world, world.network, tmp_path / "restored")
+        assert not isinstance(found, Refused)
+        assert found.group == older
+        assert found.doubt is not None
+        assert "has no intact block of it" in found.doubt
+
+    play(tmp_path, Geometry(1, 1), main)
 
 
 def test_one_liar_among_more_than_k_costs_nothing(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ class Fetcher:
             self.on_silence(source)
             raise
         for (place, overwritten), block in zip(wanted, stored, strict=True):
-            if block is None and await self._is_rotten(session, place.row):
+            if block is None and await self._is_damaged(session, place):
                 self._damaged[source.place.store].add(place.row)
             if block is not None and block.version > place.version:
                 overwritten.add(source.column)
@@ -202,9 +202,13 @@ class Fetcher:
         got = await self.ask(source, place)
         return got is not None and got[0].tag == tag
 
-    async def _is_rotten(self, session: BlockStore, row: int) -> bool:
-        """Whether the partner knows of a slot without a block that it once held one."""
-        return any(slot.row == row and slot.version == 0 for slot in await session.inventory(row, 1))
+    async def _is_damaged(self, session: BlockStore, place: Place) -> bool:
+        """Whether the partner, which gave no block, knows of one that was there; or claims to hold it, as its disk does
+        not read it now."""
+        for slot in await session.inventory(place.row, 1):
+            if slot.row == place.row:
+                return slot.version == 0 or (slot.version == place.version and await session.get(place.row) is None)
+        return False
 
     def damage(self) -> dict[str, int]:
         """Partner -> blocks of it that were met rotten or not authentic. Others took their place."""
