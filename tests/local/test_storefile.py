@@ -272,16 +272,19 @@ def test_after_a_failed_fdatasync_nothing_of_the_batch_counts(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize(("bad", "left"), [({1}, {0: 1, 63: 1, 128: 1, 199: 1}), ({0, 3}, {64: 1, 127: 1, 128: 1})])
-def test_a_bad_sector_of_the_index_empties_the_rows_of_its_page_only(
+def test_a_bad_sector_of_the_index_makes_the_rows_of_its_page_rotten_and_no_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: set[int], left: dict[int, int]
 ) -> None:
+    """Were they as if never written, a restore would take that for a denial of what was held there."""
     path = make(tmp_path, replace(HEADER, rows=200))
     put_all(path, [Write(row, 1, b"%d" % row) for row in (0, 63, 64, 127, 128, 199)])
+    rotten = {row: 0 for page in bad for row in range(64 * page, min(64 * page + 64, 200))}
     with monkeypatch.context() as patched:
         patched.setattr(os, "pread", reading_not(bad))
-        assert slots_of(path) == left
+        assert slots_of(path) == left | rotten
+    assert slots_of(path) == left | rotten, "from then on"
     put_all(path, [Write(64 * page, 2, b"again") for page in bad])
-    assert slots_of(path) == left | {64 * page: 2 for page in bad}
+    assert slots_of(path) == left | rotten | {64 * page: 2 for page in bad}
 
 
 def test_what_cannot_be_read_now_stays_for_later_and_may_be_put_again(

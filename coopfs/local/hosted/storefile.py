@@ -39,6 +39,7 @@ from coopfs.local.hosted.storeindex import StoreIndex
 from coopfs.types import Octets, Slot, StoredBlock, Write
 
 _SLAB = 16384  # entries read at once when a store is opened: 1 MiB
+_PAGE_ROWS = PAGE // ENTRY  # entries in one page of the index
 
 
 def write_header(path: Path, header: StoreHeader) -> None:
@@ -82,7 +83,7 @@ class StoreFile:
         self.writer: object = None  # the session for writing that was opened last: no other may put
         self.header = read_header(path)
         self._map = RowMap(self.header)
-        self._bad_pages: list[int] = []  # of the index, where they begin
+        self._bad_rows: list[range] = []  # whose page of the index has a bad sector
         with disk_errors("open", path):
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -208,8 +209,10 @@ class StoreFile:
 
     def _write_empty(self, row: int) -> None:
         """Say on disk that the block of `row` is gone, so that it does not come back at the next start."""
-        entry = Entry(0, self.index.state()[0], row, 0, bytes(len(checksum(b""))))
-        _write_at(self._descriptor, entry.encode(self.header.store), self._map.run_of(row).entry_at(row))
+        _write_at(self._descriptor, self._nothing_in(row), self._map.run_of(row).entry_at(row))
+
+    def _nothing_in(self, row: int) -> bytes:
+        return Entry(0, self.index.state()[0], row, 0, bytes(len(checksum(b"")))).encode(self.header.store)
 
     def _read(self, row: int) -> StoredBlock | None:
         """The block of the version that the index in memory names, if entry and content say the same. OSError."""
@@ -241,8 +244,10 @@ class StoreFile:
             for first in range(run.first, run.first + run.count, _SLAB):
                 recent = self._load_slab(run, first, recent)
         self.index.set([], recent[0][0] if recent else 0)
-        for at in self._bad_pages:  # written anew, so that its rows take blocks again
-            _write_at(self._descriptor, bytes(PAGE), at)
+        for rows in self._bad_rows:  # written anew, so that they take blocks again
+            self.index.set([Slot(row, 0, 0) for row in rows], 0)
+            empty = b"".join(self._nothing_in(row) for row in rows)
+            _write_at(self._descriptor, _whole_pages(empty), self._map.run_of(rows.start).entry_at(rows.start))
         for _, row in recent:
             block = None
             with _unless_bad_sector():
@@ -254,7 +259,7 @@ class StoreFile:
         """Up to _SLAB entries of a run. recent: (change, row) of those that a crash may have torn, the newest first, of
         all slabs before; returned: and of this one."""
         count = min(_SLAB, run.first + run.count - first)
-        slab = self._read_index(run.entry_at(first), count * ENTRY)
+        slab = self._read_index(run, range(first, first + count))
         # A length beyond the slot would reach into the next one: no host wrote that.
         entries = [e for e in decode_entries(slab, self.header.store, first) if e[2] <= self.header.block_size]
         self.index.load((row, version, length) for row, version, length, _ in entries if version)
@@ -263,17 +268,18 @@ class StoreFile:
         recent = recent + [(entry[3], entry[0]) for entry in entries if entry[3] > highest - limits.PUT_BATCH]
         return sorted((each for each in recent if each[0] > highest - limits.PUT_BATCH), reverse=True)
 
-    def _read_index(self, at: int, size: int) -> bytes:
-        """Whole entries from the start of a page of the index on. A page with a bad sector has none."""
+    def _read_index(self, run: RowRun, rows: range) -> bytes:
+        """The entries of these rows, of which the first begins a page. A page with a bad sector has none: what its rows
+        held nobody knows, so they do not deny that it was something (R11)."""
         try:
-            return os.pread(self._descriptor, size, at)
+            return os.pread(self._descriptor, len(rows) * ENTRY, run.entry_at(rows.start))
         except OSError as error:
-            if error.errno != errno.EIO or len(self._bad_pages) == limits.BAD_INDEX_PAGES:
+            if error.errno != errno.EIO or len(self._bad_rows) == limits.BAD_INDEX_PAGES:
                 raise
-        if size > PAGE:
-            return b"".join(self._read_index(page, min(PAGE, at + size - page)) for page in range(at, at + size, PAGE))
-        self._bad_pages.append(at)
-        return bytes(size)
+        if len(rows) > _PAGE_ROWS:
+            return b"".join(self._read_index(run, rows[at : at + _PAGE_ROWS]) for at in range(0, len(rows), _PAGE_ROWS))
+        self._bad_rows.append(rows)
+        return bytes(len(rows) * ENTRY)
 
 
 @contextmanager
