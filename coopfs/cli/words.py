@@ -158,6 +158,8 @@ def replacement(given: Json) -> str:
 def unsent(left: Json) -> str:
     """What a lost database had not sent, on its way into lost+found."""
     waits = f"; [yellow]{escape(left['trouble'])}[/]" if left["trouble"] else ""
+    if not left["bytes"]:
+        return f"what was never sent when the disk was lost is in lost+found{waits}"
     return (
         f"{format_size(left['bytes'])} that were never sent when the disk was lost are being put into lost+found{waits}"
     )

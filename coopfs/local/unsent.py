@@ -2,12 +2,15 @@
 
     disks/damaged-<epoch>/           the disk as it was, until all of it that is of use is held again
                           unsent/    of its stage, the files of stripes that are not in the state found at the partners
+    disks/damaged-<epoch>-unread/    of these files those that could not be read wholly, for good
 
 A takeover sorts them out, by their index (stageindex) and by what is left of the database. Each of them has an index
 from then on, so that nothing else is needed to read them. It may be done again at any point.
 """
 
+import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
@@ -18,6 +21,7 @@ import msgpack
 
 from coopfs.core.stripe import Fragment
 from coopfs.core.units import PLAIN
+from coopfs.limits import WRITE_MAX
 from coopfs.local.disk import DATABASE, STAGE
 from coopfs.local.filling import end_file
 from coopfs.local.home import sync_directory
@@ -25,6 +29,7 @@ from coopfs.local.stageindex import Index, read_index
 from coopfs.types import Kind
 
 DAMAGED = "damaged-"  # what the name of its directory begins with; the epoch of the takeover follows
+UNREAD = "-unread"  # what the name of the directory ends with in which is left what the local disk did not read
 UNSENT = "unsent"
 VersionOf = Callable[[int], int | None]
 NAMELESS = 0  # inode of content of which nothing tells whose it was
@@ -55,8 +60,39 @@ class _Known:
 
 def damaged(disks: Path) -> list[Path]:
     """The directories of disks that were lost, the oldest first."""
-    found = [path for path in disks.iterdir() if path.name.startswith(DAMAGED)]
+    found = [path for path in disks.iterdir() if path.name.removeprefix(DAMAGED).isdigit()]
     return sorted(found, key=lambda path: int(path.name.removeprefix(DAMAGED)))
+
+
+def unread(disks: Path) -> list[Path]:
+    """The directories of what the local disk did not read of such disks."""
+    return sorted(path for path in disks.iterdir() if path.name.startswith(DAMAGED) and path.name.endswith(UNREAD))
+
+
+def remove(directory: Path) -> None:
+    """A lost disk, as all of it is held again: but what cannot be read stays. It may be a cable, and nobody else has
+    it. OSError."""
+    left = directory.with_name(f"{directory.name}{UNREAD}")
+    for path in unsent_files(directory):
+        if not _is_readable(path):
+            left.mkdir(exist_ok=True)
+            path.rename(left / path.name)
+    if left.exists():
+        sync_directory(left)
+        sync_directory(left.parent)
+    shutil.rmtree(directory)
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while file.read(WRITE_MAX):
+                pass
+    except OSError as bad:
+        if bad.errno != errno.EIO:
+            raise
+        return False
+    return read_index(path) is not None
 
 
 def unsent_files(directory: Path) -> list[Path]:

@@ -1,5 +1,7 @@
 """What a lost disk had not sent comes into lost+found, once and whole, through crashes and full disks."""
 
+import errno
+import io
 import os
 from pathlib import Path
 from random import Random
@@ -13,6 +15,7 @@ from coopfs.core.units import FASTEST, PLAIN, ZSTD, compress
 from coopfs.fs.callers import ROOT
 from coopfs.fs.handlers import Handlers
 from coopfs.limits import SALVAGE_RETRY
+from coopfs.local import unsent
 from coopfs.local.stageindex import encode_slots
 from coopfs.local.unsent import DAMAGED, UNSENT
 from tests.sim.history import History
@@ -150,5 +153,54 @@ def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
             await trio.sleep(SALVAGE_RETRY + SETTLED)
             assert await _tree(owner, b"lost+found", b"epoch-3") == EXPECTED
             assert not place.exists()
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
+@pytest.mark.parametrize("bad", ["content", "unit", "index"])
+def test_a_bad_sector_costs_a_block_and_the_file_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: str
+) -> None:
+    """It may be a loose cable, and nobody else has these bytes."""
+
+    async def main(owner: Owner) -> None:
+        place = _lost_disk(owner.platter.directory.parent)
+        path = place / UNSENT / ("7" if bad == "content" else "12")
+        spot = {"content": 4096 + 1, "unit": 10, "index": path.stat().st_size - 1}[bad]
+        pread, inode = os.pread, path.stat().st_ino
+
+        def fails(descriptor: int, size: int, at: int) -> bytes:
+            if at <= spot < at + size and os.fstat(descriptor).st_ino == inode:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return pread(descriptor, size, at)
+
+        class Reading(io.FileIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                return fails(self.fileno(), size or 0, self.tell()) and super().read(size)
+
+        monkeypatch.setattr(os, "pread", fails)
+        monkeypatch.setattr(unsent, "open", lambda path, *_, **__: Reading(path), raising=False)
+        await owner.die(power=False)
+        async with running(owner):
+            owner.be_unseen()
+            await owner.own.ready.wait()
+            await trio.sleep(SETTLED)
+            found = await _tree(owner, b"lost+found", b"epoch-3")
+            whole = EXPECTED[b"inode-50"]
+            if bad == "content":
+                assert found == EXPECTED | {b"inode-50": whole[: 8192 + 4096] + bytes(4096) + whole[8192 + 8192 :]}
+            else:
+                assert found[b"inode-50"] == whole[:120_000]
+            kept = place.with_name(f"{place.name}-unread")
+            assert [each.name for each in kept.iterdir()] == [path.name]
+            assert not place.exists()
+            told = describe_disk(owner.own)["unsent"]
+            assert told == {"bytes": 0, "trouble": f"what the local disk does not read of it is kept in {kept}"}
+        await owner.die(power=False)
+        owner.history = History()
+        async with running(owner):
+            await trio.sleep(SETTLED)
+            assert describe_disk(owner.own)["unsent"] == told
+            assert kept.exists()
 
     play(tmp_path, Geometry(2, 1), main)

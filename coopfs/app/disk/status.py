@@ -71,7 +71,7 @@ def describe_disk(own: OwnDisk, parted: Set[NodeKey] = frozenset()) -> dict[str,
         "reshaping": _describe_reshaping(own),
         "growth": None if own.growing.is_done or own.reshaping.is_under_way else _describe_growth(own),
         "keys": _describe_keys(own),
-        "unsent": {"bytes": own.salvager.left, "trouble": own.salvager.trouble} if own.salvager.left else None,
+        "unsent": _describe_unsent(own),
         "trustees": [_describe_trustee(trustee, own) for trustee in own.keeper.block.trustees],
         "trouble": own.trouble,
         "offline": own.columns.offline and not left,
@@ -84,6 +84,11 @@ def _count_lost(own: OwnDisk) -> int:
     """Stripes of content that cannot be had any more and still lives, LOST_AT_ONCE at the most."""
     some = (own.log.get(id_) for id_ in islice(own.ledger.progress.lost, LOST_AT_ONCE))
     return sum(stripe is not None and stripe.kind == Kind.DATA and stripe.died is None for stripe in some)
+
+
+def _describe_unsent(own: OwnDisk) -> dict[str, Any] | None:
+    left, trouble = own.salvager.left, own.salvager.trouble
+    return {"bytes": left, "trouble": trouble} if left or trouble is not None else None
 
 
 def _describe_growth(own: OwnDisk) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 A takeover has kept them aside (local/unsent): pieces of files, by inode and offset. Each inode gets a sparse file
 lost+found/epoch-<epoch of the takeover>/inode-<number>, whose bytes lie where they were. Piece by piece they are
 written like anything else; how far that got stands in the same transaction, so that a crash costs and doubles nothing.
-The lost disk's directory goes when all of it is held again.
+The lost disk's directory goes when all of it is held again, but for what the local disk does not read.
 """
 
+import errno
 import logging
 import os
-import shutil
 from pathlib import Path
 
 import msgpack
@@ -19,10 +19,10 @@ from coopfs.errors import NotAuthentic, OutOfSpace
 from coopfs.fs.callers import ROOT
 from coopfs.fs.disk import Disk
 from coopfs.fs.handles import Handle
-from coopfs.limits import SALVAGE_RETRY, WRITE_MAX
+from coopfs.limits import FILESYSTEM_BLOCK, SALVAGE_RETRY, WRITE_MAX
 from coopfs.local.lostfound import IMAGES, LostFound
 from coopfs.local.stageindex import Piece
-from coopfs.local.unsent import DAMAGED, NAMELESS, damaged, indexes
+from coopfs.local.unsent import DAMAGED, NAMELESS, damaged, indexes, remove, unread
 from coopfs.tasks.writing.committer import Committer
 from coopfs.tasks.writing.ledger import Ledger
 
@@ -42,10 +42,17 @@ class Salvager:
         self._ledger = ledger
         self._lost = LostFound(disk.metadata, disk.tell, lambda: disk.space.admit(0, IMAGES))
         self.left = 0
-        self.trouble: str | None = None
+        self._full: str | None = None
+        self._unread: list[Path] = []
+
+    @property
+    def trouble(self) -> str | None:
+        unread = [f"what the local disk does not read of it is kept in {path}" for path in self._unread]
+        return "; ".join(filter(None, [self._full, *unread])) or None
 
     async def run(self) -> None:
         """Work off all there are. StateError: the database failed."""
+        self._unread = await trio.to_thread.run_sync(unread, self._disks)
         places = await trio.to_thread.run_sync(damaged, self._disks)
         self.left = sum([await trio.to_thread.run_sync(_bytes_after, place, self._mark()) for place in places])
         for place in places:
@@ -53,7 +60,8 @@ class Salvager:
             await self._committer.close_group()
             group = self._mark()[3]
             await self._ledger.changed.wait_until(lambda group=group: self._ledger.progress.barrier >= group)  # type: ignore[misc]
-            await trio.to_thread.run_sync(shutil.rmtree, place)
+            await trio.to_thread.run_sync(remove, place)
+            self._unread = await trio.to_thread.run_sync(unread, self._disks)
             logger.info("what %s had not sent is in lost+found, and held", place.name)
 
     def _mark(self) -> list[int]:
@@ -70,12 +78,13 @@ class Salvager:
 
     async def _put(self, path: Path, epoch: int, stripe: int, piece: Piece) -> None:
         try:
-            data = await trio.to_thread.run_sync(_read, path, piece)
+            parts = await trio.to_thread.run_sync(_read, path, piece)
         except NotAuthentic as bad:
             logger.warning("%d bytes of inode %d in %s are lost: %s", piece.length, piece.ino, path, bad)
-            data = b""
-        for start in range(0, len(data), WRITE_MAX):
-            await self._write(epoch, stripe, piece, start, data[start : start + WRITE_MAX])
+            parts = []
+        for at, data in parts:
+            for start in range(0, len(data), WRITE_MAX):
+                await self._write(epoch, stripe, piece, at + start, data[start : start + WRITE_MAX])
         self._disk.database.set_fact(_FACT, msgpack.packb([epoch, stripe, piece.at, self._disk.metadata.group]))
         self.left -= piece.length
         self._committer.hurry()
@@ -92,10 +101,10 @@ class Salvager:
                     pass
                 self._disk.files.write(Handle(ino, os.O_WRONLY, ROOT), piece.offset + start, content)
             except OutOfSpace as full:
-                self.trouble = str(full)
+                self._full = str(full)
                 await trio.sleep(SALVAGE_RETRY)
                 continue
-            self.trouble = None
+            self._full = None
             self._disk.tell(ino, None)
             return
 
@@ -115,11 +124,28 @@ def _bytes_after(place: Path, mark: list[int]) -> int:
     )
 
 
-def _read(path: Path, piece: Piece) -> bytes:
-    """The bytes of the file that a piece is. NotAuthentic: its unit is damaged, or the disk that it lies on."""
-    with open(path, "rb") as file:
-        try:
-            stored = os.pread(file.fileno(), piece.stored, piece.at)
-        except OSError as bad:
+def _read(path: Path, piece: Piece) -> list[tuple[int, bytes]]:
+    """Bytes of the file that a piece is, and where in the piece they lie; those that the disk gives back. NotAuthentic:
+    its unit is damaged, or cannot be read as a whole."""
+    with open(path, "rb", buffering=0) as file:
+        parts = _parts(file.fileno(), piece.at, piece.stored)
+    if sum(len(data) for _, data in parts) < piece.stored:
+        logger.warning("the disk does not give back all %d bytes at byte %d of %s", piece.stored, piece.at, path)
+    if piece.codec == PLAIN:
+        return parts
+    if len(parts) != 1:
+        raise NotAuthentic("the disk does not give them back")
+    return [(0, decode(piece.codec, parts[0][1], piece.length))]
+
+
+def _parts(descriptor: int, at: int, size: int) -> list[tuple[int, bytes]]:
+    """All in one, or each block of the disk that can be read for itself."""
+    try:
+        return [(0, os.pread(descriptor, size, at))]
+    except OSError as bad:
+        if bad.errno != errno.EIO:
             raise NotAuthentic(f"the disk does not give them back ({bad.strerror})") from None
-    return stored if piece.codec == PLAIN else decode(piece.codec, stored, piece.length)
+    if size <= FILESYSTEM_BLOCK:
+        return []
+    blocks = range(0, size, FILESYSTEM_BLOCK)
+    return [(b + i, d) for b in blocks for i, d in _parts(descriptor, at + b, min(FILESYSTEM_BLOCK, size - b))]
