@@ -60,7 +60,8 @@ class _Known:
 
 def damaged(disks: Path) -> list[Path]:
     """The directories of disks that were lost, the oldest first."""
-    found = [path for path in disks.iterdir() if path.name.removeprefix(DAMAGED).isdigit()]
+    names = (path for path in disks.iterdir() if path.name.startswith(DAMAGED))
+    found = [path for path in names if not path.name.endswith(UNREAD)]
     return sorted(found, key=lambda path: int(path.name.removeprefix(DAMAGED)))
 
 

@@ -10,6 +10,7 @@ from coopfs.app.disk import changing, kitwatch
 from coopfs.app.disk.status import describe_disk
 from coopfs.core.columnstate import ColumnState, Event
 from coopfs.core.master import INCOMING, PRIMARY, VAULT, open_master
+from coopfs.core.storeformat import store_size
 from coopfs.errors import UsageError
 from coopfs.limits import AWAY_AFTER, RECONNECT_MAX
 from coopfs.local import incoming as acks_of
@@ -21,7 +22,7 @@ from tests.sim.owner import Owner
 from tests.sim.platter import Platter
 from tests.sim.restore import Restored, restore
 from tests.sim.takeover import Found, take_over
-from tests.sim.world import Geometry
+from tests.sim.world import ROWS, Geometry
 from tests.tasks.homes import SETTLED, blocks, group_of, play, running
 
 LONG = 4 * SETTLED
@@ -483,6 +484,61 @@ def test_nobody_is_replaced_while_one_who_counts_takes_no_master_block(tmp_path:
         assert own.columns.columns[0].state is ColumnState.COUNTED
 
     play(tmp_path, Geometry(1, 2), main)
+
+
+def test_a_store_with_too_few_rows_takes_no_column(tmp_path: Path) -> None:
+    """The disk has grown while it was filled: it could not even be opened, and the column would have been nobody's."""
+
+    async def main(owner: Owner) -> None:
+        world, own = owner.world, owner.own
+        own.hand_out(MadeKit(0, own.places.nodes))
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        site = world.join(0)
+        size = store_size(ROWS, own.ledger.layout.block_size)
+        site.host.given = dict.fromkeys(site.host.given, size)
+        await changing.give(own, entry(world.sites[0]), entry(site, size))
+        await trio.sleep(SETTLED)
+        own.growing.want(2 * ROWS)
+        await trio.sleep(LONG)
+        assert own.ledger.rows.total == 2 * ROWS
+        own.hand_out(MadeKit(0, (*own.places.nodes, site.host.key)))
+        await trio.sleep(LONG)
+        assert roles(owner, 0) == [PRIMARY, INCOMING]
+        waits_for = describe_disk(own)["replacement"]["waits_for"]
+        assert waits_for == f"p2 has room for {ROWS} of {2 * ROWS} rows"
+        site.host.given = dict.fromkeys(site.host.given, 2 * size)
+        site.cut()
+        await trio.sleep(LONG)
+        assert own.places.primaries[0].node == site.host.key
+        assert own.columns.columns[0].state is ColumnState.COUNTED
+
+    play(tmp_path, Geometry(1, 1), main)
+
+
+def test_one_is_replaced_though_the_last_other_is_lost_meanwhile(tmp_path: Path) -> None:
+    """No kit can name two that stay."""
+
+    async def main(owner: Owner) -> None:
+        world, own = owner.world, owner.own
+        own.hand_out(MadeKit(0, own.places.nodes))
+        await group_of(owner, b"a", 50_000)
+        await trio.sleep(SETTLED)
+        site = world.join(1)
+        await changing.give(own, entry(world.sites[1]), entry(site))
+        await trio.sleep(SETTLED)
+        assert roles(owner, 1) == [PRIMARY, INCOMING]
+        world.sites[0].go(up=False)
+        await trio.sleep(SETTLED)
+        await changing.lose(own, entry(world.sites[0]))
+        await trio.sleep(LONG)
+        assert "a new kit must be exported that names p2" in describe_disk(own)["replacement"]["waits_for"]
+        own.hand_out(MadeKit(0, tuple({store.node for store in own.keeper.stores})))
+        await trio.sleep(LONG)
+        assert own.places.primaries[1].node == site.host.key
+        assert own.columns.columns[1].state is ColumnState.COUNTED
+
+    play(tmp_path, Geometry(1, 1), main)
 
 
 def test_who_held_it_is_no_help_to_a_kit(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ import trio
 
 from coopfs.app.disk import changing
 from coopfs.core.columnstate import ColumnState, Event
-from coopfs.core.master import StorePlace
+from coopfs.core.master import PRIMARY, VAULT, StorePlace
 from coopfs.core.slicing import rows_beside
 from coopfs.core.storeformat import store_size
 from coopfs.errors import UsageError
-from coopfs.limits import AWAY_AFTER
+from coopfs.limits import AWAY_AFTER, AWAY_CHECK
 from coopfs.types import StoreId
 from tests.sim.network import Site, Weather
 from tests.sim.owner import Owner
@@ -565,3 +565,38 @@ def test_nothing_is_given_back_that_the_block_in_force_names(tmp_path: Path, mon
         assert stores() == [1, 1, 1, 1]
 
     play(tmp_path, Geometry(2, 1), main)
+
+
+def test_the_old_layout_goes_while_one_who_had_a_column_of_it_does_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no seats any more while the master block that forgets it is on its way to a slow disk."""
+
+    async def main(owner: Owner) -> None:
+        world, own = owner.world, owner.own
+        for name in (b"a", b"b", b"c"):
+            await group_of(owner, name, CONTENT)
+        await trio.sleep(SETTLED)
+        goes, third, fourth = world.sites[0], world.join(3), world.join(4)
+        has_any, is_slow = own.reshaping._stripes.has_any, True
+        monkeypatch.setattr(own.reshaping._stripes, "has_any", lambda layout: is_slow or has_any(layout))
+        await begin(owner, 1, 2, [world.sites[1], world.sites[2], third])
+        await until(lambda: own.ledger.layout.id == 2)
+        await changing.give(own, entry(goes), entry(fourth))
+        while [store.role for store in own.keeper.of(1).columns[0]] != [PRIMARY, VAULT]:
+            await trio.sleep(0.001)
+        goes.go(up=False)
+        await trio.sleep(SETTLED)
+        commit = own.keeper._commit
+
+        async def slowly() -> None:
+            if len(list(own.ledger.seats)) < len(own.keeper.block.layouts):
+                await trio.sleep(2 * AWAY_CHECK)
+            await commit()
+
+        monkeypatch.setattr(own.keeper, "_commit", slowly)
+        is_slow = False
+        await group_of(owner, b"d", CONTENT)
+        await until(lambda: is_done(owner))
+
+    play(tmp_path, Geometry(1, 2), main)

@@ -18,7 +18,8 @@ Where it stands is what the master block and the states of the columns say, so a
 asks who is named as primary, which is always one store, and may read from the others.
 """
 
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -84,7 +85,7 @@ class Replacing:
             self._check_free(number)
             await self._forget()
             await self._keeper.change(name)
-            self._columns.seat(self._keeper.block.layouts)
+            self._columns.seat(self._layouts)
 
     def _check_free(self, number: int) -> None:
         """UsageError: nobody can be found for the column of this seat now."""
@@ -98,6 +99,12 @@ class Replacing:
             )
         if self._keeper.is_changing:
             raise UsageError("a column has just been given to another partner, and few partners know: wait a while")
+
+    @property
+    def _layouts(self) -> tuple[LayoutPlaces, ...]:
+        """Those in force. One that no stripe has any more is in the master block until the next one is durable."""
+        known = {span.layout for span in self._ledger.seats}
+        return tuple(places for places in self._keeper.block.layouts if places.layout in known)
 
     def _seat(self, places: LayoutPlaces, column: int) -> int:
         return self._ledger.seats.of(places.layout.id).seats[column]
@@ -125,7 +132,7 @@ class Replacing:
             return places.settled(column)
 
         await self._keeper.change(drop)
-        self._columns.seat(self._keeper.block.layouts)
+        self._columns.seat(self._layouts)
 
     async def _forget(self) -> None:
         """What the store has, of which nothing came."""
@@ -176,12 +183,20 @@ class Replacing:
         will = {c.place.node for c in (*others, incoming) if c.session is not None and (c is incoming or not c.away)}
         has = {c.place.node for c in others if c.session is not None or c.state is ColumnState.EMPTIED}
         remaining = will | (has | {t.node for t in self._keeper.block.trustees}) & holders
-        if made is not None and len(remaining.intersection(made.partners)) <= self._ledger.seats.f:
+        if made is not None and len(remaining.intersection(made.partners)) <= self._losses_left(others):
             return f"{MUST_EXPORT} that names {incoming.place.name}"
+        rows = max(self._ledger.rows_of(incoming.layout.id).total, self._keeper.of(incoming.layout.id).rows)
+        if incoming.session.opened.rows < rows:  # the disk has grown meanwhile
+            return f"{incoming.place.name} has room for {incoming.session.opened.rows} of {rows} rows"
         assert isinstance(incoming.seat, Incoming)
         if (wanted := incoming.seat.lacks_room()) > 0:
             return f"{format_size(wanted)} must be free on the local disk for a moment"
         return None
+
+    def _losses_left(self, others: Sequence[Column]) -> int:
+        """So many are still to be survived at the most, in any layout. An emptied partner may tell of the new store."""
+        gone = Counter(column.layout.id for column in others if column.state is ColumnState.LOST)
+        return max(0, *(span.quorum.f - gone[span.layout.id] for span in self._ledger.seats))
 
     async def _promote(self) -> None:
         incoming = self._columns.incoming
@@ -190,7 +205,7 @@ class Replacing:
         seat, old = incoming.seat, self._columns.at(incoming.number)
 
         def name() -> LayoutPlaces | None:
-            if incoming.gone or not seat.has_caught_up():
+            if incoming.gone or not seat.has_caught_up() or self.hindrance() is not None:
                 return None
             keep = old.session is not None and old.place.node != incoming.place.node
             if not keep:
@@ -203,7 +218,7 @@ class Replacing:
         if await self._keeper.change(name):
             self._named_at = trio.current_time()
             await self._learn(incoming.number)
-            self._columns.seat(self._keeper.block.layouts)
+            self._columns.seat(self._layouts)
 
     async def _learn(self, number: int) -> None:
         """What the new store has and the old one lacked, if that was lost all: nothing of it counts while the column is
@@ -252,7 +267,7 @@ class Replacing:
     async def _settle(self) -> None:
         """Forget who held a column until now, when the new store counts, or it has long been away."""
         former = self._keeper.spare(VAULT)
-        if former is None:
+        if former is None or former[0] not in self._layouts:
             return
         places, number, store = former
         column, knows = self._columns.at(self._seat(places, number)), store.node in self._keeper.holders()
@@ -261,7 +276,7 @@ class Replacing:
             await self._take_back(column)
         elif is_away or column.state not in {ColumnState.REBUILT, *GONE_FOR_GOOD}:
             await self._keeper.change(self._without_former)
-            self._columns.seat(self._keeper.block.layouts)
+            self._columns.seat(self._layouts)
 
     async def _take_back(self, column: Column) -> None:
         """Who held this column until now is to have it again, as far as his store goes by its inventory."""
@@ -277,7 +292,7 @@ class Replacing:
         async with self._beginning:
             await self._forget()
             await self._keeper.change(name)
-            self._columns.seat(self._keeper.block.layouts)
+            self._columns.seat(self._layouts)
 
     def _without_former(self) -> LayoutPlaces | None:
         former = self._keeper.spare(VAULT)  # its layout may have gone meanwhile
@@ -306,7 +321,7 @@ class Replacing:
                     continue
                 await self._forget()
                 if await self._keeper.change(name):
-                    self._columns.seat(self._keeper.block.layouts)
+                    self._columns.seat(self._layouts)
 
     def _others(self, column: Column) -> list[Column]:
         return [other for other in self._columns.columns if other.number != column.number]

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from coopfs.core.columnstate import ColumnState
 from coopfs.core.master import LayoutPlaces, StorePlace
 from coopfs.core.pacing import seconds_left
 from coopfs.core.seats import Span
@@ -166,6 +167,8 @@ class Reshaping:
         """What is waited for before the coming layout is used, in words. None: nothing."""
         assert self.coming is not None
         new = self._columns.of(self.coming.layout.id)
+        if lost := [c.place.name for c in new if c.state is ColumnState.LOST]:
+            return f"{', '.join(lost)} was declared lost: stay as before with --cancel, and begin with others"
         if missing := [c for c in new if c.session is None or c.away]:
             return "; ".join(f"{c.place.name}: {c.trouble or 'not reached'}" for c in missing)
         end = self.slicing.end(self.coming)
