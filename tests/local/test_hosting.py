@@ -1,11 +1,13 @@
 """What a host keeps over restarts, how its space stays reserved, and both sides of an agreement."""
 
+import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Never
 
 import pytest
 import trio
@@ -23,7 +25,18 @@ from coopfs.local.hosted.reservation import extend, peer_file
 from coopfs.local.hosted.storefile import StoreFile
 from coopfs.local.nodedb import NodeDatabase
 from coopfs.local.partners import PartnerEntry
-from coopfs.types import Grant, Master, NodeKey, Opening, StoredBlock, StoreId, StoreSpec, make_version
+from coopfs.types import (
+    BlockStore,
+    Grant,
+    Master,
+    NodeKey,
+    Opening,
+    Partner,
+    StoredBlock,
+    StoreId,
+    StoreSpec,
+    make_version,
+)
 from tests.partners import ADDRESSES, NOON, TOKEN, Clock, Owner, flip, propose
 
 SPEC = StoreSpec(rows=20, block_size=16384)
@@ -495,6 +508,88 @@ async def test_a_store_cannot_grow_for_ever(host: Node, owner: Owner, monkeypatc
             await store.resize(rows)
         with pytest.raises(Refused, match="grown 2 times"):
             await store.resize(23)
+
+
+def failing(*_: object, **__: object) -> Never:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+async def grown(hosting: Hosting, owner: Owner) -> BlockStore:
+    await admit(hosting, owner)
+    store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1), SPEC))
+    await store.resize(SPEC.rows + 3)
+    await store.put(SPEC.rows + 2, V1, b"block")
+    return store
+
+
+async def test_a_header_that_could_not_be_read_at_the_start_is_that_of_no_other_store(
+    host: Node, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner is told by nobody to move a good file away."""
+    with host.running() as hosting:
+        await grown(hosting, owner)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", failing)
+        starting = host.running()
+        hosting = starting.__enter__()
+    try:
+        store = await hosting.partner(owner.key).open(Opening(owner.disk, STORE, owner.claim(1)))
+        assert store.opened.rows == SPEC.rows + 3
+        assert await store.get(SPEC.rows + 2) == StoredBlock(V1, b"block")
+        assert [each.rows for each in hosting.hosted()] == [SPEC.rows + 3]
+    finally:
+        starting.__exit__(None, None, None)
+
+
+async def test_a_cut_that_ended_half_way_is_no_reason_to_believe_in_rows_that_went(
+    host: Node, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with host.running() as hosting:
+        store = await grown(hosting, owner)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "ftruncate", failing)
+            with pytest.raises(Refused):
+                await store.resize(5)
+        await store.resize(SPEC.rows + 3)
+        await store.put(SPEC.rows + 2, V1, b"again")
+        assert await store.get(SPEC.rows + 2) == StoredBlock(V1, b"again")
+
+
+def opening(owner: Owner, id_: StoreId) -> Opening:
+    return Opening(owner.disk, id_, owner.claim(1), SPEC)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda partner, store, owner: partner.open(opening(owner, STORE)),
+        lambda partner, store, owner: partner.open(opening(owner, StoreId(b"store-9876543210"))),
+        lambda partner, store, owner: store.resize(SPEC.rows + 5),
+    ],
+    ids=["open", "create", "resize"],
+)
+async def test_a_file_that_the_disk_knows_nothing_of_is_its_owners_trouble(
+    host: Node,
+    owner: Owner,
+    monkeypatch: pytest.MonkeyPatch,
+    ask: Callable[[Partner, BlockStore | None, Owner], Awaitable[object]],
+    request: pytest.FixtureRequest,
+) -> None:
+    with host.running() as hosting:
+        await grown(hosting, owner)
+    with host.running() as hosting:
+        partner = hosting.partner(owner.key)
+        store = await partner.open(opening(owner, STORE)) if "resize" in request.node.name else None
+        stat = os.stat
+
+        def fails(path: Path, **options: bool) -> os.stat_result:
+            return failing() if str(path).startswith(str(host.home.hosted)) else stat(path, **options)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "stat", fails)
+            with pytest.raises(Refused, match="full or has failed"):
+                await ask(partner, store, owner)
+        assert "Input/output error" in (hosting.failure or "")
 
 
 async def test_what_a_store_loses_is_reserved_again(host: Node, owner: Owner) -> None:

@@ -79,12 +79,14 @@ class HostedStores:
             if opened is not None:
                 opened.sessions += 1
                 return opened.file
-        if record is None or not record.file(self._directory).exists():
+        if record is None or not _exists(record.file(self._directory)):
             record = self._create(peer, opening, record)
         file = StoreFile(record.file(self._directory))
-        if file.header != record.header:
+        if _as_made(file.header) != _as_made(record.header):
             file.close()
             raise HomeError(f"{record.file(self._directory)} is the file of another store: move it away")
+        with self._creating:
+            self._adopt(record, file)
         with self._lock:
             self._open[opening.store] = _Open(file, 1)
         return file
@@ -96,6 +98,7 @@ class HostedStores:
             record = self._records.get(store)
             if record is None:
                 raise StoreGone("this store does not exist here")
+            record = self._adopt(record, file)
             if not rows:
                 self._take_back(record)
                 return
@@ -105,6 +108,13 @@ class HostedStores:
                 self._grow(record, file, record.header.grown(rows))
             elif rows < record.header.rows:
                 self._cut(record, file, record.header.shrunk(rows))
+
+    def _adopt(self, record: StoreRecord, file: StoreFile) -> StoreRecord:
+        """What a store has grown or was cut by says its file: a failing disk may have hidden that at the start, or let
+        the last such change end half way."""
+        if record.header != file.header and record.header.store in self._records:
+            record = self._records[record.header.store] = replace(record, header=file.header)
+        return record
 
     def _grow(self, record: StoreRecord, file: StoreFile, header: StoreHeader) -> None:
         if len(header.added) > limits.MAX_GROWTHS:
@@ -225,8 +235,10 @@ class HostedStores:
         """A draft whose store is recorded is whole, unless it was to take the place of a lost file. Any other was never
         promised to anybody."""
         for record in self._records.values():
-            draft = _draft(record, self._directory)
-            if draft.exists() and not record.file(self._directory).exists() and _is_whole(draft, record):
+            draft, is_due = _draft(record, self._directory), False
+            with suppress(HomeError):  # it says so when it is opened
+                is_due = _exists(draft) and not _exists(record.file(self._directory)) and _is_whole(draft, record)
+            if is_due:
                 self._rename(record)
         with disk_errors("clear", self._directory):
             for draft in self._directory.glob("*.new"):
@@ -261,6 +273,12 @@ class HostedStores:
         given, used = self._agreements.usable(peer), self._used(peer)
         taken = f", of which {format_size(used)} are in use" if used else ""
         return f"offers {format_size(given)}{taken}, {format_size(needed)} needed"
+
+
+def _exists(path: Path) -> bool:
+    """HomeError: nobody knows."""
+    with disk_errors("look at", path):
+        return path.exists()
 
 
 def _as_made(header: StoreHeader) -> StoreHeader:

@@ -53,7 +53,12 @@ def reserve(path: Path, size: int) -> None:
 
 
 def reserved(path: Path) -> int:
-    """Bytes that the reservation takes now; 0: there is none."""
+    """Bytes that the reservation takes now; 0: there is none. HomeError."""
+    with disk_errors("look at", path):
+        return _size(path)
+
+
+def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -62,7 +67,8 @@ def reserved(path: Path) -> int:
 
 def _is_allocated(path: Path) -> bool:
     """Whether all of it takes space already. Where a file system cannot allocate, doing it again writes every page."""
-    status = path.stat()
+    with disk_errors("look at", path):
+        status = path.stat()
     return status.st_blocks * _BLOCK >= status.st_size
 
 
@@ -126,7 +132,7 @@ def _resize(path: Path, size: int) -> None:
 
 def _shrink(path: Path, size: int) -> None:
     """Cut to `size` bytes and wait: file systems with a journal give blocks back only when that is on the disk."""
-    if reserved(path) > size:
+    if _size(path) > size:
         _cut(path, size)
         _resize(path, size)
 
