@@ -223,7 +223,7 @@ class Contents:
                     while view:
                         view = view[file.write(view) :]
         except OSError:
-            path.unlink(missing_ok=True)
+            self.drop_part(stripe)
             raise
 
     def adopt_part(self, stripe: int) -> None:
@@ -235,8 +235,9 @@ class Contents:
         self._unproved.discard(stripe)
 
     def drop_part(self, stripe: int) -> None:
-        """Nobody wants it any more."""
-        (self.directory / f"{stripe}{PART}").unlink(missing_ok=True)
+        """Nobody wants it any more. If it cannot be removed now, the next start does it."""
+        with suppress(OSError):
+            (self.directory / f"{stripe}{PART}").unlink(missing_ok=True)
 
     # --- the end --------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,8 @@
 """Content from partners for readers of the mount: fetched once, kept a while, read ahead."""
 
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -71,3 +74,33 @@ def test_a_stripe_that_nobody_knows_is_not_available(tmp_path: Path) -> None:
                 await content_of(owner, nursery).read(999, 0, 1)
 
     play(tmp_path, Geometry(1, 0), main)
+
+
+def test_what_is_fetched_is_read_though_nothing_can_be_written_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A local file system that met an error turns read-only."""
+
+    async def main(owner: Owner) -> None:
+        stage = owner.own.local.stage
+        stripes = await many_stripes(owner)
+        expected = {id_: stage.content(id_, length) for id_, length in stripes}
+        while (gone := stage.cache.evict()) is not None:
+            stage._remove_file(gone)
+        unlink, rename = Path.unlink, Path.rename
+
+        def refuse(path: Path, really: Callable[[], object]) -> None:
+            if path.parent == stage._directory:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+            really()
+
+        monkeypatch.setattr(Path, "unlink", lambda path, **options: refuse(path, lambda: unlink(path, **options)))
+        monkeypatch.setattr(Path, "rename", lambda path, other: refuse(path, lambda: rename(path, other)))
+        async with trio.open_nursery() as nursery:
+            content = content_of(owner, nursery)
+            for id_, length in stripes:
+                assert await content.read(id_, 0, length) == expected[id_]
+        await trio.sleep(SETTLED)
+        assert not any(-id_ in stage.cache for id_, _ in stripes)
+
+    play(tmp_path, Geometry(2, 1), main)

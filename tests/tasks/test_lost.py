@@ -108,6 +108,41 @@ def test_what_can_be_read_after_all_is_not_lost(tmp_path: Path) -> None:
     play(tmp_path, Geometry(1, 2), main)
 
 
+def test_what_too_few_got_before_it_could_not_be_read_keeps_nothing_back_either(tmp_path: Path) -> None:
+    """One of the two blocks needed lies at a partner."""
+
+    async def main(owner: Owner) -> None:
+        own, (_, *others) = owner.own, owner.world.sites
+        await trio.sleep(SETTLED)
+        for site in others:
+            site.go(up=False)
+        await trio.sleep(SETTLED)
+        for name in (b"a", b"b"):
+            await write(owner, name, SIZE)
+        (stripe,) = stripes_of(owner, b"a")
+        owner.side.evicted[stripe] = own.local.stage.contents.path(stripe).read_bytes()
+        await settle(owner)
+        sealed = own.log.get(stripe)
+        assert sealed is not None
+        assert sealed.acks == 1
+        with bad_sectors(stripe, blocks=[4]):
+            for site in others:
+                site.go(up=True)
+            await trio.sleep(100 * SETTLED)
+            assert stripe not in stripes_of(owner, b"a")
+            assert stripe in stripes_of(owner, b"b")
+            assert describe_disk(own)["lost_content"] == 1
+            report = await check(own, lambda step, done, total: None, deep=False, repair=False)
+            assert report["lost"] == ["/b"]
+            (finding,) = report["findings"]
+            assert finding["text"] == f"stripe {stripe} has 1 of the 2 blocks needed, and cannot be read here"
+            await owner.apply(("unlink", ((b"b",),)))
+            last = await settle(owner)
+            assert own.ledger.progress.barrier == last
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
 def test_what_was_overwritten_in_the_same_stripe_is_not_mistaken_for_what_is_bad(tmp_path: Path) -> None:
     """The file was written twice; the first copy can be read, and block 4, of the second, cannot."""
 

@@ -126,11 +126,15 @@ class BlockCheck:
 
     def _is_here(self, stripe: Sealed) -> bool:
         if stripe.kind == Kind.DATA:
-            return stripe.tag != UNREADABLE and self._stage.contents.size(stripe.id) >= stripe.length
+            return not self._is_unread(stripe) and self._stage.contents.size(stripe.id) >= stripe.length
         return self._ledger.log.payloads.get(stripe.id) is not None
 
+    def _is_unread(self, stripe: Sealed) -> bool:
+        """Its file is here, and the cleaner could not read it."""
+        return stripe.tag == UNREADABLE or (stripe.id in self._ledger.progress.lost and stripe.id in self._stage.cache)
+
     def _give_up(self, stripe: Sealed, blocks: int, report: Report, *, repair: bool) -> None:
-        here = "cannot be read here" if stripe.tag == UNREADABLE else "is not here"
+        here = "cannot be read here" if self._is_unread(stripe) else "is not here"
         have = f"stripe {stripe.id} has {blocks} of the {self._needed(stripe)} blocks needed, and {here}"
         if stripe.kind != Kind.DATA:
             report.add(

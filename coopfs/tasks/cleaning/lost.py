@@ -3,7 +3,7 @@
 1. the cleaner meets a stripe of which it gets no block; where too few are left, it is lost for good;
 2. no column waits for it from then on, and the first group in which it is dead can be held without those before;
 3. the log goes on without a stripe of its own: the database still knows what that told;
-4. of content that the local disk did not read when it was to be sent, what can be read after all is appended again.
+4. of content that the local disk does not read, and too few partners have, what can be read is appended again.
 """
 
 from collections.abc import Set
@@ -38,7 +38,7 @@ class Lost:
         self._stage = local.stage
         self._compactor = compactor
         self._retirer = retirer
-        self._unread: dict[int, int] = {}  # stripe -> bytes
+        self._unread: dict[int, Sealed] = {}  # whose files are here, but cannot be had as a whole
         self._changed = Signal()
         self._begun = False
 
@@ -50,8 +50,8 @@ class Lost:
         self._ledger.changed.notify()
         if stripe.kind != Kind.DATA:
             self._retirer.pass_by(stripe.place.version)
-        elif stripe.tag == UNREADABLE and len(self._unread) < CLEANER_BATCH:
-            self._unread[stripe.id] = stripe.length
+        elif stripe.id in self._stage.cache and len(self._unread) < CLEANER_BATCH:
+            self._unread[stripe.id] = stripe
             self._changed.notify()
 
     async def run(self) -> None:
@@ -59,15 +59,17 @@ class Lost:
         self._begun = True
         while True:
             await self._changed.wait_until(lambda: bool(self._unread))
-            stripe, length = self._unread.popitem()
-            await self._rescue(stripe, length)
+            _, stripe = self._unread.popitem()
+            await self._rescue(stripe)
 
-    async def _rescue(self, stripe: int, length: int) -> None:
-        content = bytearray(length)
-        bad = await trio.to_thread.run_sync(self._read, stripe, content)
+    async def _rescue(self, stripe: Sealed) -> None:
+        content = bytearray(stripe.length)
+        bad = await trio.to_thread.run_sync(self._read, stripe.id, content)
+        if not bad and stripe.tag != UNREADABLE:
+            return  # it is rotten, and nobody knows where
         try:
-            for fragment in self._stripes.fragments(stripe):
-                await self._compactor.append_again(stripe, fragment, content, partial(good_parts, bad))
+            for fragment in self._stripes.fragments(stripe.id):
+                await self._compactor.append_again(stripe.id, fragment, content, partial(good_parts, bad))
         except (NoDescriptors, NotAuthentic, OutOfSpace):
             return  # the cleaner meets it again
 

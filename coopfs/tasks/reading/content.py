@@ -175,11 +175,11 @@ class RemoteContent:
             return False
         try:
             await trio.to_thread.run_sync(self._stage.contents.write_part, stripe, content.pieces)
+            self._stage.finish_keep(stripe, len(content))
         except OSError as full:
             logger.warning("stripe %d is not kept: %s", stripe, full)
             self._stage.give_up_keep(stripe)
             return False
-        self._stage.finish_keep(stripe, len(content))
         return True
 
     def _keep_in_memory(self, stripe: int, content: Content) -> None:
