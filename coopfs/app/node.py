@@ -239,7 +239,7 @@ class Node:
         if directories:
             try:
                 self.run_disk(directories[0])
-            except (StateError, UsageError) as damage:
+            except (StateError, UsageError, OSError) as damage:  # also a bad sector in a file of the stage
                 self.damage = str(damage)
                 logger.error("%s", damage)
 

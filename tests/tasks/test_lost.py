@@ -12,12 +12,13 @@ import trio
 
 from coopfs.app.disk.checking import check
 from coopfs.app.disk.status import describe_disk
+from coopfs.core.codec import UNREADABLE
 from coopfs.core.units import PLAIN, ZSTD, Run
 from coopfs.limits import FILESYSTEM_BLOCK
 from coopfs.tasks.cleaning.lost import good_parts
 from tests.sim.owner import Owner
 from tests.sim.world import Geometry
-from tests.tasks.homes import SETTLED, play, running, write
+from tests.tasks.homes import SETTLED, heir_of, play, running, write
 
 SIZE = 3 * FILESYSTEM_BLOCK
 
@@ -139,6 +140,68 @@ def test_what_too_few_got_before_it_could_not_be_read_keeps_nothing_back_either(
             await owner.apply(("unlink", ((b"b",),)))
             last = await settle(owner)
             assert own.ledger.progress.barrier == last
+
+    play(tmp_path, Geometry(2, 1), main)
+
+
+def test_a_full_cache_does_not_keep_what_can_be_read_from_being_written_again(tmp_path: Path) -> None:
+    """Nothing in it becomes safe before that is: a sector could not be read once."""
+
+    async def main(owner: Owner) -> None:
+        own, stage = owner.own, owner.own.local.stage
+        await trio.sleep(SETTLED)
+        for site in owner.world.sites:
+            site.go(up=False)
+        await trio.sleep(SETTLED)
+        await write(owner, b"a", 2000)
+        (stripe,) = stripes_of(owner, b"a")
+        owner.side.evicted[stripe] = stage.contents.path(stripe).read_bytes()
+        await own.committer.close_group()
+        number = 0
+        while stage.may_append(2000):
+            number += 1
+            await write(owner, b"f%d" % number, 60_000)
+            await own.committer.close_group()
+        with bad_sectors(stripe, blocks=[0]):
+            for site in owner.world.sites:
+                site.go(up=True)
+            while (sealed := own.log.get(stripe)) is None:
+                await trio.sleep(0.01)
+            assert sealed.tag == UNREADABLE
+        await trio.sleep(100 * SETTLED)
+        assert stripe not in stripes_of(owner, b"a")
+        assert own.ledger.progress.barrier == own.ledger.progress.sealed
+        assert describe_disk(own)["lost_content"] == 0
+
+    play(tmp_path, Geometry(2, 1), main, cache=8)
+
+
+def test_what_came_back_after_a_takeover_is_not_lost_though_a_part_of_it_had_died(tmp_path: Path) -> None:
+    """The local disk has all of a stripe, and nobody knows of whom its dead bytes were; partners lose its blocks."""
+
+    async def main(owner: Owner) -> None:
+        for name in (b"a", b"b"):
+            await write(owner, name, SIZE)
+        (stripe,) = stripes_of(owner, b"a")
+        await settle(owner)
+        await owner.apply(("unlink", ((b"a",),)))
+        await settle(owner)
+        heir = await heir_of(owner, tmp_path / "heir")
+        async with running(heir):
+            own = heir.own
+            await trio.sleep(100 * SETTLED)
+            sealed = own.log.get(stripe)
+            assert sealed is not None
+            assert sealed.place is not None
+            assert own.local.stage.contents.is_fetched(stripe)
+            for site in heir.world.sites[:2]:
+                del site.host.only_store.blocks[sealed.place.row]
+                heir.world.trace.lose(site.number, sealed.place.row)
+                site.cut()
+            await trio.sleep(1000 * SETTLED)
+            assert stripes_of(heir, b"b") != [stripe]
+            assert own.ledger.progress.barrier == own.ledger.progress.sealed
+            assert not own.ledger.progress.lost
 
     play(tmp_path, Geometry(2, 1), main)
 

@@ -142,7 +142,7 @@ class OwnDisk:
         content = RemoteContent(self.log, self._fetcher, self.local.stage, nursery)
         may_append = self.committer.until_may_append
         self._compactor = Compactor(self.ledger, self.local, self.space, may_append, coder.is_intact, content.read_once)
-        self._lost = Lost(self.columns, self.ledger, self.local, self._compactor, self._retirer)
+        self._lost = Lost(self.columns, self.ledger, self.local, self._compactor, self._retirer, self.committer)
         self.cleaner = Cleaner(self.ledger, coder, self._writer.in_hand, self._lost.note)
         self._mover = Mover(self.columns, self.ledger, self.space, self._compactor, self._retirer, self.local.database)
         self._rewriter = Rewriter(self.rekeying, self.ledger, self.space, self._compactor, self._retirer)

@@ -131,7 +131,9 @@ class BlockCheck:
 
     def _is_unread(self, stripe: Sealed) -> bool:
         """Its file is here, and the cleaner could not read it."""
-        return stripe.tag == UNREADABLE or (stripe.id in self._ledger.progress.lost and stripe.id in self._stage.cache)
+        if stripe.id not in self._stage.cache or self._stage.contents.is_fetched(stripe.id):
+            return False
+        return stripe.tag == UNREADABLE or stripe.id in self._ledger.progress.lost
 
     def _give_up(self, stripe: Sealed, blocks: int, report: Report, *, repair: bool) -> None:
         here = "cannot be read here" if self._is_unread(stripe) else "is not here"

@@ -77,21 +77,18 @@ class Compactor:
             if content is None:
                 content = await self._fetch(id_)
             for fragment in self._metadata.stripes.fragments(id_):
-                await self.append_again(id_, fragment, content)
+                await self._may_append(fragment.length)
+                self.append_again(id_, fragment, content)
+                await trio.lowlevel.checkpoint()
         except (ContentUnavailable, NoDescriptors, NotAuthentic, OutOfSpace):
             return  # what was moved is moved; the rest is tried again when something changes
 
-    async def append_again(
+    def append_again(
         self, id_: int, fragment: Fragment, content: Octets, parts_of: Callable[[Run], Sequence[Run]] = the_whole
     ) -> None:
-        """What lives of this fragment's bytes, of a stripe with that content. parts_of: which parts of a run are moved.
-        NoDescriptors, OutOfSpace: it cannot be done now; NotAuthentic: a unit is damaged."""
-        await self._may_append(fragment.length)
-        self._move(id_, fragment, content, parts_of)
-        await trio.lowlevel.checkpoint()
-
-    def _move(self, id_: int, fragment: Fragment, content: Octets, parts_of: Callable[[Run], Sequence[Run]]) -> None:
-        """What the tables say, now, of this fragment's bytes in this stripe. No await: it is one operation (P1)."""
+        """What lives of this fragment's bytes, as the tables say now, of a stripe with that content. No await: it is
+        one operation (P1). parts_of: which parts of a run are moved. NoDescriptors, OutOfSpace: it cannot be done now;
+        NotAuthentic: a unit is damaged."""
         extents, node = self._metadata.extents, self._metadata.nodes.find(fragment.ino)
         if node is None:
             return

@@ -22,6 +22,7 @@ from coopfs.tasks.cleaning.compactor import Compactor
 from coopfs.tasks.cleaning.retirer import Retirer
 from coopfs.tasks.signal import Signal
 from coopfs.tasks.writing.columns import Columns
+from coopfs.tasks.writing.committer import Committer
 from coopfs.tasks.writing.ledger import Ledger
 from coopfs.types import Kind
 
@@ -30,7 +31,13 @@ class Lost:
     """Give `note` to the cleaner."""
 
     def __init__(
-        self, columns: Columns, ledger: Ledger, local: LocalDisk, compactor: Compactor, retirer: Retirer
+        self,
+        columns: Columns,
+        ledger: Ledger,
+        local: LocalDisk,
+        compactor: Compactor,
+        retirer: Retirer,
+        committer: Committer,
     ) -> None:
         self._columns = columns
         self._ledger = ledger
@@ -38,6 +45,7 @@ class Lost:
         self._stage = local.stage
         self._compactor = compactor
         self._retirer = retirer
+        self._committer = committer
         self._unread: dict[int, Sealed] = {}  # whose files are here, but cannot be had as a whole
         self._changed = Signal()
         self._begun = False
@@ -64,23 +72,30 @@ class Lost:
 
     async def _rescue(self, stripe: Sealed) -> None:
         content = bytearray(stripe.length)
-        bad = await trio.to_thread.run_sync(self._read, stripe.id, content)
-        if not bad and stripe.tag != UNREADABLE:
-            return  # it is rotten, and nobody knows where
+        bad = await trio.to_thread.run_sync(self._read, stripe, content)
+        if bad is None:
+            return
         try:
             for fragment in self._stripes.fragments(stripe.id):
-                await self._compactor.append_again(stripe.id, fragment, content, partial(good_parts, bad))
+                await self._committer.until_may_move()  # be the cache full: nothing else makes that safe
+                self._compactor.append_again(stripe.id, fragment, content, partial(good_parts, bad))
+                await trio.lowlevel.checkpoint()
         except (NoDescriptors, NotAuthentic, OutOfSpace):
             return  # the cleaner meets it again
 
-    def _read(self, stripe: int, content: bytearray) -> set[int]:
-        """Fill it block by block. Returns the numbers of those that cannot be read. Waits for the disk."""
+    def _read(self, stripe: Sealed, content: bytearray) -> set[int] | None:
+        """Fill it block by block. Returns the numbers of those that cannot be read; None: it is rotten, and nobody
+        knows where. Waits for the disk."""
+        if self._stage.contents.is_fetched(stripe.id):  # it has a hash, and no list of what has died in it
+            whole = self._stage.content(stripe.id, stripe.length)
+            content[:] = whole or b""
+            return None if whole is None else set()
         bad = set()
         for at in range(0, len(content), FILESYSTEM_BLOCK):
             view = memoryview(content)[at : at + FILESYSTEM_BLOCK]
-            if self._stage.wait_into(stripe, at, view) is not Local.READ:
+            if self._stage.wait_into(stripe.id, at, view) is not Local.READ:
                 bad.add(at // FILESYSTEM_BLOCK)
-        return bad
+        return bad if bad or stripe.tag == UNREADABLE else None
 
 
 def good_parts(bad: Set[int], run: Run) -> list[Run]:

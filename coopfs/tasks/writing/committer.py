@@ -83,9 +83,10 @@ class Committer:
 
     def may_append(self, length: int) -> bool:
         """Whether so many bytes of one file may be appended just now."""
-        if self._gate is not None or self._stage.unsynced_bytes >= UNSYNCED_MAX:
-            return False
-        return self._stage.may_append(length)
+        return not self._is_syncing() and self._stage.may_append(length)
+
+    def _is_syncing(self) -> bool:
+        return self._gate is not None or self._stage.unsynced_bytes >= UNSYNCED_MAX
 
     async def until_may_append(self, length: int) -> None:
         """Wait until they may be. StateError: that will not be, since nothing is committed or sent any more.
@@ -96,18 +97,29 @@ class Committer:
         while not self.may_append(length):
             if (hopeless := self._failure or self._hopeless) is not None:
                 raise hopeless
-            if self._gate is not None:
-                await self._gate.wait()
-                continue
-            if self._stage.unsynced_bytes >= UNSYNCED_MAX:
-                self._hasten()
-                await self._room.wait()
+            if self._is_syncing():
+                await self._until_synced()
                 continue
             self.waiting += 1
             try:
                 await self._room.wait()
             finally:
                 self.waiting -= 1
+
+    async def until_may_move(self) -> None:
+        """Wait until what is in the cache may be appended again, be that full of what is not safe yet. StateError."""
+        while self._is_syncing():
+            if (hopeless := self._failure or self._hopeless) is not None:
+                raise hopeless
+            await self._until_synced()
+
+    async def _until_synced(self) -> None:
+        """Until the commit under way, or the one that is due, is over."""
+        if self._gate is not None:
+            await self._gate.wait()
+        else:
+            self._hasten()
+            await self._room.wait()
 
     def may_change(self) -> bool:
         """Whether anything may be changed just now. If much has been, it is committed before time."""
