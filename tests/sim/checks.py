@@ -31,17 +31,17 @@ class Checks:
             self._over = trio.Event()
             deep, repair = (self._world.random.random() < 0.5 for _ in range(2))
             self._world.note(f"check {deep} {repair}")
-            self._owner.in_background(partial(self._run, deep, repair, self._over))
+            # What the other home of two left in the way may stay, while the cache has no room to write anything anew.
+            # It may also come as soon as this has begun, or while the check is under way.
+            was_well = not (self._world.damaged or self._owner.own.columns.disputed())
+            self._owner.in_background(partial(self._run, deep, repair, self._damages(), was_well, self._over))
 
     async def finish(self) -> None:
         """All partners are up: it comes to an end."""
         with not_stuck("a check"):
             await self._over.wait()
 
-    async def _run(self, deep: bool, repair: bool, over: trio.Event) -> None:
-        # What the other home of two left in the way may stay, while the cache has no room to write anything anew.
-        # It may also come while the check is under way.
-        damages, was_well = self._damages(), not (self._world.damaged or self._owner.own.columns.disputed())
+    async def _run(self, deep: bool, repair: bool, damages: int, was_well: bool, over: trio.Event) -> None:
         try:
             with suppress(UsageError):  # the simulator looks closely just now
                 report = await self._owner.own.checker.run(lambda step, done, total: None, deep=deep, repair=repair)
