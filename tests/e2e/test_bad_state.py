@@ -87,6 +87,17 @@ def test_the_database_is_lost(world: World, tmp_path: Path) -> None:
     _is_restored(owner, tmp_path)
 
 
+def test_a_stage_that_cannot_be_read_is_no_reason_to_serve_nobody(world: World, tmp_path: Path) -> None:
+    """Whatever the system says: here that it is no directory."""
+    owner = _owner(world, "winifred")
+    world.stop(owner.name)
+    shutil.rmtree(owner.disk / "stage")
+    (owner.disk / "stage").touch()
+    world.restart(owner.name)
+    _refuses(owner, "stage")
+    _is_restored(owner, tmp_path)
+
+
 @pytest.mark.parametrize(("what", "name"), [("disk", "xavier"), ("home", "xenia")])
 def test_a_copy_is_older_than_the_partners(world: World, tmp_path: Path, what: str, name: str) -> None:
     """The disk from an image, or a copy of the whole home, starts after the original ran on: recognised before the
