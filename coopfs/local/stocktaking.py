@@ -2,7 +2,7 @@
 
 1. content that was not sealed must be there, whole, or there is no start;
 2. a file whose group is far above the newest one of the database says that this is an old one: no start either;
-3. what the database names is charged to the cache, cut to what it should be;
+3. what the database names is charged to the cache, cut to what it should be, if no more than that was synced;
 4. of what it does not name, files without an index were never synced, and go;
 5. the others are strays.
 
@@ -11,7 +11,9 @@ database is an old one, as its log was lost or is torn, it may be all there is o
 partners have shown that they know no more than the database does (tasks/writing/strays); a takeover finds it.
 """
 
+import errno
 from collections.abc import Iterable
+from pathlib import Path
 
 from coopfs.core.cache import Cache, charge_of
 from coopfs.errors import StateError
@@ -71,8 +73,20 @@ def _cut(contents: Contents, stripes: Stripes, stripe: int, size: int, length: i
         return contents.cut(stripe, size, length)
     if charge_of(size) == charge_of(length):
         return size
-    right = length + index_size(stripes.count_fragments(stripe))
-    if charge_of(size) > charge_of(right):
-        end_file(contents.path(stripe), stripe, stripes.born(stripe), length, stripes.fragments(stripe))
-        unsynced.add(stripe)
-    return min(size, right)
+    path, right = contents.path(stripe), length + index_size(stripes.count_fragments(stripe))
+    if charge_of(size) <= charge_of(right) or _tells_of_more(path, length):
+        return size
+    try:
+        end_file(path, stripe, stripes.born(stripe), length, stripes.fragments(stripe))
+    except OSError as bad:
+        if bad.errno != errno.EIO:
+            raise
+        return size  # a bad sector behind the content costs room, and nothing else
+    unsynced.add(stripe)
+    return right
+
+
+def _tells_of_more(path: Path, length: int) -> bool:
+    """Whether more was synced than the database names, which may be an old one: it stays, as strays do."""
+    index = read_index(path)
+    return index is not None and sum(piece.stored for piece in index.pieces) > length

@@ -1,5 +1,6 @@
 """What a start makes of files that its database does not name: it may be the database that is wrong."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -68,6 +69,59 @@ def test_what_an_old_database_does_not_name_stays_and_a_takeover_finds_it(home: 
     set_aside(home, 0, {1: 1}.get, [CAPACITY])
     kept = {piece.ino: 0 for _, index in indexes(home) for piece in index.pieces}
     assert set(kept) >= {3, 4, 5, 6}
+
+
+def _killed(tmp_path: Path) -> tuple[Path, bytes]:
+    """A home whose process was killed while it filled a stripe with two files, and its database as it was after the
+    first one."""
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    home.mkdir()
+    create_disk(home, ticking(), 0, 0, FACTS)
+    local = LocalDisk(home, ticking())
+    _write(local, 2, b"a" * 3000)
+    local.database.checkpoint()
+    old = (home / DATABASE).read_bytes()
+    _write(local, 3, b"b" * 3000)
+    assert list(_files(home / STAGE))[:1] == [1]
+    shutil.copytree(home, copy, ignore=shutil.ignore_patterns("*-wal", "*-shm"))
+    local.close()
+    return copy, old
+
+
+def test_what_an_old_database_knows_shorter_is_not_cut(tmp_path: Path) -> None:
+    home, old = _killed(tmp_path)
+    (home / DATABASE).write_bytes(old)
+    for _ in range(2):
+        local = LocalDisk(home, ticking())
+        assert local.metadata.stripes.length(1) == 3000
+        assert local.stage.content(1, 3000) == b"a" * 3000
+        assert local.stage.cache.used >= (home / STAGE / "1").stat().st_blocks * 512
+        local.close()
+    set_aside(home, 0, {}.get, [CAPACITY])
+    kept = {piece.ino: piece.length for _, index in indexes(home) for piece in index.pieces}
+    assert kept == {2: 3000, 3: 3000}
+
+
+def test_a_bad_sector_behind_the_content_ends_no_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system reads a page that is written in part."""
+    home, old = _killed(tmp_path)
+    (home / DATABASE).write_bytes(old)
+    with (home / STAGE / "1").open("r+b") as file:  # the second file was not synced
+        file.seek(0)
+        file.truncate(3000)
+        file.truncate(CAPACITY)
+
+    def fails(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", fails)
+        patched.setattr("coopfs.local.filling.write_all", fails)
+        local = LocalDisk(home, ticking())
+        assert local.stage.content(1, 3000) == b"a" * 3000
+        local.close()
+    LocalDisk(home, ticking()).close()
+    assert (home / STAGE / "1").stat().st_size < CAPACITY
 
 
 def test_new_stripes_do_not_take_their_places(home: Path) -> None:
