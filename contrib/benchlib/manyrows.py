@@ -78,6 +78,10 @@ class Store:
     def lacks(self) -> None:
         """What is in A is of no account here."""
 
+    async def pause(self) -> None:
+        """Nobody commits meanwhile."""
+        await trio.lowlevel.checkpoint()
+
 
 class Watch:
     """The figures, by name."""
