@@ -188,8 +188,9 @@ def claim_where_forgotten(geometry: Geometry, directory: Path) -> Violation | No
 
 
 def write_apart(geometry: Geometry, directory: Path) -> Violation | None:
-    """A home reaches one of two partners, and a copy of it the other one; then both are there: neither may take what
-    the other home has put for its own, and one of them says so. The promise that was broken. geometry: 1+1."""
+    """A home reaches one of two partners, and a copy of it the other one later; then both run, and both are there:
+    neither may take what the other home has put for its own, and one of them says so. The promise that was broken.
+    geometry: 1+1."""
     held: list[int] = []
     said: list[str] = []
 
@@ -202,15 +203,17 @@ def write_apart(geometry: Geometry, directory: Path) -> Violation | None:
         other.go(up=False)
         group = await group_of(owner, b"b", 1000)
         await trio.sleep(SETTLED)
+        await owner.die(power=False)
         one.go(up=False)
         other.go(up=True)
         async with running(twin):
             await group_of(twin, b"b", 2000)
             await trio.sleep(SETTLED)
-            one.go(up=True)
-            await trio.sleep(10 * SETTLED)
-            held.extend(group for each in (owner, twin) if each.own.ledger.progress.barrier >= group)
-            said.extend(each.own.trouble for each in (owner, twin) if each.own.trouble is not None)
+            async with running(owner):
+                one.go(up=True)
+                await trio.sleep(10 * SETTLED)
+                held.extend(group for each in (owner, twin) if each.own.ledger.progress.barrier >= group)
+                said.extend(each.own.trouble for each in (owner, twin) if each.own.trouble is not None)
 
     play(directory, geometry, main)
     if held:
