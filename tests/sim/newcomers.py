@@ -61,7 +61,7 @@ def replace_slowly(geometry: Geometry, directory: Path) -> Violation | None:
         await trio.sleep(2 * SETTLED)
         assert owner.own.ledger.progress.complete() == held
         old, new = world.sites[-1], world.join(len(world.sites) - 1)
-        new.slowness = 100.0
+        new.slowness = 300.0
         entries = [PartnerEntry(f"p{site.life}", site.host.key, (), 0, 1 << 40) for site in (old, new)]
         await changing.give(owner.own, *entries)
         owner.own.hand_out(MadeKit(0, owner.own.places.nodes))
